@@ -1,0 +1,1 @@
+"""Everything that brings Regulars up on a machine; imported by no service."""
