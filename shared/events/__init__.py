@@ -1,0 +1,45 @@
+"""The public contract: every event type of every service, by its CloudEvents type."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from shared.events import customer, imports, interaction, notification, segment
+from shared.events.contract import EventData
+
+EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
+    {
+        event.type: event
+        for module in (customer, interaction, imports, segment, notification)
+        for event in module.EVENTS
+    }
+)
+"""CloudEvents type → model of its data."""
+
+_TOPICS = {
+    "customer": "customer.events.v1",
+    "company": "customer.events.v1",
+    "deal": "deal.events.v1",
+    "interaction": "interaction.events.v1",
+    "task": "interaction.events.v1",
+    "segment": "segment.events.v1",
+    "campaign": "notification.events.v1",
+    "message": "notification.events.v1",
+}
+
+TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "customer": ("customer.events.v1", "deal.events.v1"),
+        "interaction": ("interaction.events.v1",),
+        "segment": ("segment.events.v1",),
+        "notify": ("notification.events.v1",),
+    }
+)
+"""Service → the topics that it alone publishes."""
+
+
+def topic_of(event_type: str, service: str) -> str:
+    """The topic of an event; `import.*` go to the first topic of the importing service."""
+    family = event_type.partition(".")[0]
+    if family == "import":
+        return TOPICS[service][0]
+    return _TOPICS[family]

@@ -1,0 +1,153 @@
+"""Events of campaigns and messages: once, or not at all, and always with a reason."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.events.contract import EventData, Moment, Part
+from shared.events.customer import Channel
+
+
+class OnEntering(Part):
+    """One message for each entering of a segment at or after the campaign's start."""
+
+    kind: Literal["on_entering"] = "on_entering"
+    segment: str
+
+
+class Broadcast(Part):
+    """One message for each member of a segment at the start."""
+
+    kind: Literal["broadcast"] = "broadcast"
+    segment: str
+
+
+Trigger = Annotated[OnEntering | Broadcast, Field(discriminator="kind")]
+
+
+class Template(Part):
+    """What is said; both texts are Liquid."""
+
+    subject: str
+    text: str
+
+
+class CampaignDefined(EventData):
+    """A campaign has a (new) definition; nothing is sent before it is started."""
+
+    type: ClassVar[str] = "campaign.defined.v1"
+    campaign: str
+    title: str
+    trigger: Trigger
+    channel: Channel
+    topic: str = Field(description="the topic of the consent that it needs")
+    template: Template
+    start: Moment = Field(description="causes before it are not taken")
+    holdout_percent: int = Field(ge=0, le=100)
+
+
+class CampaignStarted(EventData):
+    """Messages may go out. `run` tells the runs of a broadcast apart."""
+
+    type: ClassVar[str] = "campaign.started.v1"
+    campaign: str
+    run: int = Field(ge=1)
+
+
+class AudienceFrozen(EventData):
+    """Every member at the start has its message scheduled."""
+
+    type: ClassVar[str] = "campaign.audience_frozen.v1"
+    campaign: str
+    run: int = Field(ge=1)
+    size: int = Field(ge=0)
+
+
+class CampaignStopped(EventData):
+    """Nothing of it is handed over any more."""
+
+    type: ClassVar[str] = "campaign.stopped.v1"
+    campaign: str
+
+
+class MessageScheduled(EventData):
+    """An occurrence of a campaign for a customer: exactly one outcome will follow."""
+
+    type: ClassVar[str] = "message.scheduled.v1"
+    message: str
+    campaign: str
+    occurrence: str = Field(description="a membership version, or a broadcast's run")
+    channel: Channel
+    cause: str | None = Field(default=None, description="id of the causing event")
+
+
+SuppressionReason = Literal[
+    "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
+]
+
+
+class MessageSuppressed(EventData):
+    """It was not sent, and never will be, for this reason."""
+
+    type: ClassVar[str] = "message.suppressed.v1"
+    message: str
+    campaign: str
+    reason: SuppressionReason
+
+
+class MessageHeldOut(EventData):
+    """It would have been sent, but the customer belongs to the holdout group."""
+
+    type: ClassVar[str] = "message.held_out.v1"
+    message: str
+    campaign: str
+
+
+class MessageSending(EventData):
+    """It is about to be handed to the channel."""
+
+    type: ClassVar[str] = "message.sending.v1"
+    message: str
+    campaign: str
+    contact: str = Field(description="hash of the contact point")
+
+
+class MessageSent(EventData):
+    """The channel took it over."""
+
+    type: ClassVar[str] = "message.sent.v1"
+    message: str
+    campaign: str
+    reference: str | None = Field(default=None, description="the provider's id of it")
+
+
+class MessageFailed(EventData):
+    """The channel refused it for good."""
+
+    type: ClassVar[str] = "message.failed.v1"
+    message: str
+    campaign: str
+    code: str
+
+
+class MessageUncertain(EventData):
+    """Nobody can tell whether it went out; a person decides."""
+
+    type: ClassVar[str] = "message.uncertain.v1"
+    message: str
+    campaign: str
+
+
+EVENTS: tuple[type[EventData], ...] = (
+    CampaignDefined,
+    CampaignStarted,
+    AudienceFrozen,
+    CampaignStopped,
+    MessageScheduled,
+    MessageSuppressed,
+    MessageHeldOut,
+    MessageSending,
+    MessageSent,
+    MessageFailed,
+    MessageUncertain,
+)

@@ -1,0 +1,159 @@
+"""Append and nothing else: the write side of every service.
+
+A *commit* is the unit of writing: the events that one or more commands gave on one stream. `seq`
+is dense per stream and part of the commit's id, so of two writers one loses, reloads and decides
+again; `commands.id` is unique over the whole store, so a command sent twice is recorded once.
+A commit keeps the exact CloudEvents JSON that Kafka will get.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+SEQ_DIGITS = 10
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a state of the world, retried by callers
+    """The database does not answer, or answered too late: nothing is known to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMark:
+    """A command in a commit: its id, the hash of its body, the stream version after it."""
+
+    id: str
+    hash: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Events appended together to one stream.
+
+    `version` is the stream version after them; `recorded_at` is system time; `events` are
+    CloudEvents JSON texts; a `broadcast` commit goes to every partition of its topic.
+    """
+
+    stream: str
+    seq: int
+    version: int
+    key: str
+    recorded_at: datetime
+    commands: tuple[CommandMark, ...]
+    events: tuple[str, ...]
+    broadcast: bool = False
+
+    @property
+    def id(self) -> str:
+        """`<stream>/<seq, 10 digits>`: sorts by seq within the stream."""
+        return commit_id(self.stream, self.seq)
+
+    @property
+    def size(self) -> int:
+        """Characters of its events: close to its bytes, as JSON is mostly ASCII."""
+        return sum(map(len, self.events))
+
+
+def commit_id(stream: str, seq: int) -> str:
+    """The id of a commit."""
+    return f"{stream}/{seq:0{SEQ_DIGITS}d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a stream: the seq of its last commit and its version; both 0 when empty."""
+
+    seq: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A command that is already recorded, and where."""
+
+    stream: str
+    mark: CommandMark
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who owns a unique value; `owner` is None after a release. `epoch` counts its owners."""
+
+    id: str
+    owner: str | None
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChange:
+    """A new owner (or none) for a value whose epoch is `expected` now (0: never claimed).
+
+    Every change raises the epoch by one, so a change that rests on another one which did not
+    happen cannot happen either.
+    """
+
+    id: str
+    expected: int
+    owner: str | None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after the change."""
+        return self.expected + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A commit and the claims that must change with it, in one transaction."""
+
+    commit: Commit
+    claims: tuple[ClaimChange, ...] = ()
+
+
+class EventStore(Protocol):
+    """What a service writes to. In memory and on MongoDB it behaves the same (tests/contract)."""
+
+    async def known(self, command_ids: Sequence[str]) -> Mapping[str, Known]:
+        """Those of the commands that are recorded."""
+        ...
+
+    async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
+        """The heads of the streams; an empty stream may be left out."""
+        ...
+
+    async def read(self, streams: Sequence[str]) -> Mapping[str, Sequence[Commit]]:
+        """All commits of the streams, by seq; an empty stream may be left out."""
+        ...
+
+    async def names(self, prefix: str) -> Sequence[str]:
+        """The names of all streams that begin with the prefix, sorted."""
+        ...
+
+    async def claims(self, ids: Sequence[str]) -> Mapping[str, Claim]:
+        """The claims on the values; one never claimed is left out."""
+        ...
+
+    async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
+        """Append at most one commit per stream; says for each whether it was.
+
+        False: the seq is taken, a command is known, or a claim has changed; nothing of it was
+        written. Raises `StoreUnavailable` when the outcome is not known.
+        """
+        ...
+
+
+def body_hash(body: Any) -> str:  # noqa: ANN401 - any JSON value
+    """SHA-256 (hex) of a command's JSON body, keys sorted."""
+    return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
+
+
+def check_one_commit_per_stream(appends: Sequence[Append]) -> None:
+    """Raise ValueError for two commits of one stream: an unordered insert would tear holes."""
+    streams = [append.commit.stream for append in appends]
+    if len(set(streams)) != len(streams):
+        message = "a batch appends at most one commit per stream"
+        raise ValueError(message)

@@ -1,0 +1,43 @@
+"""HTTP as every service speaks it: problems, idempotency, versions, pages, batches, health.
+
+It knows no database and no broker: those reach it as the ports that it is given.
+"""
+
+from shared.http.app import build_app
+from shared.http.batches import (
+    BatchAnswer,
+    RawItems,
+    batch_body,
+    batch_response,
+    parse_items,
+)
+from shared.http.callers import Caller, CommandId, principal
+from shared.http.pages import Cursor, Limit, Page, cursor_of, page_of, position_of
+from shared.http.preconditions import IfMatch, MinVersion, Precondition, etag, until
+from shared.http.problems import Problem, problem_of, refusal_of
+
+__all__ = [
+    "BatchAnswer",
+    "Caller",
+    "CommandId",
+    "Cursor",
+    "IfMatch",
+    "Limit",
+    "MinVersion",
+    "Page",
+    "Precondition",
+    "Problem",
+    "RawItems",
+    "batch_body",
+    "batch_response",
+    "build_app",
+    "cursor_of",
+    "etag",
+    "page_of",
+    "parse_items",
+    "position_of",
+    "principal",
+    "problem_of",
+    "refusal_of",
+    "until",
+]

@@ -1,0 +1,62 @@
+"""One way to build the HTTP side of a service, so that all of them answer alike."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import APIRouter, FastAPI
+
+from shared.access import Authenticator
+from shared.http import health, openapi, problems
+from shared.http.middleware import BodyLimit, Observed
+from shared.ids import new_id
+
+API_PREFIX = "/v1"
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_app(
+    *,
+    title: str,
+    service: str,
+    routers: Sequence[APIRouter],
+    authenticator: Authenticator,
+    readiness: health.Readiness,
+    lifespan: Lifespan | None = None,
+    description: str = "",
+) -> FastAPI:
+    """The app of a service.
+
+    Routers carry the whole path (`APIRouter(prefix="/v1/customers")`): the metrics name it. A path
+    outside of `/v1` raises ValueError. A process without routers answers health and metrics.
+    """
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=openapi.ANY_PROBLEM,
+    )
+    app.state.authenticator = authenticator
+    problems.install(app)
+    openapi.install(app)
+    app.include_router(health.router(health.Health(service, readiness)))
+    for router in routers:
+        _check_paths(router)
+        app.include_router(router)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Observed)
+    app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", generator=new_id)
+    return app
+
+
+def _check_paths(router: APIRouter) -> None:
+    for route in router.routes:
+        path = getattr(route, "path", API_PREFIX)
+        if not path.startswith(API_PREFIX):
+            message = f"{path} is outside of {API_PREFIX}"
+            raise ValueError(message)

@@ -1,0 +1,102 @@
+"""Batch endpoints: many commands in one request, each with an answer of its own.
+
+`{"items": […]}` of at most 1,000. A body that cannot be read is refused as a whole (400), as is one
+with too many items (422); a wrong item is refused alone, and its neighbours go on.
+"""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from shared.decider import Refused, invalid
+from shared.execute import Done, Outcome
+from shared.http.openapi import inline_schema
+from shared.http.problems import Problem, problem_of, refusal_of, unreadable
+
+MAX_ITEMS = 1000
+ItemT = TypeVar("ItemT")
+
+
+class _Body(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+async def raw_items(request: Request) -> Sequence[bytes]:
+    """The JSON of each item. Raises `Refused` (400, 422) for the whole body."""
+    try:
+        items = _decode(await request.body()).items
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise unreadable('the body should be JSON, {"items": […]}') from error
+    if len(items) > MAX_ITEMS:
+        raise invalid("items", f"should have at most {MAX_ITEMS} items")
+    return [bytes(item) for item in items]
+
+
+RawItems = Annotated[Sequence[bytes], Depends(raw_items)]
+
+
+def parse_items(kind: TypeAdapter[ItemT], items: Iterable[bytes]) -> Sequence[ItemT | Refused]:
+    """Each item as its model, or why it is none."""
+    parsed: list[ItemT | Refused] = []
+    for item in items:
+        try:
+            parsed.append(kind.validate_json(item))
+        except ValidationError as error:
+            parsed.append(refusal_of(error))
+    return parsed
+
+
+class BatchItem(BaseModel):
+    """What became of one item; `id` and `version` when it is recorded, else `problem`."""
+
+    index: int = Field(description="its place in the request, from 0")
+    status: int = Field(description="the HTTP status that it would have had alone")
+    id: str | None = None
+    version: int | None = Field(default=None, description="version of its stream")
+    repeated: bool | None = Field(default=None, description="it was recorded before")
+    problem: Problem | None = None
+
+
+class BatchAnswer(BaseModel):
+    """What became of each item, in the order of the request."""
+
+    items: list[BatchItem]
+
+
+def batch_response(outcomes: Sequence[tuple[str | None, Outcome]]) -> Response:
+    """The answer to a batch: for each item, in order, its id (if it has one) and its outcome."""
+    answer = BatchAnswer(
+        items=[_item(index, name, outcome) for index, (name, outcome) in enumerate(outcomes)]
+    )
+    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+def _item(index: int, name: str | None, outcome: Outcome) -> BatchItem:
+    if isinstance(outcome, Done):
+        return BatchItem(
+            index=index,
+            status=HTTPStatus.OK,
+            id=name,
+            version=outcome.version,
+            repeated=outcome.repeated,
+        )
+    return BatchItem(index=index, status=outcome.status, id=name, problem=problem_of(outcome))
+
+
+def batch_body(kind: TypeAdapter[Any]) -> dict[str, Any]:
+    """`openapi_extra` of a batch endpoint, which reads its body itself."""
+    schema = {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "items": {"type": "array", "maxItems": MAX_ITEMS, "items": inline_schema(kind)}
+        },
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

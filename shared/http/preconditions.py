@@ -1,0 +1,100 @@
+"""Versions on the wire: `ETag`, `If-Match`, and reads that wait for a write.
+
+The entity tag of a resource is the version of its stream. Nobody overwrites what they have not
+seen: a change names the version that it rests on, and is refused when there is another by now.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Annotated
+
+from fastapi import Depends, Header, Query
+
+from shared.decider import Refused, invalid
+
+WAIT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.2
+_LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
+_VERSION = re.compile(r'(?<!W/)"([0-9]+)"(?=\s*(?:,|$))')
+
+MinVersion = Annotated[
+    int | None,
+    Query(ge=1, description="Answer only once this version of the stream can be seen."),
+]
+
+
+def etag(version: int) -> str:
+    """The value of the `ETag` header."""
+    return f'"{version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What `If-Match` allows: one of the versions, or any (None)."""
+
+    versions: frozenset[int] | None
+
+    def require(self, version: int) -> None:
+        """Raise `Refused` (412) when the resource has another version."""
+        if self.versions is not None and version not in self.versions:
+            raise Refused(
+                "precondition-failed",
+                412,
+                "It has changed in the meantime.",
+                "read it again, and decide again",
+                extra={"etag": etag(version)},
+            )
+
+
+async def if_match(
+    if_match: Annotated[
+        str | None,
+        Header(max_length=1000, description="The ETag of the version that the change rests on."),
+    ] = None,
+) -> Precondition:
+    """The precondition of a change, which must have one. Raises `Refused` (428, 422)."""
+    if if_match is None:
+        raise Refused(
+            "precondition-required",
+            428,
+            "Say which version this rests on.",
+            "send the ETag of what you have read as If-Match, or `*`",
+        )
+    return precondition_of(if_match)
+
+
+IfMatch = Annotated[Precondition, Depends(if_match)]
+
+
+def precondition_of(header: str) -> Precondition:
+    """The precondition in an `If-Match` header (RFC 9110, 13.1.1).
+
+    Tags of ours that are weak, or of others, match no version. Raises `Refused` (422) for a text
+    that is no list of tags.
+    """
+    text = header.strip()
+    if text == "*":
+        return Precondition(None)
+    if not _LIST.fullmatch(text):
+        raise invalid("if-match", 'should be `"<version>"` or `*`')
+    return Precondition(frozenset(int(version) for version in _VERSION.findall(text)))
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = WAIT_SECONDS) -> None:
+    """Wait until the check holds. Raises `Refused` (503) when it does not in time."""
+    give_up = monotonic() + seconds
+    pause = FIRST_PAUSE_SECONDS
+    while not await check():
+        if monotonic() + pause > give_up:
+            raise Refused(
+                "not-caught-up",
+                503,
+                "The read side has not seen that version yet.",
+                f"waited for {seconds:g} s",
+            )
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

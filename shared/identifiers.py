@@ -1,0 +1,91 @@
+"""Identifiers: one normal form per kind, so that the same phone is the same claim everywhere.
+
+Every service that meets an identifier hashes the normal form with the chain's secret; only the
+hash is compared, stored in the clear, or used to look somebody up.
+"""
+
+from dataclasses import dataclass, field
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from shared.decider import invalid
+from shared.events.customer import IdentifierKind
+from shared.keyring import keyed_hash
+
+MAX_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIdentifier:
+    """A normalised identifier with its keyed hash; the value never shows in a repr."""
+
+    kind: IdentifierKind
+    hash: str
+    value: str = field(repr=False)
+
+    @property
+    def claim_id(self) -> str:
+        """The id of the claim on it."""
+        return claim_id(self.kind, self.hash)
+
+
+def claim_id(kind: str, value_hash: str) -> str:
+    """The id of the claim on an identifier."""
+    return f"{kind}|{value_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierRules:
+    """How the chain reads identifiers: its secret, and the region of phones without a prefix."""
+
+    secret: bytes = field(repr=False)
+    region: str | None = None
+
+    def known(self, kind: IdentifierKind, value: str, path: str) -> KnownIdentifier:
+        """The normal form and hash. Raises `Refused` that names the field at `path`."""
+        if len(value) > MAX_CHARACTERS:
+            raise invalid(path, f"at most {MAX_CHARACTERS} characters")
+        normal = self._normal(kind, value.strip(), path)
+        return KnownIdentifier(kind, keyed_hash(self.secret, kind, normal), normal)
+
+    def _normal(self, kind: IdentifierKind, value: str, path: str) -> str:
+        if not value:
+            raise invalid(path, "must not be empty")
+        match kind:
+            case "phone":
+                return _phone(value, self.region, path)
+            case "email":
+                return _email(value, path)
+            case "card":
+                return _card(value, path)
+            case "external":
+                return value
+
+
+def _phone(value: str, region: str | None, path: str) -> str:
+    """E.164."""
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException as failure:
+        raise invalid(path, "a phone number with its country code, like +4930123456") from failure
+    if not phonenumbers.is_possible_number(number):
+        raise invalid(path, "no phone number has this length")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _email(value: str, path: str) -> str:
+    """Lower case; special-use domains pass, since test and inner mail uses them."""
+    try:
+        found = validate_email(value, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as failure:
+        raise invalid(path, "an e-mail address, like name@example.com") from failure
+    return found.normalized.lower()
+
+
+def _card(value: str, path: str) -> str:
+    """Letters and digits, upper case; blanks and dashes are for the eye."""
+    normal = value.replace(" ", "").replace("-", "").upper()
+    if not (normal.isascii() and normal.isalnum()):
+        raise invalid(path, "a card number of letters and digits")
+    return normal

@@ -1,0 +1,18 @@
+"""Kafka as the services use it: topics, the publisher, consumers, progress, reactions."""
+
+from shared.kafka.connection import KafkaUrl, partition_of
+from shared.kafka.progress import ProgressReader, group_lag
+from shared.kafka.publisher import KafkaPublisher
+from shared.kafka.reactions import subscribe
+from shared.kafka.topics import PartitionMismatch, ensure_topics
+
+__all__ = [
+    "KafkaPublisher",
+    "KafkaUrl",
+    "PartitionMismatch",
+    "ProgressReader",
+    "ensure_topics",
+    "group_lag",
+    "partition_of",
+    "subscribe",
+]

@@ -1,0 +1,29 @@
+"""Where Kafka is, and how a key finds its partition."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiokafka.partitioner import murmur2
+
+POSITIVE = 0x7FFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaUrl:
+    """Bootstrap servers, and the prefix that tells installations on one cluster apart."""
+
+    bootstrap: str
+    prefix: str = ""
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic or group."""
+        return self.prefix + name
+
+
+def partition_of(partitions: int) -> Callable[[bytes], int]:
+    """Kafka's default partitioner, as Java's clients do it: murmur2 of the key."""
+
+    def place(key: bytes) -> int:
+        return int((murmur2(key) & POSITIVE) % partitions)
+
+    return place

@@ -1,0 +1,99 @@
+"""Reading the progress records, and how far a group lags behind them."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shared.events import TOPICS
+from shared.kafka.connection import KafkaUrl
+from shared.progress import Progress, decode_progress, progress_topic
+
+RETRY_SECONDS = 0.5
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ProgressReader:
+    """The newest progress record of each service, kept current by `run`."""
+
+    url: KafkaUrl
+    services: Iterable[str] = tuple(TOPICS)
+    latest: dict[str, Progress] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Follow the progress topics until cancelled; reconnect by itself."""
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, OSError) as failure:
+                log.warning("progress unread", reason=type(failure).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def of_topics(self, topics: Iterable[str]) -> list[Progress | None]:
+        """The records of the services that publish the topics (short names); None for none yet."""
+        wanted = set(topics)
+        return [self.latest.get(name) for name in self.services if wanted & set(TOPICS[name])]
+
+    async def _follow(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.url.bootstrap,
+            enable_auto_commit=False,
+            group_id=None,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await consumer.start()
+            places = [
+                TopicPartition(self.url.topic(progress_topic(name)), 0) for name in self.services
+            ]
+            consumer.assign(places)
+            await consumer.seek_to_beginning()
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    self._take(records[-1].value)
+        finally:
+            await consumer.stop()
+
+    def _take(self, value: bytes) -> None:
+        try:
+            progress = decode_progress(value)
+        except msgspec.DecodeError:
+            log.warning("unreadable progress record")
+            return
+        known = self.latest.get(progress.service)
+        # A relay that was frozen may write an old record late.
+        if known is None or progress.system >= known.system:
+            self.latest[progress.service] = progress
+
+
+async def group_lag(
+    url: KafkaUrl, group: str, topics: Iterable[str], progress: Iterable[Progress | None]
+) -> int:
+    """Events below the progress offsets that the group has not committed yet."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=url.bootstrap)
+    await admin.start()
+    try:
+        offsets: Mapping[TopicPartition, object] = await admin.list_consumer_group_offsets(
+            url.topic(group)
+        )
+    finally:
+        await admin.close()
+    committed = {
+        (place.topic, place.partition): getattr(entry, "offset", 0)
+        for place, entry in offsets.items()
+    }
+    wanted = {url.topic(topic) for topic in topics}
+    return sum(
+        max(0, end - max(0, committed.get((topic, partition), 0)))
+        for record in progress
+        if record is not None
+        for topic, ends in record.offsets.items()
+        if topic in wanted
+        for partition, end in ends.items()
+    )

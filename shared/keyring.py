@@ -1,0 +1,205 @@
+"""Personal fields are sealed from the first event on, with a key of each customer's own.
+
+AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the additional data is stream and field,
+so that a token cannot be moved to another place unnoticed. A token names its key, stream and field,
+because a value that is absorbed or moved keeps those of its first stream:
+
+    pii:v1:<key>:<stream>:<field>:<base64url of nonce + ciphertext>
+
+Keys are wrapped by a master key (AES-256-GCM too, additional data = the key's id) and live in the
+`keyring` database. A missing key stops the reader; only a tombstone, left by an erase, redacts.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from shared.events.contract import EACH, Path
+
+PREFIX = "pii:v1:"
+NONCE_BYTES = 12
+KEY_BYTES = 32
+CACHE_SECONDS = 30.0
+CACHE_KEYS = 50_000
+
+
+class MissingKey(LookupError):  # noqa: N818 - says what is missing
+    """A sealed field names a key that the keyring does not hold: stop, never pass over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key as the keyring database holds it: wrapped, or a tombstone (`wrapped` is None)."""
+
+    id: str
+    wrapped: bytes | None
+
+
+class KeyStore(Protocol):
+    """Where wrapped keys live."""
+
+    async def load(self, ids: Sequence[str]) -> Mapping[str, StoredKey]:
+        """The stored ones of the keys."""
+        ...
+
+    async def insert(self, keys: Sequence[StoredKey]) -> None:
+        """Store each key whose id is not taken, also by a tombstone; leave the others alone."""
+        ...
+
+
+class Erased:
+    """What stands in a key's place after an erase."""
+
+
+ERASED = Erased()
+KeyOrErased = AESGCM | Erased
+Keys = Mapping[str, KeyOrErased]
+
+
+@dataclass(slots=True)
+class Keyring:
+    """Keys by id, unwrapped, through a short cache."""
+
+    store: KeyStore
+    master: AESGCM
+    _cache: dict[str, tuple[float, KeyOrErased]] = field(default_factory=dict)
+
+    async def ensure(self, ids: Iterable[str]) -> Keys:
+        """The keys, those that are not there made first."""
+        wanted = set(ids)
+        found = await self._find(wanted)
+        if missing := sorted(wanted - found.keys()):
+            made = [StoredKey(key_id, self._wrap(key_id)) for key_id in missing]
+            await self.store.insert(made)
+            # Another process may have been faster: what the store holds counts.
+            found |= await self._find(set(missing))
+        return found
+
+    async def get(self, ids: Iterable[str]) -> Keys:
+        """The keys, or their tombstones. Raises `MissingKey` where there is neither."""
+        wanted = set(ids)
+        found = await self._find(wanted)
+        if missing := wanted - found.keys():
+            message = f"the keyring holds no key {min(missing)}"
+            raise MissingKey(message)
+        return found
+
+    async def _find(self, wanted: set[str]) -> dict[str, KeyOrErased]:
+        now = time.monotonic()
+        found = {
+            key_id: entry[1]
+            for key_id in wanted
+            if (entry := self._cache.get(key_id)) is not None and entry[0] > now
+        }
+        if missing := wanted - found.keys():
+            stored = await self.store.load(sorted(missing))
+            fresh = {key.id: self._unwrap(key) for key in stored.values()}
+            if len(self._cache) + len(fresh) > CACHE_KEYS:
+                self._cache.clear()
+            expires = now + CACHE_SECONDS
+            self._cache.update({key_id: (expires, key) for key_id, key in fresh.items()})
+            found |= fresh
+        return found
+
+    def _wrap(self, key_id: str) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self.master.encrypt(nonce, os.urandom(KEY_BYTES), key_id.encode())
+
+    def _unwrap(self, key: StoredKey) -> KeyOrErased:
+        if key.wrapped is None:
+            return ERASED
+        nonce, wrapped = key.wrapped[:NONCE_BYTES], key.wrapped[NONCE_BYTES:]
+        return AESGCM(self.master.decrypt(nonce, wrapped, key.id.encode()))
+
+
+def keyed_hash(secret: bytes, kind: str, value: str) -> str:
+    """HMAC-SHA-256 (RFC 2104), hex, of a kind and a normalised value."""
+    return hmac.new(secret, f"{kind}|{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def seal(
+    data: dict[str, Any], paths: Sequence[Path], key_id: str, key: AESGCM, stream: str
+) -> None:
+    """Replace each value at the paths by its token, in place."""
+
+    def sealed(value: Any, name: str) -> str:  # noqa: ANN401 - any JSON value
+        nonce = os.urandom(NONCE_BYTES)
+        text = key.encrypt(nonce, msgspec.json.encode(value), _aad(stream, name))
+        token = base64.urlsafe_b64encode(nonce + text).decode()
+        return f"{PREFIX}{key_id}:{stream}:{name}:{token}"
+
+    for path in paths:
+        _replace(data, path, path, sealed)
+
+
+def key_ids(data: Any, paths: Sequence[Path]) -> set[str]:  # noqa: ANN401 - any JSON value
+    """The ids of the keys that the tokens at the paths name."""
+    found: set[str] = set()
+
+    def note(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, str) and value.startswith(PREFIX):
+            found.add(value.split(":", 3)[2])
+        return value
+
+    for path in paths:
+        _replace(data, path, path, note)
+    return found
+
+
+def unseal(data: dict[str, Any], paths: Sequence[Path], keys: Keys) -> None:
+    """Replace each token at the paths by its value, in place; of an erased key, remove it.
+
+    Raises `cryptography.exceptions.InvalidTag` for a token that was changed or moved, and
+    `MissingKey` for one whose key was not given.
+    """
+
+    def opened(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+        if not (isinstance(value, str) and value.startswith(PREFIX)):
+            return value
+        _, _, key_id, stream, name, token = value.split(":", 5)
+        key = keys.get(key_id)
+        if key is None:
+            message = f"no key {key_id} was given"
+            raise MissingKey(message)
+        if isinstance(key, Erased):
+            return ERASED
+        raw = base64.urlsafe_b64decode(token)
+        text = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _aad(stream, name))
+        return msgspec.json.decode(text)
+
+    for path in paths:
+        _replace(data, path, path, opened)
+
+
+def _aad(stream: str, name: str) -> bytes:
+    return f"{stream}|{name}".encode()
+
+
+def _replace(node: Any, path: Path, whole: Path, change: Callable[[Any, str], Any]) -> None:  # noqa: ANN401
+    """Apply the change at the path below the node, and drop what it turned into ERASED."""
+    if node is None:
+        return
+    step, rest = path[0], path[1:]
+    if step == EACH:
+        places = list(node) if isinstance(node, dict) else list(range(len(node)))
+    else:
+        places = [step] if step in node else []
+    for place in reversed(places):
+        if rest:
+            _replace(node[place], rest, whole, change)
+            continue
+        # The field's name in the token tells the values of one map apart, not items of a list.
+        named = whole if isinstance(place, int) else (*whole[:-1], place)
+        value = change(node[place], ".".join(named))
+        if value is ERASED:
+            del node[place]
+        else:
+            node[place] = value

@@ -1,0 +1,163 @@
+"""Connections, and the translation of driver errors into the kernel's own."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import CodecOptions
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo import IndexModel, ReadPreference, WriteConcern
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from shared.eventstore import StoreUnavailable
+from shared.readmodel import RawDocument
+
+DUPLICATE_KEY = 11000
+SERVER_SELECTION_MS = 3_000
+CODEC = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
+Session = AsyncIOMotorClientSession
+Index = Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One service's database, majority writes and reads."""
+
+    client: "AsyncIOMotorClient[dict[str, Any]]"
+    name: str
+
+    @property
+    def motor(self) -> "AsyncIOMotorDatabase[dict[str, Any]]":
+        """The driver's own handle."""
+        return self.client.get_database(
+            self.name,
+            codec_options=CODEC,
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern("majority"),
+        )
+
+    def collection(self, name: str) -> "Collection":
+        """One collection, for queries and for single documents."""
+        return Collection(self.motor[name])
+
+    async def ping(self) -> None:
+        """Raise `StoreUnavailable` when the server does not answer."""
+        with translated():
+            await self.motor.command("ping")
+
+    async def now(self) -> datetime:
+        """The server's clock."""
+        with translated():
+            reply = await self.client.admin.command("hello")
+        moment: datetime = reply["localTime"]
+        return moment.astimezone(UTC)
+
+
+def connect(url: str) -> "AsyncIOMotorClient[dict[str, Any]]":
+    """A client for the running event loop; it connects on first use."""
+    return AsyncIOMotorClient(
+        url, serverSelectionTimeoutMS=SERVER_SELECTION_MS, tz_aware=True, appname="regulars"
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the driver says of an absent or failing server into `StoreUnavailable`.
+
+    Duplicate keys and failed bulk writes pass: they are answers, and callers read them.
+    """
+    try:
+        yield
+    except (DuplicateKeyError, BulkWriteError):
+        raise
+    except PyMongoError as failure:
+        # The driver's text may quote documents; its class and code are enough to act on.
+        code = getattr(failure, "code", None)
+        message = f"{type(failure).__name__} {code if code is not None else ''}".strip()
+        raise StoreUnavailable(message) from failure
+
+
+def lost_indexes(failure: BulkWriteError) -> set[int]:
+    """The positions of the operations that met a duplicate key.
+
+    Raises `StoreUnavailable` when an operation failed for another reason.
+    """
+    errors = failure.details.get("writeErrors", [])
+    if not errors or any(error["code"] != DUPLICATE_KEY for error in errors):
+        codes = sorted({error["code"] for error in errors})
+        message = f"bulk write failed with codes {codes}"
+        raise StoreUnavailable(message) from failure
+    return {error["index"] for error in errors}
+
+
+@asynccontextmanager
+async def session_of(database: Database) -> AsyncIterator[Session]:
+    """A session, ended however the block ends."""
+    with translated():
+        session = await database.client.start_session()
+    try:
+        yield session
+    finally:
+        await session.end_session()
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What queries may ask of one collection."""
+
+    motor: "AsyncIOMotorCollection[dict[str, Any]]"
+
+    async def create_indexes(self, indexes: Sequence[Index]) -> None:
+        """Make sure that the indexes are there."""
+        if indexes:
+            with translated():
+                await self.motor.create_indexes([IndexModel(list(index)) for index in indexes])
+
+    async def get(self, document_id: str) -> RawDocument | None:
+        """One document by its id."""
+        with translated():
+            return await self.motor.find_one({"_id": document_id})
+
+    async def find(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Index | None = None,
+        limit: int = 0,
+    ) -> list[RawDocument]:
+        """The documents that match, at most `limit` (0: all)."""
+        cursor = self.motor.find(where, fields)
+        if sort:
+            cursor = cursor.sort(list(sort))
+        if limit:
+            cursor = cursor.limit(limit)
+        with translated():
+            found: list[RawDocument] = await cursor.to_list(None)
+            return found
+
+    async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
+        """How many match, counted up to `limit`."""
+        options: dict[str, Any] = {} if limit is None else {"limit": limit}
+        with translated():
+            return await self.motor.count_documents(where, **options)
+
+    async def estimate(self) -> int:
+        """How many documents there are, from the collection's own count."""
+        with translated():
+            return await self.motor.estimated_document_count()
+
+    async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[RawDocument]:
+        """The whole result of a pipeline."""
+        with translated():
+            found: list[RawDocument] = await self.motor.aggregate(list(pipeline)).to_list(None)
+            return found

@@ -1,0 +1,128 @@
+"""Read models on MongoDB: guarded writes, one per document and batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo import InsertOne, ReplaceOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from shared.eventstore import Commit
+from shared.mongo.connection import (
+    Collection,
+    Database,
+    Index,
+    Session,
+    lost_indexes,
+    session_of,
+    translated,
+)
+from shared.mongo.events import insert_commits
+from shared.readmodel import RawDocument
+
+STEPPED_INDEXES: Sequence[Index] = (
+    (("partition", 1), ("due_at", 1)),
+    (("partition", 1), ("rules", 1)),
+    (("partition", 1), ("history", 1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MongoDocuments:
+    """One collection; implements `Documents` and `SteppedDocuments`."""
+
+    database: Database
+    name: str
+
+    @property
+    def collection(self) -> Collection:
+        """The collection, for queries."""
+        return self.database.collection(self.name)
+
+    async def create_indexes(self, indexes: Sequence[Index]) -> None:
+        """Make sure that the indexes are there."""
+        await self.collection.create_indexes(indexes)
+
+    async def load(self, ids: Sequence[str]) -> Mapping[str, RawDocument]:
+        """Those of the documents that exist."""
+        found = await self.collection.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: document for document in found}
+
+    async def write(self, documents: Sequence[RawDocument]) -> set[str]:
+        """Write each where the stored `rev` is one less; gives the ids whose guard was lost."""
+        if not documents:
+            return set()
+        with translated():
+            try:
+                await self.collection.motor.bulk_write(
+                    [_guarded(document) for document in documents], ordered=False
+                )
+            except BulkWriteError as failure:
+                return {documents[index]["_id"] for index in lost_indexes(failure)}
+        return set()
+
+    async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
+        """All in one transaction; where one is in the way, each in its own."""
+        if not steps:
+            return set()
+        try:
+            await self._transact(steps)
+        except (DuplicateKeyError, BulkWriteError) as failure:
+            if isinstance(failure, BulkWriteError):
+                lost_indexes(failure)
+            if len(steps) == 1:
+                return {steps[0][0]["_id"]}
+            lost: set[str] = set()
+            for step in steps:
+                lost |= await self.write_stepped([step])
+            return lost
+        return set()
+
+    async def _transact(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> None:
+        commits = [commit for _, commit in steps if commit is not None]
+        if not commits:
+            await self.collection.motor.bulk_write([_guarded(doc) for doc, _ in steps])
+            return
+
+        async def work(session: Session) -> None:
+            await self.collection.motor.bulk_write(
+                [_guarded(document) for document, _ in steps], session=session
+            )
+            await insert_commits(self.database, commits, session)
+
+        async with session_of(self.database) as session:
+            with translated():
+                await session.with_transaction(work)
+
+    async def due(
+        self, partitions: Sequence[int], before: datetime, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
+        return await self.collection.find(
+            {"partition": {"$in": list(partitions)}, "due_at": {"$lt": before}},
+            sort=[("due_at", 1)],
+            limit=limit,
+        )
+
+    async def with_older_rules(
+        self, partitions: Sequence[int], rules: int, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions that were evaluated with an older rule set."""
+        return await self.collection.find(
+            {"partition": {"$in": list(partitions)}, "rules": {"$lt": rules}}, limit=limit
+        )
+
+    async def with_history(
+        self, partition: int, import_id: str, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partition that keep facts of the import unlived."""
+        return await self.collection.find(
+            {"partition": partition, "history": import_id}, limit=limit
+        )
+
+
+def _guarded(document: RawDocument) -> InsertOne[RawDocument] | ReplaceOne[RawDocument]:
+    """The write that meets a duplicate key unless the stored revision is the one before."""
+    if document["rev"] == 1:
+        return InsertOne(document)
+    return ReplaceOne({"_id": document["_id"], "rev": document["rev"] - 1}, document, upsert=True)

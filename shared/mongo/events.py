@@ -1,0 +1,219 @@
+"""The event store on MongoDB: one document per commit, one per claim."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import IndexModel, InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from shared.eventstore import (
+    Append,
+    Claim,
+    ClaimChange,
+    CommandMark,
+    Commit,
+    Head,
+    Known,
+    check_one_commit_per_stream,
+)
+from shared.mongo.connection import Database, Session, lost_indexes, session_of, translated
+from shared.readmodel import RawDocument
+
+COMMITS = "commits"
+CLAIMS = "claims"
+
+
+def commit_document(commit: Commit) -> RawDocument:
+    """A commit as it is stored."""
+    document: RawDocument = {
+        "_id": commit.id,
+        "stream": commit.stream,
+        "seq": commit.seq,
+        "version": commit.version,
+        "key": commit.key,
+        "recorded_at": commit.recorded_at,
+        "commands": [
+            {"id": mark.id, "hash": mark.hash, "version": mark.version} for mark in commit.commands
+        ],
+        "events": list(commit.events),
+    }
+    if commit.broadcast:
+        document["broadcast"] = True
+    return document
+
+
+def commit_of(document: Mapping[str, Any]) -> Commit:
+    """A stored commit."""
+    return Commit(
+        stream=document["stream"],
+        seq=document["seq"],
+        version=document["version"],
+        key=document["key"],
+        recorded_at=document["recorded_at"],
+        commands=tuple(
+            CommandMark(mark["id"], mark["hash"], mark["version"]) for mark in document["commands"]
+        ),
+        events=tuple(document["events"]),
+        broadcast=document.get("broadcast", False),
+    )
+
+
+class ClaimLost(Exception):  # noqa: N818 - an answer that aborts the transaction
+    """A claim is not as the decision found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MongoEventStore:
+    """An event store in one database."""
+
+    database: Database
+
+    async def create_indexes(self) -> None:
+        """Make sure that what uniqueness and speed rest on is there."""
+        with translated():
+            await self.database.motor[COMMITS].create_indexes(
+                [
+                    IndexModel([("stream", 1), ("seq", -1)]),
+                    IndexModel([("commands.id", 1)], unique=True),
+                    IndexModel([("recorded_at", 1)]),
+                ]
+            )
+
+    async def known(self, command_ids: Sequence[str]) -> Mapping[str, Known]:
+        """Those of the commands that are recorded."""
+        if not command_ids:
+            return {}
+        wanted = set(command_ids)
+        found = await self.database.collection(COMMITS).find(
+            {"commands.id": {"$in": sorted(wanted)}}, fields={"stream": 1, "commands": 1}
+        )
+        return {
+            mark["id"]: Known(
+                document["stream"], CommandMark(mark["id"], mark["hash"], mark["version"])
+            )
+            for document in found
+            for mark in document["commands"]
+            if mark["id"] in wanted
+        }
+
+    async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
+        """The heads of the streams that exist."""
+        found = await self.database.collection(COMMITS).aggregate(
+            [
+                {"$match": {"stream": {"$in": list(streams)}}},
+                {"$sort": {"stream": 1, "seq": -1}},
+                {
+                    "$group": {
+                        "_id": "$stream",
+                        "seq": {"$first": "$seq"},
+                        "version": {"$first": "$version"},
+                    }
+                },
+            ]
+        )
+        return {document["_id"]: Head(document["seq"], document["version"]) for document in found}
+
+    async def read(self, streams: Sequence[str]) -> Mapping[str, Sequence[Commit]]:
+        """All commits of the streams that exist."""
+        found = await self.database.collection(COMMITS).find(
+            {"stream": {"$in": list(streams)}}, sort=[("stream", 1), ("seq", 1)]
+        )
+        commits: dict[str, list[Commit]] = {}
+        for document in found:
+            commits.setdefault(document["stream"], []).append(commit_of(document))
+        return commits
+
+    async def names(self, prefix: str) -> Sequence[str]:
+        """The names of all streams that begin with the prefix, sorted."""
+        found = await self.database.collection(COMMITS).find(
+            {"stream": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}, "seq": 1},
+            fields={"stream": 1},
+            sort=[("stream", 1)],
+        )
+        return [document["stream"] for document in found]
+
+    async def claims(self, ids: Sequence[str]) -> Mapping[str, Claim]:
+        """The claims on the values that were ever claimed."""
+        found = await self.database.collection(CLAIMS).find({"_id": {"$in": list(ids)}})
+        return {
+            document["_id"]: Claim(document["_id"], document["owner"], document["epoch"])
+            for document in found
+        }
+
+    async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
+        """Append at most one commit per stream; says for each whether it was."""
+        check_one_commit_per_stream(appends)
+        appended = [False] * len(appends)
+        plain = [index for index, append in enumerate(appends) if not append.claims]
+        claiming = [index for index, append in enumerate(appends) if append.claims]
+        if plain:
+            lost = await self._insert([appends[index].commit for index in plain])
+            for position, index in enumerate(plain):
+                appended[index] = position not in lost
+        if claiming:
+            for index, done in zip(
+                claiming, await self._claim([appends[i] for i in claiming]), strict=True
+            ):
+                appended[index] = done
+        return appended
+
+    async def _insert(self, commits: Sequence[Commit]) -> set[int]:
+        documents = [commit_document(commit) for commit in commits]
+        with translated():
+            try:
+                await self.database.motor[COMMITS].insert_many(documents, ordered=False)
+            except BulkWriteError as failure:
+                return lost_indexes(failure)
+        return set()
+
+    async def _claim(self, appends: Sequence[Append]) -> Sequence[bool]:
+        """All in one transaction; where one is in the way, each in its own."""
+        try:
+            await self._transact(appends)
+        except (DuplicateKeyError, BulkWriteError, ClaimLost) as failure:
+            if isinstance(failure, BulkWriteError):
+                lost_indexes(failure)
+            if len(appends) == 1:
+                return [False]
+            return [(await self._claim([append]))[0] for append in appends]
+        return [True] * len(appends)
+
+    async def _transact(self, appends: Sequence[Append]) -> None:
+        async def work(session: Session) -> None:
+            await insert_commits(self.database, [append.commit for append in appends], session)
+            await self._change_claims(
+                [change for append in appends for change in append.claims], session
+            )
+
+        async with session_of(self.database) as session:
+            with translated():
+                await session.with_transaction(work)
+
+    async def _change_claims(self, changes: Sequence[ClaimChange], session: Session) -> None:
+        operations: list[InsertOne[RawDocument] | UpdateOne] = []
+        updates = 0
+        for change in changes:
+            if change.expected == 0:
+                operations.append(
+                    InsertOne({"_id": change.id, "owner": change.owner, "epoch": change.epoch})
+                )
+            else:
+                updates += 1
+                operations.append(
+                    UpdateOne(
+                        {"_id": change.id, "epoch": change.expected},
+                        {"$set": {"owner": change.owner, "epoch": change.epoch}},
+                    )
+                )
+        result = await self.database.motor[CLAIMS].bulk_write(operations, session=session)
+        if result.matched_count != updates:
+            raise ClaimLost
+
+
+async def insert_commits(database: Database, commits: Sequence[Commit], session: Session) -> None:
+    """Insert commits within a transaction; any conflict aborts it."""
+    if commits:
+        await database.motor[COMMITS].insert_many(
+            [commit_document(commit) for commit in commits], session=session
+        )

@@ -1,0 +1,7 @@
+"""What every service's process is made of, and how it runs in its roles."""
+
+from shared.process.assembly import Reactions, assemble, start
+from shared.process.kernel import Kernel
+from shared.process.running import ROLES, Parts, Role
+
+__all__ = ["ROLES", "Kernel", "Parts", "Reactions", "Role", "assemble", "start"]

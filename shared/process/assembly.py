@@ -1,0 +1,119 @@
+"""From a service's own pieces to a running process: the same for every service."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import typer
+from fastapi import APIRouter
+from faststream.kafka import KafkaBroker
+
+from shared import telemetry
+from shared.http import build_app
+from shared.process.kernel import Kernel
+from shared.process.reporting import Counts, Reporting, nothing
+from shared.process.running import ROLES, Parts, Role, run
+from shared.projector import Projector
+from shared.relay import Relay
+from shared.settings import Settings, read_settings
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+Task = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """The broker that reactions are registered with, and their groups (short names) and topics."""
+
+    broker: KafkaBroker
+    groups: Mapping[str, tuple[str, ...]]
+
+
+async def assemble(
+    kernel: Kernel,
+    role: Role,
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    projectors: Sequence[Projector] = (),
+    reactions: Reactions | None = None,
+    worker_tasks: Sequence[Task] = (),
+    counts: Counts = nothing,
+) -> Parts:
+    """The parts of a process in a role.
+
+    `worker_tasks` run until cancelled, in a worker.
+    """
+    works, relays, serves = (
+        role in ("worker", "all"),
+        role in ("relay", "all"),
+        role in ("api", "all"),
+    )
+    relay = kernel.relay() if relays else None
+    readers = {projector.group: projector.folder.projection.topics for projector in projectors} | (
+        {} if reactions is None else dict(reactions.groups)
+    )
+    app = build_app(
+        title=title,
+        service=kernel.service,
+        routers=[*(routers if serves else ()), Reporting(kernel, readers, counts).router()],
+        authenticator=kernel.authenticator,
+        readiness=lambda: _readiness(kernel, projectors if works else (), relay),
+    )
+    tasks: list[Task] = [kernel.progress.run]
+    if works:
+        tasks += worker_tasks
+        if reactions is not None:
+            tasks.append(lambda: _react(reactions.broker))
+    return Parts(
+        app=app,
+        host=kernel.settings.host,
+        port=kernel.settings.port,
+        projectors=projectors if works else (),
+        relay=relay,
+        tasks=tasks,
+        closing=(kernel.close,),
+    )
+
+
+async def _readiness(
+    kernel: Kernel, projectors: Sequence[Projector], relay: Relay | None
+) -> Mapping[str, bool | str]:
+    await kernel.database.ping()
+    checks: dict[str, bool | str] = {"database": True}
+    checks |= {projector.group: projector.ready for projector in projectors}
+    if relay is not None:
+        checks["relay"] = "leads" if relay.leading else "stands by"
+    return checks
+
+
+async def _react(broker: KafkaBroker) -> None:
+    """Run the reactions; on the way out let the batches in hand finish."""
+    await broker.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await broker.stop()
+
+
+def start(
+    service: str,
+    settings_type: type[SettingsT],
+    build: Callable[[SettingsT, Role], Awaitable[Parts]],
+) -> None:
+    """The command line of a service: read the settings, and run in the role that is asked for."""
+
+    def command(
+        role: Annotated[str, typer.Option(help=f"one of {', '.join(ROLES)}")] = "all",
+    ) -> None:
+        if role not in ROLES:
+            sys.stderr.write(f"--role: {role!r} is none of {', '.join(ROLES)}\n")
+            raise typer.Exit(2)
+        settings = read_settings(settings_type)
+        telemetry.configure(settings, service)
+        chosen: Role = role
+        run(lambda: build(settings, chosen))
+
+    typer.run(command)

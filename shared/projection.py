@@ -1,0 +1,112 @@
+"""Read models are folds: `apply(document | None, event) -> document`, pure and deterministic.
+
+This module is what a service's `projections.py` is written with; `shared.projector` runs it.
+A fold uses no clock, no random numbers and no look-ups, so that live = rebuilt, and the runner
+skips every event whose version a document already has, so that repeating or rewinding any suffix
+of a topic changes nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from shared.decider import NewEvent
+from shared.envelope import Light
+
+
+class Document(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One document of a read model.
+
+    `rev` is the number of writes, and guards the next one; `versions` holds per stream the version
+    of the last event folded. Documents are never deleted: `removed` leaves a tombstone, so that a
+    frozen worker cannot bring one back.
+    """
+
+    id: str = msgspec.field(name="_id")
+    rev: int = 0
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+    removed: bool = False
+
+
+class SteppedDocument(Document, kw_only=True, omit_defaults=True):
+    """A document that also is the only writer of one stream (see `Stepped`).
+
+    `partition` is the Kafka partition of its key, whose owner alone works on it; `stream_seq` and
+    `stream_version` are the head of its stream; `due_at` is the earliest moment at which time
+    alone changes it; `rules` is the number of the rule set that it was last evaluated with;
+    `history` names the imports whose facts it keeps without having lived them.
+    """
+
+    partition: int = -1
+    stream_seq: int = 0
+    stream_version: int = 0
+    due_at: datetime | None = None
+    rules: int = 0
+    history: list[str] = msgspec.field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Event:
+    """An event as a fold sees it: the light envelope, its data decoded, and its partition."""
+
+    light: Light
+    data: Any
+    partition: int
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type."""
+        return self.light.type
+
+    @property
+    def time(self) -> datetime:
+        """When it happened."""
+        return self.light.time
+
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection(Generic[DocumentT]):
+    """One read model.
+
+    `name` carries the projection's version (`totals_v1`) and names its collection; `reads` maps
+    the event types it folds to light structs of their data; `target` gives the id of the document
+    that an event belongs to, or None to pass it over; `opens` asks for personal fields in the clear
+    (a redacted field is absent); `gapless` says that a document sees whole streams, so that a gap
+    in versions is a fault.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    reads: Mapping[str, type[msgspec.Struct]]
+    document: type[DocumentT]
+    target: Callable[[Event], str | None]
+    apply: Callable[[DocumentT | None, Event], DocumentT]
+    opens: bool = False
+    gapless: bool = False
+    indexes: tuple[Sequence[tuple[str, int]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped(Generic[SteppedT]):
+    """The second shape: folding also decides, and the events join the document's own stream.
+
+    `step(document | None, event) -> (document, events)`; `wake(document, until, rules)` settles
+    all that is due before a moment; `live(document, import_id, until)` lives an import's past;
+    `revise(document, at)` evaluates with the present rule set. Document and commit are written in
+    one transaction.
+    """
+
+    projection: Projection[SteppedT]
+    stream: Callable[[str], str]
+    step: Callable[[SteppedT | None, Event], tuple[SteppedT, Sequence[NewEvent]]]
+    wake: Callable[[SteppedT, datetime], tuple[SteppedT, Sequence[NewEvent]]]
+    live: Callable[[SteppedT, str, datetime], tuple[SteppedT, Sequence[NewEvent]]]
+    revise: Callable[[SteppedT, datetime], tuple[SteppedT, Sequence[NewEvent]]]
+    barriers: frozenset[str]

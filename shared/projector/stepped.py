@@ -1,0 +1,116 @@
+"""The second shape of a folder: folding also decides, and document and commit are one write."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from shared.clock import Clock
+from shared.decider import NewEvent
+from shared.envelope import Causation, Placed
+from shared.eventstore import CommandMark, Commit, body_hash
+from shared.execute import encode_event
+from shared.projection import Event, Stepped, SteppedDocument
+from shared.projector.folder import Folded, Folder, raw_document
+from shared.readmodel import RawDocument, SteppedDocuments
+
+SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
+
+
+@dataclass(slots=True)
+class SteppedFolder(Folder[SteppedT]):
+    """Folds batches whose transitions become commits of each document's own stream.
+
+    `rules` gives the number of the present rule set, and `refresh` loads a newer one if there is.
+    """
+
+    rules: Callable[[], int] = field(kw_only=True)
+    refresh: Callable[[], Awaitable[None]] = field(kw_only=True)
+    stepped: Stepped[SteppedT] = field(kw_only=True)
+    stepped_documents: SteppedDocuments = field(kw_only=True)
+    clock: Clock = field(kw_only=True)
+    service: str = field(kw_only=True)
+    _transitions: dict[str, list[NewEvent]] = field(default_factory=lambda: defaultdict(list))
+
+    def _fold_document(self, raw: RawDocument | None, events: Sequence[Event]) -> Folded[SteppedT]:
+        if raw is not None:
+            self._transitions.pop(raw["_id"], None)
+        elif events:
+            self._transitions.pop(self.projection.target(events[0]) or "", None)
+        return super(SteppedFolder, self)._fold_document(raw, events)
+
+    async def _loaded(self, raws: Iterable[RawDocument]) -> None:
+        """Never fold with older rules than a document has seen."""
+        if any(raw.get("rules", 0) > self.rules() for raw in raws):
+            await self.refresh()
+
+    def _apply(self, document: SteppedT | None, event: Event) -> SteppedT:
+        after, transitions = self.stepped.step(document, event)
+        self._transitions[after.id] += transitions
+        return after
+
+    async def _write(self, folded: Mapping[str, Folded[SteppedT]]) -> set[str]:
+        steps = [
+            self._step(result.document, self._transitions.pop(target, []))
+            for target, result in folded.items()
+            if result.document is not None
+        ]
+        return await self.stepped_documents.write_stepped(steps)
+
+    async def revise(
+        self,
+        raws: Sequence[RawDocument],
+        change: Callable[[SteppedT], tuple[SteppedT, Sequence[NewEvent]]],
+    ) -> set[str]:
+        """Change documents beside the log (timers, rules, history); gives those that were lost.
+
+        A lost one was written by somebody else meanwhile, and is found again if still due.
+        """
+        steps = []
+        for raw in raws:
+            document, transitions = change(msgspec.convert(raw, self.projection.document))
+            steps.append(self._step(document, transitions))
+        return await self.stepped_documents.write_stepped(steps)
+
+    def _step(
+        self, document: SteppedT, transitions: Sequence[NewEvent]
+    ) -> tuple[RawDocument, Commit | None]:
+        """The document and the commit that belongs to it; moves the document's head."""
+        commit = self._commit(document, transitions) if transitions else None
+        return raw_document(document), commit
+
+    def _commit(self, document: SteppedT, transitions: Sequence[NewEvent]) -> Commit:
+        stream = self.stepped.stream(document.id)
+        recorded = self.clock.now()
+        first = document.stream_version + 1
+        texts = [
+            encode_event(
+                Placed(
+                    data=event.data,
+                    service=self.service,
+                    stream=stream,
+                    version=version,
+                    time=event.time,
+                    recorded=recorded,
+                    causation=event.causation or Causation(correlation=f"{stream}@{version}"),
+                    subject=document.id,
+                    branch=event.branch,
+                ),
+                {},
+            )
+            for version, event in enumerate(transitions, start=first)
+        ]
+        document.stream_seq += 1
+        document.stream_version += len(texts)
+        mark = f"step|{stream}|{document.stream_seq}"
+        return Commit(
+            stream=stream,
+            seq=document.stream_seq,
+            version=document.stream_version,
+            key=document.id,
+            recorded_at=self.clock.system_now(),
+            commands=(CommandMark(mark, body_hash(mark), document.stream_version),),
+            events=tuple(texts),
+        )

@@ -1,0 +1,125 @@
+"""Ports of the read side: where documents, parked events and leases live.
+
+`shared.mongo` and `shared.memory` implement them alike; `shared.projector` and `shared.relay` know
+only these. A document is written once per batch, guarded by its revision: a worker that was frozen
+and wakes finds its guard lost, reloads, and finds its events folded already.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from shared.eventstore import Commit
+
+RawDocument = dict[str, Any]
+
+
+class Documents(Protocol):
+    """One collection of a read model; a raw document has `_id` and `rev`."""
+
+    async def load(self, ids: Sequence[str]) -> Mapping[str, RawDocument]:
+        """Those of the documents that exist, with one query."""
+        ...
+
+    async def write(self, documents: Sequence[RawDocument]) -> set[str]:
+        """Write each where the stored `rev` is one less; gives the ids whose guard was lost."""
+        ...
+
+
+class SteppedDocuments(Documents, Protocol):
+    """Documents that are the only writers of a stream, in the database of its commits."""
+
+    async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
+        """Each document with its commit, or neither; gives the ids that were not written."""
+        ...
+
+    async def due(
+        self, partitions: Sequence[int], before: datetime, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
+        ...
+
+    async def with_older_rules(
+        self, partitions: Sequence[int], rules: int, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions that were evaluated with an older rule set."""
+        ...
+
+    async def with_history(
+        self, partition: int, import_id: str, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partition that keep facts of the import unlived."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that could not be applied, or that stands behind one of the same key."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp: int
+    reason: str
+    replay: bool = False
+
+
+class Parking(Protocol):
+    """The parked events of one projection."""
+
+    async def park(self, events: Sequence[ParkedEvent]) -> None:
+        """Keep the events; one that is kept already stays as it is."""
+        ...
+
+    async def parked(self, partitions: Sequence[int]) -> Sequence[ParkedEvent]:
+        """All parked events of the partitions, by topic, partition and offset."""
+        ...
+
+    async def request_replay(self, key: bytes | None) -> int:
+        """Ask the owner to replay the key's events (all when None); gives how many."""
+        ...
+
+    async def release(self, events: Sequence[ParkedEvent]) -> None:
+        """Forget events that were applied."""
+        ...
+
+    async def count(self) -> int:
+        """How many are parked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease as its holder knows it: the fencing number, and the database's clock at renewal."""
+
+    name: str
+    owner: str
+    fence: int
+    at: datetime
+
+
+class Leases(Protocol):
+    """Leases on the database's clock, each with a small state that only its holder writes."""
+
+    async def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
+        """Take a free or expired lease, with the next fencing number."""
+        ...
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """Renew; None when somebody else holds it now."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Let it go, if still held."""
+        ...
+
+    async def state(self, name: str) -> RawDocument:
+        """The state kept with the lease; empty when there is none."""
+        ...
+
+    async def save(self, lease: Lease, state: RawDocument) -> bool:
+        """Save the state; False, and nothing saved, when the fencing number is not the newest."""
+        ...

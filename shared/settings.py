@@ -1,0 +1,149 @@
+"""Settings come from the environment, are checked once at the start, and never change.
+
+Every process of a chain reads the same names (prefix `REGULARS_`), so that clocks, prefixes and
+keys cannot differ between them. A process with wrong settings does not start: it says what is
+wrong, one line per setting, and exits with 2. Values are never repeated in such a line: a URL may
+hold a password.
+"""
+
+import base64
+import binascii
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from shared.clock import SystemClock
+
+PREFIX = "REGULARS_"
+EXIT_CODE = 2
+KEY_BYTES = 32
+_SERVERS = re.compile(r"[^\s,:/]+:\d+(,[^\s,:/]+:\d+)*|\[[0-9a-fA-F:]+\]:\d+")
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file: 32 bytes in base64. Raises ValueError that says what is wrong with it."""
+    try:
+        key = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        raise ValueError(message) from error
+    except (binascii.Error, UnicodeDecodeError) as error:
+        message = "the file holds no base64"
+        raise ValueError(message) from error
+    if len(key) != KEY_BYTES:
+        message = f"the file must hold {KEY_BYTES} bytes in base64, and holds {len(key)}"
+        raise ValueError(message)
+    return key
+
+
+def _holding_a_key(path: Path) -> Path:
+    read_key(path)
+    return path
+
+
+def _bootstrap_servers(url: str) -> str:
+    servers = url.removeprefix("kafka://")
+    if not _SERVERS.fullmatch(servers):
+        message = "should be host:port, several separated by commas"
+        raise ValueError(message)
+    return servers
+
+
+KeyFile = Annotated[Path, AfterValidator(_holding_a_key)]
+
+
+class Settings(BaseSettings):
+    """What every service needs; a service adds its own by a subclass.
+
+    `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
+    ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. Empty variables
+    count as absent.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
+
+    kafka_url: Annotated[str, AfterValidator(_bootstrap_servers)]
+    mongo_url: str = Field(pattern=r"^mongodb(\+srv)?://", repr=False)
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    database_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,30}$")
+    partitions: int = Field(default=48, ge=1)
+    clock_frozen_at: AwareDatetime | None = None
+    clock_shift: timedelta = timedelta(0)
+    master_key_file: KeyFile
+    hmac_key_file: KeyFile
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    log_level: LogLevel = "info"
+    smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
+    append_deadline_seconds: float = Field(default=2.0, gt=0)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("clock_shift")
+    @classmethod
+    def _not_frozen_too(cls, shift: timedelta, info: ValidationInfo) -> timedelta:
+        if shift and info.data.get("clock_frozen_at") is not None:
+            message = f"a clock that is frozen ({PREFIX}CLOCK_FROZEN_AT) cannot be shifted"
+            raise ValueError(message)
+        return shift
+
+    @property
+    def append_deadline(self) -> timedelta:
+        """After this time a writer abandons an append; progress relies on it."""
+        return timedelta(seconds=self.append_deadline_seconds)
+
+    def clock(self) -> SystemClock:
+        """The clock of this chain."""
+        return SystemClock(frozen_at=self.clock_frozen_at, shift=self.clock_shift)
+
+    def master_key(self) -> AESGCM:
+        """The key that wraps the customers' keys. Raises ValueError when its file has changed."""
+        return AESGCM(read_key(self.master_key_file))
+
+    def hmac_secret(self) -> bytes:
+        """The secret of all keyed hashes. Raises ValueError when its file has changed."""
+        return read_key(self.hmac_key_file)
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """One line per wrong setting, with the name of its variable and never its value."""
+    lines = []
+    for wrong in error.errors(include_input=False, include_url=False):
+        name = PREFIX + ".".join(str(step) for step in wrong["loc"]).upper()
+        text = "is not set" if wrong["type"] == "missing" else wrong["msg"]
+        lines.append(f"{name}: {text.removeprefix('Value error, ')}")
+    return lines
+
+
+def read_settings(kind: type[SettingsT]) -> SettingsT:
+    """The settings from the environment; with wrong ones, say which on stderr and exit with 2."""
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = complaints(error)
+    except SettingsError as error:
+        lines = [str(error)]
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    raise SystemExit(EXIT_CODE)
