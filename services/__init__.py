@@ -1,0 +1,1 @@
+"""The services. Each owns one database, publishes its own topics and knows no other service."""

@@ -1,0 +1,1 @@
+"""Owns customers; publishes `customer.events.v1`. Deals follow."""
