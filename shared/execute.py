@@ -6,9 +6,9 @@ state a batch costs three round trips: known commands, heads, insert.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import msgspec
@@ -38,17 +38,12 @@ ATTEMPTS = 20
 MAX_EVENT_BYTES = 900_000
 """Kafka refuses a record over 1 MiB by default; the envelope and headers need room too."""
 MAX_COMMIT_BYTES = 4_000_000
-"""MongoDB refuses a document over 16 MiB; smaller commits also keep relay batches small."""
+"""MongoDB refuses a document over 16 MiB; smaller commits also keep relay batches small.
 
-TOO_LARGE = Refused(
-    "too-large", 413, "The event is too large.", f"at most {MAX_EVENT_BYTES} bytes of JSON"
-)
-REPEATED_DIFFERENTLY = Refused(
-    "command-differs",
-    422,
-    "This id was used before for something else.",
-    "send the same content again, or use another id",
-)
+A commit closes once it is over this, and no command gives more: twice this is the most.
+"""
+FAILURES = 3
+"""Tries of a batch at a store that does not answer; a slow answer may hide a recorded commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ class _Stream(Generic[StateT]):
     version: int
     marks: list[CommandMark] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    claims: dict[str, ClaimChange] = field(default_factory=dict)
+    claims: list[ClaimChange] = field(default_factory=list)
     size: int = 0
     key: str = ""
     broadcast: bool = False
@@ -199,17 +194,19 @@ class _Batch(Generic[BodyT, StateT]):
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     first_of: dict[str, int] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
+    moment: datetime = datetime.max
+    deadline: float = 0.0
 
     async def run(self) -> Sequence[Outcome]:
         self._deduplicate()
-        fruitless = 0
+        fruitless = failures = 0
         while pending := [i for i in self.first_of.values() if i not in self.outcomes]:
             settled = len(self.outcomes)
             try:
                 await self._round(pending)
             except (TimeoutError, StoreUnavailable) as failure:
-                fruitless += 1
-                if fruitless == 3:  # noqa: PLR2004 - a slow answer may hide a recorded commit
+                failures += 1
+                if failures == FAILURES:
                     raise StoreUnavailable from failure
                 continue
             if len(self.outcomes) == settled:
@@ -229,10 +226,10 @@ class _Batch(Generic[BodyT, StateT]):
         command = self.commands[index]
         first = self.first_of[command.id]
         outcome = self.outcomes[first]
+        if self.commands[first].hash != command.hash:
+            return _differs()
         if first == index or isinstance(outcome, Refused):
             return outcome
-        if self.commands[first].hash != command.hash:
-            return REPEATED_DIFFERENTLY
         return Done(outcome.stream, outcome.version, repeated=True, changed=outcome.changed)
 
     async def _round(self, pending: Sequence[int]) -> None:
@@ -243,6 +240,9 @@ class _Batch(Generic[BodyT, StateT]):
         streams = await self._load(sorted({self.commands[i].stream for i in pending}))
         claims = await self._claims(pending)
         await self._ensure_keys(pending)
+        # Progress counts on it: nothing is written later than the deadline after this moment.
+        self.moment = self.writer.clock.system_now()
+        self.deadline = asyncio.get_running_loop().time() + self.writer.append_deadline.total_seconds()
         refused: dict[int, Refused] = {}
         unchanged: dict[int, Done] = {}
         for index in pending:
@@ -271,7 +271,7 @@ class _Batch(Generic[BodyT, StateT]):
             if record is None:
                 unknown.append(index)
             elif record.mark.hash != command.hash:
-                self.outcomes[index] = REPEATED_DIFFERENTLY
+                self.outcomes[index] = _differs()
             else:
                 self.outcomes[index] = Done(record.stream, record.mark.version, repeated=True)
         return unknown
@@ -319,7 +319,7 @@ class _Batch(Generic[BodyT, StateT]):
         stream.version += len(events)
         stream.state = self.decider.fold((event.data for event in events), stream.state)
         stream.events += texts
-        stream.size += sum(map(len, texts))
+        stream.size += _size(texts)
         stream.key = command.key
         stream.broadcast |= any(event.data.type in BROADCAST for event in events)
         stream.marks.append(CommandMark(command.id, command.hash, stream.version))
@@ -327,13 +327,13 @@ class _Batch(Generic[BodyT, StateT]):
         if self.policy is not None:
             for change in self.policy.changes(body, events):
                 claims[change.id] = Claim(change.id, change.owner, change.epoch)
-                stream.claims[change.id] = change
+                stream.claims.append(change)
         return None
 
     def _encode(
         self, command: Command[BodyT], version: int, events: Sequence[NewEvent]
     ) -> list[str]:
-        recorded = self.writer.clock.now()
+        recorded = self.writer.clock.at_system(self.moment)
         texts = [
             encode_event(
                 Placed(
@@ -351,8 +351,10 @@ class _Batch(Generic[BodyT, StateT]):
             )
             for offset, event in enumerate(events, start=1)
         ]
-        if any(len(text.encode()) > MAX_EVENT_BYTES for text in texts):
-            raise TOO_LARGE
+        if any(_size([text]) > MAX_EVENT_BYTES for text in texts):
+            raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
+        if _size(texts) > MAX_COMMIT_BYTES:
+            raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
         return texts
 
     async def _append(self, streams: Mapping[str, _Stream[StateT]]) -> bool:
@@ -360,7 +362,6 @@ class _Batch(Generic[BodyT, StateT]):
         grown = {name: stream for name, stream in streams.items() if stream.events}
         if not grown:
             return True
-        recorded_at = self.writer.clock.system_now()
         appends = [
             Append(
                 Commit(
@@ -368,16 +369,17 @@ class _Batch(Generic[BodyT, StateT]):
                     seq=stream.head.seq + 1,
                     version=stream.version,
                     key=stream.key,
-                    recorded_at=recorded_at,
+                    recorded_at=self.moment,
                     commands=tuple(stream.marks),
                     events=tuple(stream.events),
                     broadcast=stream.broadcast,
                 ),
-                tuple(stream.claims.values()),
+                tuple(stream.claims),
             )
             for name, stream in grown.items()
         ]
-        results = await within(self.writer.append_deadline, self.writer.store.append(appends))
+        async with asyncio.timeout_at(self.deadline):
+            results = await self.writer.store.append(appends)
         for append, appended in zip(appends, results, strict=True):
             if appended:
                 self._settle(append.commit, grown[append.commit.stream])
@@ -388,13 +390,22 @@ class _Batch(Generic[BodyT, StateT]):
             self.outcomes[index] = Done(commit.stream, mark.version)
 
 
-ResultT = TypeVar("ResultT")
+def _differs() -> Refused:
+    return Refused(
+        "command-differs",
+        422,
+        "This id was used before for something else.",
+        "send the same content again, or use another id",
+    )
 
 
-async def within(deadline: timedelta, work: Awaitable[ResultT]) -> ResultT:
-    """The result, or TimeoutError once the deadline has passed: progress relies on it."""
-    async with asyncio.timeout(deadline.total_seconds()):
-        return await work
+def _too_large(limit: str) -> Refused:
+    return Refused("too-large", 413, "The command is too large.", limit)
+
+
+def _size(texts: Sequence[str]) -> int:
+    """Bytes in UTF-8."""
+    return sum(len(text.encode()) for text in texts)
 
 
 def encode_event(placed: Placed, keys: Keys) -> str:

@@ -15,6 +15,7 @@ from shared.clock import Clock, to_milliseconds
 from shared.eventstore import (
     Append,
     Claim,
+    ClaimChange,
     Commit,
     Head,
     Known,
@@ -69,18 +70,24 @@ class MemoryEventStore:
         stream = self._streams.get(commit.stream, [])
         free = commit.seq == len(stream) + 1
         unknown = not any(mark.id in self._commands for mark in commit.commands)
-        unclaimed = all(
-            change.expected == (claim.epoch if (claim := self._claims.get(change.id)) else 0)
-            for change in append.claims
-        )
-        if not (free and unknown and unclaimed):
+        claims = self._changed(append.claims)
+        if not (free and unknown) or claims is None:
             return False
         self._streams[commit.stream] = [*stream, commit]
         self.commits.append(commit)
         self._commands.update({mark.id: Known(commit.stream, mark) for mark in commit.commands})
-        for change in append.claims:
-            self._claims[change.id] = Claim(change.id, change.owner, change.epoch)
+        self._claims.update(claims)
         return True
+
+    def _changed(self, changes: Sequence[ClaimChange]) -> dict[str, Claim] | None:
+        """The claims after all changes, each resting on the one before; None if one cannot."""
+        changed: dict[str, Claim] = {}
+        for change in changes:
+            present = changed.get(change.id) or self._claims.get(change.id)
+            if change.expected != (present.epoch if present else 0):
+                return None
+            changed[change.id] = Claim(change.id, change.owner, change.epoch)
+        return changed
 
 
 @dataclass(slots=True)

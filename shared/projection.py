@@ -9,7 +9,7 @@ of a topic changes nothing.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -97,8 +97,8 @@ class Projection(Generic[DocumentT]):
 class Stepped(Generic[SteppedT]):
     """The second shape: folding also decides, and the events join the document's own stream.
 
-    `step(document | None, event) -> (document, events)`; `wake(document, until, rules)` settles
-    all that is due before a moment; `live(document, import_id, until)` lives an import's past;
+    `step(document | None, event) -> (document, events)`; `wake(document, until)` settles all that
+    is due before a moment; `live(document, import_id, until)` lives an import's past;
     `revise(document, at)` evaluates with the present rule set. Document and commit are written in
     one transaction.
     """
@@ -110,3 +110,24 @@ class Stepped(Generic[SteppedT]):
     live: Callable[[SteppedT, str, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     revise: Callable[[SteppedT, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     barriers: frozenset[str]
+
+
+class SteppedSource(Protocol[SteppedT]):
+    """Gives the stepping that stands now; another rule set is another stepping.
+
+    `number` is that of the rule set, and grows with every change.
+    """
+
+    @property
+    def stepped(self) -> Stepped[SteppedT]:
+        """The present stepping."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """The number of its rule set."""
+        ...
+
+    async def refresh(self) -> None:
+        """Take up a newer rule set, if there is one. Raises `StoreUnavailable`."""
+        ...

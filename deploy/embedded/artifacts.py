@@ -11,6 +11,7 @@ import argparse
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -32,6 +33,7 @@ ROOTS = ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")
 DOWNLOADS_AT_ONCE = 8
 TIMEOUT_SECONDS = 20
 ATTEMPTS = 3
+log = logging.getLogger("regulars.embedded")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,6 +118,7 @@ def _fetch(jars: Sequence[Jar], repository: Path) -> None:
     """Fetch into a folder of its own, check, and only then move into the repository."""
     if not jars:
         return
+    log.warning("Fetching Kafka, %d files from Maven's repository, this once", len(jars))
     repository.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=repository.parent, prefix="incoming-") as name,

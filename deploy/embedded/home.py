@@ -12,7 +12,6 @@ import os
 import secrets
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from deploy.embedded.errors import HomeLockedError
@@ -80,12 +79,7 @@ class HomeLock:
         """Lock."""
         return self.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Unlock."""
         self.release()
 

@@ -19,43 +19,14 @@ from datetime import UTC, datetime
 from email import policy
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from deploy.embedded.mail_page import page_server
-from deploy.embedded.ports import LOOPBACK, Ports
-from deploy.embedded.probes import greets_smtp
-from deploy.embedded.supervisor import Child, Supervisor
-
-if TYPE_CHECKING:
-    from aiosmtpd.smtp import SMTP, Envelope, Session
+from deploy.embedded.ports import LOOPBACK
 
 LARGEST_MAIL_BYTES: Final = 32 * 1024 * 1024
-
-
-async def start(supervisor: Supervisor, home: Path, ports: Ports) -> tuple[int, int]:
-    """Start the catcher; return its SMTP port and the port of its page once it takes mail."""
-    smtp = ports.claim("smtp", movable=True)
-    page = ports.claim("mail-page", movable=False)
-    folder = home / "mail"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "deploy.embedded.mail", "--folder", str(folder.absolute())]
-    command += ["--smtp-port", str(smtp), "--page-port", str(page)]
-    root = Path(__file__).parents[2]
-    child = Child(
-        name="mail",
-        layer=0,
-        command=command,
-        folder=root,
-        ready=greets_smtp(smtp),
-        stop_seconds=5,
-    )
-    await supervisor.start(child)
-    return smtp, page
-
-
-def caught(folder: Path) -> list[Path]:
-    """All stored mails, in no order."""
-    return list(folder.glob("*.eml"))
 
 
 def store(folder: Path, content: bytes, sender: str, recipients: Sequence[str]) -> bool:
@@ -112,7 +83,7 @@ class Catcher:
         self._folder = folder
 
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
-        self, _server: "SMTP", _session: "Session", envelope: "Envelope"
+        self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
         """Store the mail and answer; a full disk is a temporary failure, so nothing is lost."""
         content = envelope.original_content or b""
@@ -128,9 +99,6 @@ class Catcher:
 
 async def serve(folder: Path, smtp_port: int, page_port: int) -> None:
     """Run both servers until SIGTERM or SIGINT."""
-    # Here, not above: the stack that starts this process needs no SMTP server itself.
-    from aiosmtpd.smtp import SMTP
-
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

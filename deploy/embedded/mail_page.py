@@ -41,6 +41,8 @@ def page_server(folder: Path, port: int) -> ThreadingHTTPServer:
     """A server of the page that listens on the loopback address; the caller runs it."""
 
     class Page(_Page):
+        """The page of this folder."""
+
         mails = folder
 
     return ThreadingHTTPServer((LOOPBACK, port), Page)
@@ -48,8 +50,6 @@ def page_server(folder: Path, port: int) -> ThreadingHTTPServer:
 
 class _Page(BaseHTTPRequestHandler):
     mails: Path
-    server_version = "regulars-mail"
-    sys_version = ""
 
     def do_GET(self) -> None:
         """Answer the list, one mail, or one mail as it came."""
@@ -68,7 +68,7 @@ class _Page(BaseHTTPRequestHandler):
         else:
             self._answer(_frame("Not here", "<p>No such mail.</p>").encode(), HTTPStatus.NOT_FOUND)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
+    def log_message(self, *_: object) -> None:
         """Say nothing: a page view is no event."""
 
     def _answer(

@@ -133,6 +133,7 @@ def accepts_writes(port: int, *, initiate: bool = False) -> Probe:
     configuration = {"_id": REPLICA_SET, "members": [member]}
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask who it is; if nobody yet, make it a replica set, and ask again next time."""
         hello = await _command(reader, writer, {"hello": 1})
         if initiate and hello.get("ok") and not hello.get("setName"):
             await _command(reader, writer, {"replSetInitiate": configuration})

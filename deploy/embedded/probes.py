@@ -25,6 +25,7 @@ def speaks_kafka(port: int) -> Probe:
     header = struct.pack(">hhih", KAFKA_API_VERSIONS, 0, correlation, -1)
 
     async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask, and judge the answer."""
         writer.write(struct.pack(">i", len(header)) + header)
         _, echoed, error = struct.unpack(">iih", await reader.readexactly(10))
         return bool(echoed == correlation and error == 0)
@@ -36,6 +37,7 @@ def greets_smtp(port: int) -> Probe:
     """The mail server says 220."""
 
     async def ask(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> bool:
+        """Listen: the server speaks first."""
         return (await reader.readline()).startswith(b"220")
 
     return probe(port, ask)
@@ -46,6 +48,7 @@ def answers_http(port: int, path: str = "/") -> Probe:
     request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n".encode()
 
     async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask, and judge the answer."""
         writer.write(request)
         return b" 200" in (await reader.readline())[:13]
 
@@ -56,6 +59,7 @@ def probe(port: int, ask: Conversation) -> Probe:
     """A probe that connects and asks; no connection, no answer in time or a broken one is False."""
 
     async def attempt() -> bool:
+        """Ask once."""
         with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
             async with asyncio.timeout(ANSWER_SECONDS):
                 reader, writer = await asyncio.open_connection(LOOPBACK, port)

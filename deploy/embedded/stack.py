@@ -7,17 +7,19 @@ of it none of them runs.
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from deploy.embedded import kafka, mail, mongo
+from deploy.embedded import kafka, mongo
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.home import HomeLock, ensure_keys
 from deploy.embedded.ports import LOOPBACK, Ports
-from deploy.embedded.supervisor import RestartLimit, Supervisor
+from deploy.embedded.probes import greets_smtp
+from deploy.embedded.supervisor import Child, RestartLimit, Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,9 @@ class EmbeddedStack:
         """Stop everything, what was started on top of it first, and unlock the home."""
         await self._exit.aclose()
 
-    @property
-    def mail_folder(self) -> Path:
-        """Where caught mail lies, one file each."""
-        return self.home / "mail"
+    def caught_mail(self) -> list[Path]:
+        """The files of all mail that was caught in this home, in no order."""
+        return list((self.home / "mail").glob("*.eml"))
 
     def addresses(self) -> dict[str, str]:
         """All addresses by name, and the name of the database server."""
@@ -118,6 +119,21 @@ class EmbeddedStack:
         self.mongo_server = server.name
 
     async def _mail(self) -> None:
-        smtp, page = await mail.start(self.supervisor, self.home, self.ports)
+        smtp = self.ports.claim("smtp", movable=True)
+        # People keep it open in a browser.
+        page = self.ports.claim("mail-page", movable=False)
+        # By name, not imported: an SMTP server takes time to load, and runs in that process only.
+        command = [sys.executable, "-m", "deploy.embedded.mail"]
+        command += ["--folder", str(self.home / "mail")]
+        command += ["--smtp-port", str(smtp), "--page-port", str(page)]
+        child = Child(
+            name="mail",
+            command=command,
+            folder=Path(__file__).parents[2],
+            ready=greets_smtp(smtp),
+            stop_seconds=5,
+            layer=0,
+        )
+        await self.supervisor.start(child)
         self.smtp_url = f"smtp://{LOOPBACK}:{smtp}"
         self.mail_page_url = f"http://{LOOPBACK}:{page}/"

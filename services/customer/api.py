@@ -133,6 +133,12 @@ class ContactView(BaseModel):
     value: str | None
 
 
+class CustomerCount(BaseModel):
+    """How many."""
+
+    count: int
+
+
 class CustomerView(BaseModel):
     """A customer as the list knows it."""
 
@@ -175,6 +181,7 @@ class CustomerApi:
             openapi_extra=batch_body(_ITEM),
         )
         router.add_api_route("", self.page, methods=["GET"])
+        router.add_api_route("/count", self.count, methods=["GET"])
         router.add_api_route("/find", self.find, methods=["POST"])
         router.add_api_route("/{customer}", self.get, methods=["GET"])
         router.add_api_route("/{customer}/identifiers", self.add_identifier, methods=["POST"])
@@ -234,6 +241,10 @@ class CustomerApi:
             items=[_view(entry, _scope(calling)) for entry in found.entries],
             next_cursor=None if found.after is None else cursor_of(found.after),
         )
+
+    async def count(self, calling: Reader) -> CustomerCount:
+        """How many customers the caller's branches have."""
+        return CustomerCount(count=await self.directory.count(_scope(calling)))
 
     async def find(self, body: IdentifierInput, calling: Reader) -> CustomerView:
         """The customer whom a full phone, e-mail, card or external id finds, in any branch."""

@@ -53,9 +53,9 @@ class Directory:
         entry = await self.get(customer)
         return 0 if entry is None else entry.versions.get(stream, 0)
 
-    async def count(self) -> int:
-        """How many customers there are."""
-        return await self.collection.count({})
+    async def count(self, scope: Scope) -> int:
+        """How many customers the scope has, counted exactly."""
+        return await self.collection.count(in_scope(scope))
 
 
 def in_scope(scope: Scope) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -21,10 +21,13 @@ from shared.mongo.events import insert_commits
 from shared.readmodel import RawDocument
 
 STEPPED_INDEXES: Sequence[Index] = (
-    (("partition", 1), ("due_at", 1)),
-    (("partition", 1), ("rules", 1)),
+    # What is asked for by range comes first: it is few, a worker's partitions may be all.
+    (("due_at", 1), ("partition", 1)),
+    (("rules", 1), ("partition", 1)),
     (("partition", 1), ("history", 1)),
 )
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+"""Ranges are bounded at both ends: SecantusDB scans a collection for an open one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ class MongoDocuments:
 
     async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
         """All in one transaction; where one is in the way, each in its own."""
-        if not steps:
-            return set()
+        if all(commit is None for _, commit in steps):
+            return await self.write([document for document, _ in steps])
         try:
             await self._transact(steps)
         except (DuplicateKeyError, BulkWriteError) as failure:
@@ -79,15 +82,11 @@ class MongoDocuments:
         return set()
 
     async def _transact(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> None:
-        commits = [commit for _, commit in steps if commit is not None]
-        if not commits:
-            await self.collection.motor.bulk_write([_guarded(doc) for doc, _ in steps])
-            return
-
         async def work(session: Session) -> None:
             await self.collection.motor.bulk_write(
                 [_guarded(document) for document, _ in steps], session=session
             )
+            commits = [commit for _, commit in steps if commit is not None]
             await insert_commits(self.database, commits, session)
 
         async with session_of(self.database) as session:
@@ -99,7 +98,10 @@ class MongoDocuments:
     ) -> Sequence[RawDocument]:
         """Documents of the partitions whose `due_at` is before the moment, earliest first."""
         return await self.collection.find(
-            {"partition": {"$in": list(partitions)}, "due_at": {"$lt": before}},
+            {
+                "due_at": {"$gte": LONG_AGO, "$lt": before},
+                "partition": {"$in": list(partitions)},
+            },
             sort=[("due_at", 1)],
             limit=limit,
         )
@@ -108,9 +110,14 @@ class MongoDocuments:
         self, partitions: Sequence[int], rules: int, limit: int
     ) -> Sequence[RawDocument]:
         """Documents of the partitions that were evaluated with an older rule set."""
-        return await self.collection.find(
-            {"partition": {"$in": list(partitions)}, "rules": {"$lt": rules}}, limit=limit
-        )
+        where = {"partition": {"$in": list(partitions)}}
+        # A document that leaves out its number was never evaluated.
+        found = await self.collection.find({"rules": None, **where}, limit=limit)
+        if len(found) < limit:
+            found += await self.collection.find(
+                {"rules": {"$gte": 0, "$lt": rules}, **where}, limit=limit - len(found)
+            )
+        return found
 
     async def with_history(
         self, partition: int, import_id: str, limit: int

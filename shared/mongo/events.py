@@ -75,7 +75,8 @@ class MongoEventStore:
             await self.database.motor[COMMITS].create_indexes(
                 [
                     IndexModel([("stream", 1), ("seq", -1)]),
-                    IndexModel([("commands.id", 1)], unique=True),
+                    # Sparse, so that commits without commands do not exclude each other.
+                    IndexModel([("commands.id", 1)], unique=True, sparse=True),
                     IndexModel([("recorded_at", 1)]),
                 ]
             )

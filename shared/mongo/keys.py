@@ -27,6 +27,8 @@ class MongoKeyStore:
 
     async def insert(self, keys: Sequence[StoredKey]) -> None:
         """Store each key whose id is not taken."""
+        if not keys:
+            return
         documents = [
             {"_id": key.id} | ({} if key.wrapped is None else {"wrapped": key.wrapped})
             for key in keys

@@ -32,6 +32,8 @@ class MongoParking:
 
     async def park(self, events: Sequence[ParkedEvent]) -> None:
         """Keep the events; one that is kept already stays as it is."""
+        if not events:
+            return
         documents = [
             {
                 "_id": self._id(event),

@@ -2,6 +2,7 @@
 
 from shared.process.assembly import Reactions, assemble, start
 from shared.process.kernel import Kernel
+from shared.process.reporting import Reports
 from shared.process.running import ROLES, Parts, Role
 
-__all__ = ["ROLES", "Kernel", "Parts", "Reactions", "Role", "assemble", "start"]
+__all__ = ["ROLES", "Kernel", "Parts", "Reactions", "Reports", "Role", "assemble", "start"]

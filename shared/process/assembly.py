@@ -13,7 +13,7 @@ from faststream.kafka import KafkaBroker
 from shared import telemetry
 from shared.http import build_app
 from shared.process.kernel import Kernel
-from shared.process.reporting import Counts, Reporting, nothing
+from shared.process.reporting import NO_REPORTS, Reporting, Reports
 from shared.process.running import ROLES, Parts, Role, run
 from shared.projector import Projector
 from shared.relay import Relay
@@ -40,11 +40,12 @@ async def assemble(
     projectors: Sequence[Projector] = (),
     reactions: Reactions | None = None,
     worker_tasks: Sequence[Task] = (),
-    counts: Counts = nothing,
+    reports: Reports = NO_REPORTS,
 ) -> Parts:
     """The parts of a process in a role.
 
-    `worker_tasks` run until cancelled, in a worker.
+    `worker_tasks` run until cancelled, in a worker; `reports` is what the service adds to what
+    `/v1/progress` and `/readyz` say.
     """
     works, relays, serves = (
         role in ("worker", "all"),
@@ -58,9 +59,9 @@ async def assemble(
     app = build_app(
         title=title,
         service=kernel.service,
-        routers=[*(routers if serves else ()), Reporting(kernel, readers, counts).router()],
+        routers=[*(routers if serves else ()), Reporting(kernel, readers, reports.counts).router()],
         authenticator=kernel.authenticator,
-        readiness=lambda: _readiness(kernel, projectors if works else (), relay),
+        readiness=lambda: _readiness(kernel, projectors if works else (), relay, reports),
     )
     tasks: list[Task] = [kernel.progress.run]
     if works:
@@ -79,14 +80,14 @@ async def assemble(
 
 
 async def _readiness(
-    kernel: Kernel, projectors: Sequence[Projector], relay: Relay | None
+    kernel: Kernel, projectors: Sequence[Projector], relay: Relay | None, reports: Reports
 ) -> Mapping[str, bool | str]:
     await kernel.database.ping()
     checks: dict[str, bool | str] = {"database": True}
     checks |= {projector.group: projector.ready for projector in projectors}
     if relay is not None:
         checks["relay"] = "leads" if relay.leading else "stands by"
-    return checks
+    return checks | dict(await reports.notes())
 
 
 async def _react(broker: KafkaBroker) -> None:

@@ -36,7 +36,7 @@ from shared.mongo import (
     connect,
 )
 from shared.mongo.documents import STEPPED_INDEXES
-from shared.projection import Document, Projection, Stepped, SteppedDocument
+from shared.projection import Document, Projection, SteppedDocument, SteppedSource
 from shared.projector import Folder, Projector, SteppedFolder
 from shared.projector.errands import Errands
 from shared.relay import Relay
@@ -140,14 +140,9 @@ class Kernel:
         )
         return self._loop(folder, None)
 
-    async def stepped_projector(
-        self,
-        stepped: Stepped[SteppedT],
-        rules: Callable[[], int],
-        refresh: Callable[[], Awaitable[None]],
-    ) -> Projector:
+    async def stepped_projector(self, source: SteppedSource[SteppedT]) -> Projector:
         """What keeps a stepped read model current, timers and histories included."""
-        projection = stepped.projection
+        projection = source.stepped.projection
         await self.prepare(projection)
         documents = self.documents(projection)
         await documents.create_indexes(STEPPED_INDEXES)
@@ -156,12 +151,10 @@ class Kernel:
             documents,
             MongoParking(self.database, projection.name),
             self.keyring,
-            stepped=stepped,
+            source=source,
             stepped_documents=documents,
             clock=self.clock,
             service=self.service,
-            rules=rules,
-            refresh=refresh,
         )
         errands = Errands(
             folder,
@@ -169,6 +162,14 @@ class Kernel:
             progress=lambda: self.progress.of_topics(projection.topics),
         )
         return self._loop(folder, errands)
+
+    async def due_timers(self, projection: Projection[DocumentT]) -> int:
+        """Documents whose time has come and that no worker has woken yet."""
+        records = self.progress.of_topics(projection.topics)
+        if any(record is None for record in records):
+            return 0
+        until = min(record.chain for record in records if record is not None)
+        return await self.documents(projection).collection.count({"due_at": {"$lt": until}})
 
     async def prepare(self, projection: Projection[DocumentT]) -> None:
         """Make the indexes that a read model and its parked events need."""

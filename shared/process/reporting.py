@@ -15,11 +15,32 @@ from shared.mongo.parking import PARKED
 from shared.process.kernel import Kernel
 
 Counts = Callable[[], Awaitable[Mapping[str, int]]]
+Notes = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 async def nothing() -> Mapping[str, int]:
     """For a service that has neither timers nor messages."""
     return {}
+
+
+async def silence() -> Mapping[str, str]:
+    """For a service of which a person need know nothing more."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What a service says of itself beside what every service says.
+
+    `counts` go to `/v1/progress`: `due_timers` and `open_messages`. `notes` go to `/readyz` for a
+    person to read; they never make a process unready.
+    """
+
+    counts: Counts = nothing
+    notes: Notes = silence
+
+
+NO_REPORTS = Reports()
 
 
 class ProgressReport(BaseModel):

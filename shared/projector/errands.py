@@ -45,8 +45,8 @@ class Errands(Generic[SteppedT]):
     def is_barrier(self, record: RawRecord) -> bool:
         """Whether the partition must stop at this record."""
         value = record.value or b""
-        return any(kind.encode() in value for kind in self.folder.stepped.barriers) and (
-            _type_of(value) in self.folder.stepped.barriers
+        return any(kind.encode() in value for kind in self.folder.source.stepped.barriers) and (
+            _type_of(value) in self.folder.source.stepped.barriers
         )
 
     def forget(self) -> None:
@@ -69,9 +69,12 @@ class Errands(Generic[SteppedT]):
         )
         if not documents:
             return True
+        stepped = self.folder.source.stepped
         await self.folder.revise(
             documents,
-            lambda document: self.folder.stepped.live(document, import_id, light.recordedtime),
+            lambda document: self.folder.source.stepped.live(
+                document, import_id, light.recordedtime
+            ),
         )
         return False
 
@@ -104,12 +107,12 @@ class Errands(Generic[SteppedT]):
         free = self._free(due)
         if free:
             await self.folder.revise(
-                free, lambda document: self.folder.stepped.wake(document, until)
+                free, lambda document: self.folder.source.stepped.wake(document, until)
             )
         return len(due) == TIMER_SLICE and bool(free)
 
     async def _revise(self, reached: Mapping[int, Reach]) -> bool:
-        rules = self.folder.rules()
+        rules = self.folder.source.number
         behind = [p for p in reached if self._revised.get(p, 0) < rules]
         if not behind:
             return False
@@ -125,7 +128,7 @@ class Errands(Generic[SteppedT]):
     def _at(
         self, document: SteppedT, reached: Mapping[int, Reach]
     ) -> tuple[SteppedT, Sequence[NewEvent]]:
-        return self.folder.stepped.revise(document, reached[document.partition].chain)
+        return self.folder.source.stepped.revise(document, reached[document.partition].chain)
 
     def _free(self, raws: Sequence[RawDocument]) -> list[RawDocument]:
         """Without those whose key is parked here or refused by Kafka: their log is not complete."""

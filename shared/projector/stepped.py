@@ -1,7 +1,7 @@
 """The second shape of a folder: folding also decides, and document and commit are one write."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from shared.decider import NewEvent
 from shared.envelope import Causation, Placed
 from shared.eventstore import CommandMark, Commit, body_hash
 from shared.execute import encode_event
-from shared.projection import Event, Stepped, SteppedDocument
+from shared.projection import Event, SteppedDocument, SteppedSource
 from shared.projector.folder import Folded, Folder, raw_document
 from shared.readmodel import RawDocument, SteppedDocuments
 
@@ -21,14 +21,9 @@ SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 
 @dataclass(slots=True)
 class SteppedFolder(Folder[SteppedT]):
-    """Folds batches whose transitions become commits of each document's own stream.
+    """Folds batches whose transitions become commits of each document's own stream."""
 
-    `rules` gives the number of the present rule set, and `refresh` loads a newer one if there is.
-    """
-
-    rules: Callable[[], int] = field(kw_only=True)
-    refresh: Callable[[], Awaitable[None]] = field(kw_only=True)
-    stepped: Stepped[SteppedT] = field(kw_only=True)
+    source: SteppedSource[SteppedT] = field(kw_only=True)
     stepped_documents: SteppedDocuments = field(kw_only=True)
     clock: Clock = field(kw_only=True)
     service: str = field(kw_only=True)
@@ -43,11 +38,11 @@ class SteppedFolder(Folder[SteppedT]):
 
     async def _loaded(self, raws: Iterable[RawDocument]) -> None:
         """Never fold with older rules than a document has seen."""
-        if any(raw.get("rules", 0) > self.rules() for raw in raws):
-            await self.refresh()
+        if any(raw.get("rules", 0) > self.source.number for raw in raws):
+            await self.source.refresh()
 
     def _apply(self, document: SteppedT | None, event: Event) -> SteppedT:
-        after, transitions = self.stepped.step(document, event)
+        after, transitions = self.source.stepped.step(document, event)
         self._transitions[after.id] += transitions
         return after
 
@@ -82,7 +77,7 @@ class SteppedFolder(Folder[SteppedT]):
         return raw_document(document), commit
 
     def _commit(self, document: SteppedT, transitions: Sequence[NewEvent]) -> Commit:
-        stream = self.stepped.stream(document.id)
+        stream = self.source.stepped.stream(document.id)
         recorded = self.clock.now()
         first = document.stream_version + 1
         texts = [

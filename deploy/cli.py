@@ -1,0 +1,235 @@
+"""`regulars`: run the whole on this machine, and ask it.
+
+Exit codes: 0 done, 1 it could not be done (the reason is on standard error), 2 wrong arguments.
+Machine-readable output is `--json`, on standard output; everything for people is on standard error.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.client import CallError, Chain, connect
+from deploy.embedded.errors import EmbeddedError
+from deploy.installation import (
+    ChainSettings,
+    Installation,
+    read_owner_key,
+    remembered,
+    running_urls,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The customer base of retail chains, on this machine.",
+    pretty_exceptions_enable=False,
+)
+segment = typer.Typer(no_args_is_help=True, help="Ask segments.")
+app.add_typer(segment, name="segment")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ResultT = TypeVar("ResultT")
+people = Console(stderr=True)
+
+
+def home_folder() -> Path:
+    """REGULARS_HOME, or `.regulars` here."""
+    return Path(os.environ.get("REGULARS_HOME") or ".regulars").absolute()
+
+
+@app.command()
+def demo(
+    households: Annotated[
+        str, typer.Option(help="How many households of the data to live with, or `all`.")
+    ] = "300",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Live a year of a grocery chain, and show what became of it."""
+    count = _households(households)
+    _run(_demo(count, as_json=as_json))
+
+
+@app.command()
+def up() -> None:
+    """Run everything in the foreground until Ctrl-C, and print the addresses."""
+    _run(_up())
+
+
+@segment.command()
+def members(
+    name: str,
+    at: Annotated[str | None, typer.Option(help="A moment (ISO 8601); now when left out.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Who is in a segment, now or at a moment of the past."""
+    _run(_asking(lambda chain: _members(chain, name, at, as_json=as_json)))
+
+
+@app.command()
+def imports(*, as_json: AsJson = False) -> None:
+    """Which imports were begun, and which of them have ended."""
+    _run(_asking(lambda chain: _imports(chain, as_json=as_json)))
+
+
+def _households(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        _fail(f"--households: {text!r} is neither a number from 1 on nor `all`", 2)
+    return int(text)
+
+
+async def _demo(count: int | None, *, as_json: bool) -> None:
+    # Reading parquet and drawing bars are for this command alone.
+    from deploy.demo.bars import PhaseBars
+    from deploy.demo.definitions import AS_OF
+    from deploy.demo.report import print_report
+    from deploy.demo.steps import Demo
+
+    wanted = ChainSettings(clock_frozen_at=AS_OF, households="all" if count is None else str(count))
+    with PhaseBars() as bars:
+        bars.begin("Starting Kafka, MongoDB, services", None)
+        async with Installation(home_folder(), wanted) as installation:
+            async with connect(installation.urls, installation.owner_key) as chain:
+                run = Demo(chain, count, installation.home / "mail", bars)
+                report = await _unless_failed(installation, run.run())
+            bars.begin("Stopping", None)
+    if as_json:
+        _print_json(report)
+    else:
+        print_report(report, Console())
+        people.print("Look around: [bold]regulars up[/] prints the addresses.", style="dim")
+
+
+async def _up() -> None:
+    people.print("Starting Kafka, MongoDB, mail and the four services …", style="dim")
+    async with Installation(home_folder()) as installation:
+        table = Table(box=None, show_header=False)
+        for name, url in installation.urls.items():
+            table.add_row(name, f"{url}/docs")
+        for name, url in installation.urls.items():
+            table.add_row(f"{name} events", f"{url}/asyncapi")
+        table.add_row("caught mail", installation.stack.mail_page_url)
+        table.add_row("Kafka", installation.stack.kafka_url)
+        table.add_row(
+            "MongoDB", f"{installation.stack.mongo_url} ({installation.stack.mongo_server})"
+        )
+        if installation.first_start:
+            table.add_row("owner's key", f"{installation.owner_key} (shown once)")
+        table.add_row("key file", str(installation.home / "owner.key"))
+        people.print(table)
+        people.print("Ctrl-C stops it.", style="dim")
+        raise await installation.stack.supervisor.failed()
+
+
+async def _unless_failed(installation: Installation, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """The result of the work, or the reason why a child was given up meanwhile."""
+    task = asyncio.create_task(work)
+    failed = asyncio.create_task(installation.stack.supervisor.failed())
+    try:
+        await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            raise failed.result()
+        return task.result()
+    finally:
+        task.cancel()
+        failed.cancel()
+
+
+async def _asking(ask: Callable[[Chain], Awaitable[None]]) -> None:
+    """Ask the running services of the home; where none run, start them for the question."""
+    home = home_folder()
+    urls = running_urls(home)
+    if urls is not None:
+        async with connect(urls, read_owner_key(home)) as chain:
+            await ask(chain)
+        return
+    if remembered(home) is None:
+        raise EmbeddedError(f"{home} holds nothing yet: start with `regulars demo`.")
+    people.print("Nothing runs here: starting it for this question …", style="dim")
+    async with (
+        Installation(home) as installation,
+        connect(installation.urls, installation.owner_key) as chain,
+    ):
+        await ask(chain)
+
+
+async def _members(chain: Chain, name: str, at: str | None, *, as_json: bool) -> None:
+    path = f"/v1/segments/{name}/members"
+    page = await chain.get("segment", path, at=at, limit=1000)
+    found = list(page["items"])
+    while page["next_cursor"] is not None:
+        page = await chain.get("segment", path, at=at, limit=1000, cursor=page["next_cursor"])
+        found += page["items"]
+    ids = [each["customer"] for each in found]
+    moment = page["at"]
+    if as_json:
+        _print_json({"segment": name, "at": moment, "count": len(ids), "members": ids})
+        return
+    people.print(f"{name} at {moment}: [bold]{len(ids):,}[/] members")
+    for each in ids:
+        sys.stdout.write(f"{each}\n")
+
+
+async def _imports(chain: Chain, *, as_json: bool) -> None:
+    found = await chain.get("interaction", "/v1/imports")
+    if as_json:
+        _print_json(found)
+        return
+    table = Table("Import", "Title", "State", "Facts")
+    for each in found["items"]:
+        state = "ended" if each["ended"] else "begun, not ended: run it again to go on"
+        table.add_row(each["id"], each["title"], state, str(each.get("facts") or ""))
+    people.print(table)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    people.print(message, style="red", highlight=False, markup=False)
+    raise typer.Exit(code)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; a request to stop ends everything in order, and is no error of `up`."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(_interruptible(work))
+    except asyncio.CancelledError:
+        raise typer.Exit(130) from None
+    except (EmbeddedError, CallError) as failure:
+        _fail(str(failure))
+    except BaseExceptionGroup as group:
+        known, rest = group.split((EmbeddedError, CallError))
+        if known is None or rest is not None:
+            raise
+        _fail(str(_first(known)))
+
+
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.current_task()
+    if task is None:
+        raise AssertionError
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    await work
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,1 @@
+"""Owns segment definitions and memberships; publishes `segment.events.v1`."""

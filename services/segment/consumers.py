@@ -1,0 +1,54 @@
+"""Kafka in: the read models, and the rules that the profiles are stepped with."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from services.segment.engine.profile import Profile
+from services.segment.engine.stepping import HORIZON, Engine
+from services.segment.handlers import load_rules
+from services.segment.projections import members_v1, profiles_v1
+from services.segment.rules.ruleset import NO_RULES
+from shared.eventstore import EventStore, StoreUnavailable
+from shared.projection import Stepped
+
+POLL_SECONDS = 1.0
+PROJECTIONS = (members_v1,)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def _no_rules() -> Stepped[Profile]:
+    return profiles_v1(Engine(NO_RULES))
+
+
+@dataclass(slots=True)
+class LiveRules:
+    """The present rule set as a stepping; implements `SteppedSource`.
+
+    A rule set is built beside the one in use and swapped in whole, never changed.
+    """
+
+    store: EventStore
+    horizon: timedelta = HORIZON
+    number: int = 0
+    stepped: Stepped[Profile] = field(default_factory=_no_rules)
+
+    async def refresh(self) -> None:
+        """Take up a newer rule set, if there is one."""
+        rules = await load_rules(self.store)
+        if rules.number > self.number:
+            self.stepped = profiles_v1(Engine(rules, self.horizon))
+            self.number = rules.number
+            log.info("rule set taken up", number=rules.number, segments=len(rules.rules))
+
+    async def follow(self) -> None:
+        """Keep it fresh until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except StoreUnavailable as failure:
+                log.warning("rules unread", reason=str(failure))
+            await asyncio.sleep(POLL_SECONDS)

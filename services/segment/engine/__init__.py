@@ -1,0 +1,1 @@
+"""The engine: profiles, how a customer is lived forward, and what the runner calls."""

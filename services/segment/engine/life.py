@@ -1,0 +1,242 @@
+"""One customer being lived forward: facts taken in, timers fired, memberships changed and logged.
+
+A `Life` is private to one call of the engine and changes in place; what comes out are a new profile
+and events. Time only goes forward in it, and every evaluation is at one exact instant:
+
+- before anything happens at t, what is due before t is settled, each at its own instant;
+- what is due exactly at t is settled by what happens at t;
+- only rules that a fact can touch, or that are due, are evaluated.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from services.segment.engine.facts import Fact
+from services.segment.engine.profile import Membership, Profile, Totals, leave_view, take_view
+from services.segment.rules.evaluate import evaluate
+from services.segment.rules.instants import instant, moment
+from services.segment.rules.language import Reads
+from services.segment.rules.ruleset import LiveRule, NamedRules, RuleSet
+from services.segment.rules.view import Receipt, View
+from shared.decider import NewEvent
+from shared.envelope import Causation
+from shared.events.contract import show_moment
+from shared.events.segment import Cause, CauseKind, SegmentEntered, SegmentExited
+from shared.ids import derived_id
+
+
+def membership_stream(customer: str) -> str:
+    """The stream of a customer's transitions."""
+    return f"membership-{customer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why memberships change: the kind, the causing event or import, and the chain it is in.
+
+    Without `correlation`, the change begins a chain of its own.
+    """
+
+    kind: CauseKind
+    event: str | None = None
+    import_id: str | None = None
+    correlation: str | None = None
+    depth: int = 0
+
+
+TIME = Why("time")
+_RECEIPTS: tuple[Reads, ...] = ("receipts",)
+
+
+class Life:
+    """The profile on its way; `events` are the transitions so far, in order."""
+
+    __slots__ = (
+        "_learnt", "_profile", "_rules", "_timers", "clock", "crowded", "due", "events",
+        "memberships", "told", "transitions", "view",
+    )  # fmt: skip
+
+    def __init__(self, profile: Profile, rules: RuleSet, timers: Why = TIME) -> None:
+        """Go on with the profile. `timers` is why memberships change when nothing but time does."""
+        self._profile = profile
+        self._rules = rules
+        self._timers = timers
+        self._learnt = False
+        self.events: list[NewEvent] = []
+        self.transitions = profile.transitions
+        self.crowded = profile.crowded
+        self.clock = None if profile.clock is None else instant(profile.clock)
+        self.due = profile.due.copy()
+        self.memberships = profile.memberships.copy()
+        self.told = profile.told.copy()
+        self.view = take_view(profile)
+
+    def settle(self, until: int) -> None:
+        """Fire every timer that is due strictly before an instant."""
+        while self.due and (at := min(self.due.values())) < until:
+            self._evaluate(self._at(at), at, self._timers)
+
+    def meet(self, fact: Fact, at: int, why: Why) -> None:
+        """Take in a fact at an instant, at or after all that was met before, and evaluate.
+
+        The first fact of all begins the customer: every rule is asked.
+        """
+        self.settle(at)
+        begins = self.clock is None
+        kinds = self.take(fact)
+        if begins:
+            self._evaluate(self._rules.every, at, why)
+        else:
+            self.ask(kinds, at, why)
+
+    def take(self, fact: Fact) -> Sequence[Reads]:
+        """Take in a fact and evaluate nothing; gives what it may touch."""
+        if isinstance(fact, Receipt):
+            if self.crowded:
+                self.view.tally(fact)
+            else:
+                self.view.add(fact)
+            return _RECEIPTS
+        self.view.learn(fact.attributes, fact.consents)
+        self.told.append(fact)
+        self._learnt = True
+        kinds: list[Reads] = []
+        if fact.attributes:
+            kinds.append("attributes")
+        if fact.consents:
+            kinds.append("consents")
+        return kinds
+
+    def ask(self, kinds: Iterable[Reads], at: int, why: Why) -> None:
+        """Evaluate the rules that look at these kinds, and those due exactly at the instant."""
+        touched = [self._rules.touched_by[kind] for kind in kinds]
+        due = self._at(at) if at in self.due.values() else ()
+        if len(touched) == 1 and not due:
+            self._evaluate(touched[0], at, why)
+            return
+        several = {name: live for part in (*touched, due) for name, live in part}
+        self._evaluate(tuple(sorted(several.items(), key=_by_name)), at, why)
+
+    def ask_all(self, at: int, why: Why) -> None:
+        """Evaluate every rule at an instant, and leave the segments that have none."""
+        for name in sorted(self.memberships.keys() - self._rules.rules.keys()):
+            self._exit(name, at, why)
+        self._evaluate(self._rules.every, at, why)
+
+    def leave_all(self, at: int, why: Why) -> None:
+        """Leave every segment for good: this is no person."""
+        for name in sorted(self.memberships):
+            self._exit(name, at, why)
+        self.crowded = True
+        self.due = {}
+        self.view = self._only_totals()
+
+    def forget_outdated(self) -> None:
+        """Drop the timers of rules that are gone, or were defined after the last evaluation."""
+        defined, clock = self._rules.defined, self.clock
+        for name in tuple(self.due):
+            if name not in defined or clock is None or defined[name] > clock:
+                del self.due[name]
+
+    def trim(self, horizon: int) -> None:
+        """Let go of receipts that no window reaches any more; the totals keep counting them."""
+        receipts = self.view.receipts
+        if self.clock is not None and receipts and receipts[0].time <= self.clock - horizon:
+            gone = bisect_right(receipts, self.clock - horizon, key=lambda fact: fact.time)
+            self.view.receipts = receipts[gone:]
+
+    def profile(self, rules: int) -> Profile:
+        """The profile as it is now, evaluated with the rule set of that number."""
+        view = self.view
+        changed: dict[str, object] = {}
+        if self._learnt:
+            changed["attributes"] = list(view.attributes.values())
+            changed["consents"] = list(view.consents.values())
+        keeps_past = self.transitions == 0 and view.count == len(view.receipts)
+        after = msgspec.structs.replace(
+            self._profile,
+            **changed,
+            clock=None if self.clock is None else moment(self.clock),
+            totals=Totals(view.count, view.total, view.first, view.last),
+            receipts=view.receipts,
+            told=self.told if keeps_past else [],
+            memberships=self.memberships,
+            due=self.due,
+            due_at=moment(min(self.due.values())) if self.due else None,
+            transitions=self.transitions,
+            rules=rules,
+            crowded=self.crowded,
+        )
+        leave_view(after, view)
+        return after
+
+    def _at(self, at: int) -> NamedRules:
+        rules = self._rules.rules
+        return tuple((name, rules[name]) for name in sorted(self.due) if self.due[name] == at)
+
+    def _evaluate(self, asked: NamedRules, at: int, why: Why) -> None:
+        self.clock = at
+        if self.crowded:
+            return
+        view, due, memberships = self.view, self.due, self.memberships
+        for name, live in asked:
+            value, changes = evaluate(live.rule, view, at)
+            if changes is None:
+                due.pop(name, None)
+            else:
+                due[name] = changes
+            if value is not (name in memberships):
+                if value:
+                    self._enter(name, live, at, why)
+                else:
+                    self._exit(name, at, why)
+
+    def _enter(self, name: str, live: LiveRule, at: int, why: Why) -> None:
+        data = SegmentEntered(
+            segment=name, definition=live.definition, cause=self._cause(name, why)
+        )
+        self._log(data, name, at, why)
+        self.memberships[name] = Membership(moment(at), self.transitions, live.definition)
+
+    def _exit(self, name: str, at: int, why: Why) -> None:
+        live = self._rules.rules.get(name)
+        held = self.memberships.pop(name)
+        definition = held.definition if live is None else live.definition
+        data = SegmentExited(segment=name, definition=definition, cause=self._cause(name, why))
+        self._log(data, name, at, why)
+
+    def _cause(self, name: str, why: Why) -> Cause:
+        event = why.event
+        if why.kind == "definition" and (live := self._rules.rules.get(name)) is not None:
+            event = live.event
+        return Cause(kind=why.kind, event=event, import_id=why.import_id)
+
+    def _log(self, data: SegmentEntered | SegmentExited, name: str, at: int, why: Why) -> None:
+        self.transitions += 1
+        time = moment(at)
+        causation = self._causation(data.cause, name, time, why)
+        self.events.append(NewEvent(data, time, causation=causation))
+
+    def _causation(self, cause: Cause, name: str, time: datetime, why: Why) -> Causation:
+        correlation, depth = why.correlation, why.depth
+        if cause.kind == "definition" and (live := self._rules.rules.get(name)) is not None:
+            correlation, depth = live.correlation, live.depth + 1
+        if correlation is None:
+            stream = membership_stream(self._profile.id)
+            correlation = derived_id(stream, show_moment(time))
+        return Causation(correlation, cause.event, depth, why.import_id)
+
+    def _only_totals(self) -> View:
+        view, totals = View(), self.view
+        view.attributes, view.consents = totals.attributes, totals.consents
+        view.count, view.total = totals.count, totals.total
+        view.first, view.last = totals.first, totals.last
+        return view
+
+
+def _by_name(named: tuple[str, LiveRule]) -> str:
+    return named[0]

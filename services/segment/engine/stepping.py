@@ -1,0 +1,218 @@
+"""The segment engine: pure functions from a profile and what happens to a profile and transitions.
+
+What must hold, at any speed and in any batches: the memberships after each event, and the exact
+moment and cause of each transition, depend on the events, their order and the rules alone.
+
+- An event takes effect at its `recordedtime`, or at the profile's clock where that is later: a late
+  fact changes the present and not the past.
+- What an import brings is invisible until it has ended. Then a profile that still has all it was
+  ever told and no membership log lives its whole past, in the order in which things happened; any
+  other profile takes the facts in and is evaluated once, at the end of the import.
+- A rule set that is newer than the profile's is answered first, at the moment when it became what
+  it is, whatever comes next. With one that is older nothing is evaluated: `step` fails, the others
+  leave the profile as it is.
+
+The profile that is returned counts the transitions that come with it (`transitions`); the head of
+its stream is the runner's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.segment.engine.facts import Fact, event_of, fact_of, in_order
+from services.segment.engine.life import Life, Why
+from services.segment.engine.profile import Profile, Totals, Waiting
+from services.segment.rules.instants import instant
+from services.segment.rules.ruleset import RuleSet
+from services.segment.rules.view import Receipt
+from shared.decider import NewEvent
+from shared.projection import Event
+
+HORIZON = timedelta(days=400)
+"""How long receipts are kept one by one, unless set otherwise."""
+
+CAP = 20_000
+"""More receipts within the horizon than this are not those of a person, unless set otherwise."""
+
+_MILLISECOND = timedelta(milliseconds=1)
+Outcome = tuple[Profile, Sequence[NewEvent]]
+
+
+class OlderRules(RuntimeError):  # noqa: N818 - says what is wrong
+    """The profile was evaluated with a newer rule set: load it, then fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The engine with one rule set; another set is another engine.
+
+    `horizon` is how long receipts are kept one by one; a rule that looks back further widens it.
+    """
+
+    rules: RuleSet
+    horizon: timedelta = HORIZON
+    cap: int = CAP
+
+    def step(self, profile: Profile | None, event: Event) -> Outcome:
+        """Fold one event of the customer; one that rules cannot ask about changes nothing."""
+        light = event.light
+        known = self._known(profile, event)
+        fact = fact_of(event)
+        if fact is None:
+            return known, ()
+        if light.history is not None:
+            return self._put_by(known, light.history, fact), ()
+        if known.rules > self.rules.number:
+            message = f"rule set {known.rules} is needed, this is {self.rules.number}"
+            raise OlderRules(message)
+        life = Life(known, self.rules)
+        self._answer_definitions(life, known)
+        at = instant(light.recordedtime)
+        if life.clock is not None:
+            at = max(at, life.clock)
+        why = Why("event", light.id, None, light.correlationid or None, light.causedepth + 1)
+        life.meet(fact, at, why)
+        return self._close(life, at, why)
+
+    def fold(self, profile: Profile | None, event: Event) -> Profile:
+        """Fold one event and evaluate nothing: what the profile knows, not what it answers.
+
+        The profile says that it was evaluated with no rule set (0), so `revise` asks every rule.
+        """
+        known = self._known(profile, event)
+        fact = fact_of(event)
+        if fact is None:
+            return known
+        if event.light.history is not None:
+            return self._put_by(known, event.light.history, fact)
+        life = Life(known, self.rules)
+        at = instant(event.light.recordedtime)
+        life.take(fact)
+        life.clock = at if life.clock is None else max(at, life.clock)
+        life.trim(self._kept)
+        return life.profile(0)
+
+    def wake(self, profile: Profile, until: datetime) -> Outcome:
+        """Settle what is due strictly before a moment, each timer at its own."""
+        if profile.due_at is None or profile.due_at >= until or profile.rules > self.rules.number:
+            return profile, ()
+        life = Life(profile, self.rules)
+        if profile.rules == self.rules.number:
+            life.settle(instant(until))
+            return life.profile(profile.rules), life.events
+        if self.rules.at < until:
+            self._answer_definitions(life, profile)
+            life.settle(instant(until))
+            return life.profile(self.rules.number), life.events
+        life.forget_outdated()
+        life.settle(instant(until))
+        return life.profile(profile.rules), life.events
+
+    def revise(self, profile: Profile, at: datetime) -> Outcome:  # noqa: ARG002 - see below
+        """Evaluate with the present rule set, if the profile was last evaluated with another.
+
+        The moment is that of the rule set, or the profile's clock where that is later, and not the
+        one that is given: it must not depend on when a worker comes round to it.
+        """
+        if profile.rules >= self.rules.number:
+            return profile, ()
+        life = Life(profile, self.rules)
+        self._answer_definitions(life, profile)
+        return life.profile(self.rules.number), life.events
+
+    def live(self, profile: Profile, import_id: str, until: datetime) -> Outcome:
+        """Make an import's facts visible; `until` is the `recordedtime` of its end.
+
+        A profile that keeps nothing of the import is returned as it is, so that a repeated end
+        changes nothing.
+        """
+        waiting = next((kept for kept in profile.waiting if kept.import_id == import_id), None)
+        if waiting is None or profile.rules > self.rules.number:
+            return profile, ()
+        rest = [kept for kept in profile.waiting if kept is not waiting]
+        known = msgspec.structs.replace(
+            profile, waiting=rest, history=[kept.import_id for kept in rest]
+        )
+        end = instant(until)
+        life = Life(known, self.rules)
+        self._answer_definitions(life, known)
+        life.settle(end)
+        facts: list[Fact] = [*waiting.receipts, *waiting.told]
+        latest = max(end, *(fact.time for fact in facts))
+        if life.clock is not None:
+            latest = max(latest, life.clock)
+        if known.whole and life.transitions == 0:
+            return self._live_from_zero(known, facts, import_id, latest)
+        return self._live_once(life, facts, import_id, latest)
+
+    def _live_from_zero(
+        self, known: Profile, facts: list[Fact], import_id: str, end: int
+    ) -> Outcome:
+        """The past as if it had been lived, with its true moments, up to the end of the import."""
+        facts = sorted([*facts, *known.receipts, *known.told], key=in_order)
+        unborn = msgspec.structs.replace(
+            known,
+            clock=None, totals=Totals(), receipts=[], attributes=[], consents=[], told=[], due={},
+        )  # fmt: skip
+        timers = Why("history", None, import_id, import_id)
+        life = Life(unborn, self.rules, timers)
+        for fact in facts:
+            event = event_of(fact, known.id)
+            life.meet(fact, fact.time, Why("history", event, import_id, import_id, 1))
+        life.settle(end + 1)
+        life.clock = end
+        return self._close(life, end, timers)
+
+    def _live_once(self, life: Life, facts: list[Fact], import_id: str, at: int) -> Outcome:
+        """The facts change the present alone: they are known from the end of the import on."""
+        life.settle(at)
+        kinds = {kind for fact in sorted(facts, key=in_order) for kind in life.take(fact)}
+        why = Why("history", None, import_id, import_id)
+        life.ask(kinds, at, why)
+        return self._close(life, at, why)
+
+    @property
+    def _kept(self) -> int:
+        """How long receipts are kept one by one, in milliseconds."""
+        return max(self.horizon // _MILLISECOND, self.rules.look_back)
+
+    def _known(self, profile: Profile | None, event: Event) -> Profile:
+        if profile is not None:
+            return profile
+        customer = event.light.subject
+        if customer is None:
+            message = f"{event.light.id} concerns no customer"
+            raise ValueError(message)
+        return Profile(id=customer, partition=event.partition, rules=self.rules.number)
+
+    def _put_by(self, known: Profile, import_id: str, fact: Fact) -> Profile:
+        """Keep a fact of an import that has not ended."""
+        kept = {waiting.import_id: waiting for waiting in known.waiting}
+        old = kept.get(import_id, Waiting(import_id, [], []))
+        if isinstance(fact, Receipt):
+            kept[import_id] = Waiting(import_id, [*old.receipts, fact], old.told)
+        else:
+            kept[import_id] = Waiting(import_id, old.receipts, [*old.told, fact])
+        return msgspec.structs.replace(known, waiting=list(kept.values()), history=list(kept))
+
+    def _answer_definitions(self, life: Life, known: Profile) -> None:
+        """Bring the life up to the present rule set; before the first fact there is nothing to ask.
+
+        A timer of an unchanged rule fires as ever, also when it is due at that very moment; what
+        else changes then, changes because of the definitions.
+        """
+        if known.rules == self.rules.number or life.clock is None:
+            return
+        at = max(life.clock, instant(self.rules.at))
+        life.forget_outdated()
+        life.settle(at + 1)
+        life.ask_all(at, Why("definition"))
+
+    def _close(self, life: Life, at: int, why: Why) -> Outcome:
+        life.trim(self._kept)
+        if not life.crowded and len(life.view.receipts) > self.cap:
+            life.leave_all(at, why)
+        return life.profile(self.rules.number), life.events

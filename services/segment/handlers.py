@@ -1,0 +1,62 @@
+"""What can be done with segments: each handler loads, decides and appends, and nothing else."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.segment.domain import (
+    ArchiveSegment,
+    Command,
+    DefineSegment,
+    rule_set,
+    segment_stream,
+    segments,
+)
+from services.segment.rules.ruleset import RuleSet
+from shared.envelope import Causation, decode
+from shared.eventstore import EventStore, body_hash
+from shared.execute import Command as Execution
+from shared.execute import Done, Writer
+
+DEFINITIONS = segment_stream("")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Under which id something is asked for, the JSON that was asked, and when."""
+
+    command_id: str
+    body: object
+    at: datetime
+
+
+async def define(
+    writer: Writer, horizon: timedelta, request: Request, command: DefineSegment
+) -> Done:
+    """Give a segment its (new) definition. Raises `Refused` that names what is wrong in it."""
+    return await writer.one(segments(horizon), _execution(request, command.name, command))
+
+
+async def archive(writer: Writer, horizon: timedelta, request: Request, name: str) -> Done:
+    """Evaluate a segment no longer; who was in it leaves."""
+    command = ArchiveSegment(name, request.at)
+    return await writer.one(segments(horizon), _execution(request, name, command))
+
+
+async def load_rules(store: EventStore) -> RuleSet:
+    """The rule set that all definitions recorded so far make."""
+    commits = await store.read(await store.names(DEFINITIONS))
+    return rule_set(
+        decode(text) for stream in commits.values() for commit in stream for text in commit.events
+    )
+
+
+def _execution(request: Request, name: str, command: Command) -> Execution[Command]:
+    stream = segment_stream(name)
+    return Execution(
+        id=request.command_id,
+        hash=body_hash([name, request.body]),
+        stream=stream,
+        key=stream,
+        body=command,
+        causation=Causation(correlation=request.command_id),
+    )

@@ -1,0 +1,58 @@
+"""`python -m services.segment --role api|worker|relay|all`: builds everything, then runs."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from services.segment.api import SegmentApi
+from services.segment.consumers import PROJECTIONS, LiveRules
+from services.segment.engine.stepping import HORIZON
+from services.segment.projections import members_v1
+from services.segment.queries import Definitions, Members
+from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.settings import Settings
+
+SERVICE = "segment"
+
+
+class SegmentSettings(Settings):
+    """The segment service's own settings.
+
+    `profile_horizon` is how long receipts are kept one by one: no rule may look back further.
+    """
+
+    profile_horizon: timedelta = HORIZON
+
+
+async def build(settings: SegmentSettings, role: Role) -> Parts:
+    """Construct the service for a role."""
+    kernel = await Kernel.build(settings, SERVICE)
+    rules = LiveRules(kernel.store, settings.profile_horizon)
+    await rules.refresh()
+    profiles = await kernel.stepped_projector(rules)
+    members = [await kernel.projector(projection) for projection in PROJECTIONS]
+    api = SegmentApi(
+        writer=kernel.writer,
+        definitions=Definitions(kernel.writer),
+        members=Members(kernel.documents(members_v1).collection),
+        clock=kernel.clock,
+        horizon=settings.profile_horizon,
+    )
+
+    async def counts() -> Mapping[str, int]:
+        due = await kernel.due_timers(rules.stepped.projection)
+        return {"due_timers": due}
+
+    return await assemble(
+        kernel,
+        role,
+        title="Regulars: segments",
+        routers=[api.router()],
+        projectors=[profiles, *members],
+        worker_tasks=[rules.follow],
+        reports=Reports(counts=counts),
+    )
+
+
+def main() -> None:
+    """Run the service."""
+    start(SERVICE, SegmentSettings, build)

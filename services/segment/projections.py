@@ -1,0 +1,163 @@
+"""The read models of segments: profiles, which decide, and members, which remember.
+
+A member document is the fold of one customer's transitions in one segment, so membership on any
+date, and why it began and ended, are there to be read and never computed again.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from services.segment.engine.facts import READS
+from services.segment.engine.life import membership_stream
+from services.segment.engine.profile import Profile
+from services.segment.engine.stepping import Engine
+from shared.events import topic_of
+from shared.events.customer import CustomerRegistered
+from shared.events.imports import ImportEnded
+from shared.events.interaction import ReceiptRecorded
+from shared.events.segment import SegmentEntered, SegmentExited
+from shared.projection import Document, Event, Projection, Stepped
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""The end of an interval that is still open."""
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """Of `import.ended`."""
+
+    import_id: str
+
+
+class Because(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A cause, as the transition has it."""
+
+    kind: str
+    event: str | None = None
+    import_id: str | None = None
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False):
+    """Of `segment.entered` and `segment.exited`."""
+
+    segment: str
+    definition: int
+    cause: Because
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """In the segment from `entered` on, until just before `exited` (`FOREVER` while open).
+
+    The versions are those of the two transitions in the membership stream. The two moments may be
+    the same: what came and went in one moment was still logged.
+    """
+
+    entered: datetime
+    exited: datetime
+    entered_version: int
+    entered_because: Because
+    exited_version: int | None = None
+    exited_because: Because | None = None
+
+
+class Member(Document, kw_only=True, omit_defaults=True):
+    """One customer in one segment, now or once: intervals in the order in which they were logged.
+
+    The fields that queries look for have no default, so that each is always stored.
+    """
+
+    segment: str
+    customer: str
+    current: bool
+    intervals: list[Interval]
+
+
+def member_id(segment: str, customer: str) -> str:
+    """The id of the document of a customer in a segment."""
+    return f"{segment}|{customer}"
+
+
+def _member_of(event: Event) -> str | None:
+    if event.light.subject is None or not isinstance(event.data, Transition):
+        return None
+    return member_id(event.data.segment, event.light.subject)
+
+
+def _remember(member: Member | None, event: Event) -> Member:
+    """The member after one more transition.
+
+    Raises ValueError where the log does not take turns: then an event was lost on the way.
+    """
+    light, data = event.light, event.data
+    entering = light.type == SegmentEntered.type
+    customer = light.subject or ""
+    if member is None:
+        member = Member(
+            id=member_id(data.segment, customer),
+            segment=data.segment, customer=customer, current=False, intervals=[],
+        )  # fmt: skip
+    if member.current is entering:
+        message = f"{light.id} enters or leaves {data.segment} twice in a row"
+        raise ValueError(message)
+    if entering:
+        opened = Interval(light.time, FOREVER, light.streamversion, data.cause)
+        return msgspec.structs.replace(member, current=True, intervals=[*member.intervals, opened])
+    closed = msgspec.structs.replace(
+        member.intervals[-1],
+        exited=light.time, exited_version=light.streamversion, exited_because=data.cause,
+    )  # fmt: skip
+    return msgspec.structs.replace(
+        member, current=False, intervals=[*member.intervals[:-1], closed]
+    )
+
+
+members_v1: Projection[Member] = Projection(
+    name="members_v1",
+    topics=(topic_of(SegmentEntered.type, "segment"),),
+    reads={SegmentEntered.type: Transition, SegmentExited.type: Transition},
+    document=Member,
+    target=_member_of,
+    apply=_remember,
+    indexes=(
+        (("segment", 1), ("current", 1), ("_id", 1)),
+        (("segment", 1), ("intervals.entered", 1)),
+        (("customer", 1),),
+    ),
+)
+
+
+def _profile_of(event: Event) -> str | None:
+    return event.light.subject
+
+
+def profiles_v1(engine: Engine) -> Stepped[Profile]:
+    """Profiles, stepped by an engine; a new rule set is a new engine and so a new value.
+
+    Personal fields are opened, because rules may ask for custom ones.
+    """
+    projection = Projection(
+        name="profiles_v1",
+        topics=(
+            topic_of(CustomerRegistered.type, "customer"),
+            topic_of(ReceiptRecorded.type, "interaction"),
+        ),
+        reads={**READS, ImportEnded.type: Ended},
+        document=Profile,
+        target=_profile_of,
+        apply=engine.fold,
+        opens=True,
+        indexes=(
+            (("partition", 1), ("due_at", 1)),
+            (("partition", 1), ("rules", 1)),
+            (("partition", 1), ("history", 1)),
+        ),
+    )
+    return Stepped(
+        projection=projection,
+        stream=membership_stream,
+        step=engine.step,
+        wake=engine.wake,
+        live=engine.live,
+        revise=engine.revise,
+        barriers=frozenset({ImportEnded.type}),
+    )

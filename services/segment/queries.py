@@ -1,0 +1,117 @@
+"""The read side of segments; the only file with filters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from services.segment.domain import Segment, evolve, segment_stream
+from services.segment.projections import Interval, Member, member_id
+from shared.decider import Decider
+from shared.execute import Writer
+from shared.mongo import Collection
+
+_SEGMENT: Decider[None, Segment] = Decider(Segment, lambda _command, _state: (), evolve)
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A segment with the version of its stream."""
+
+    name: str
+    version: int
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one segment: members now, and how often anybody entered and left."""
+
+    members: int = 0
+    entered: int = 0
+    exited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Questions to the definitions, which are few and read from the log itself."""
+
+    writer: Writer
+
+    async def get(self, name: str) -> Defined | None:
+        """One segment; None when there is none."""
+        stream = segment_stream(name)
+        state, version = await self.writer.state(_SEGMENT, stream)
+        return Defined(name, version, state) if version else None
+
+    async def all(self) -> Sequence[Defined]:
+        """All segments by name, archived ones too."""
+        names = await self.writer.store.names(segment_stream(""))
+        histories = await self.writer.histories(names)
+        return [
+            Defined(name.removeprefix(segment_stream("")), head.version, _SEGMENT.fold(events))
+            for name, (events, head) in sorted(histories.items())
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Questions to who is and was in which segment."""
+
+    collection: Collection
+
+    async def figures(self) -> Mapping[str, Figures]:
+        """Members, entries and exits of every segment, summed over customers."""
+        rows = await self.collection.aggregate(
+            [
+                {
+                    "$group": {
+                        "_id": "$segment",
+                        "members": {"$sum": {"$cond": ["$current", 1, 0]}},
+                        "entered": {"$sum": {"$size": "$intervals"}},
+                    }
+                }
+            ]
+        )
+        return {
+            row["_id"]: Figures(row["members"], row["entered"], row["entered"] - row["members"])
+            for row in rows
+        }
+
+    async def count(self, segment: str, at: datetime | None) -> int:
+        """How many are in it, now or at a moment; exact."""
+        return await self.collection.count(_inside(segment, at))
+
+    async def page(
+        self, segment: str, at: datetime | None, after: str | None, limit: int
+    ) -> Sequence[Member]:
+        """Members by customer id from `after` on, one more than the limit where there is more."""
+        where = _inside(segment, at)
+        if after is not None:
+            where["_id"] = {"$gt": member_id(segment, after)}
+        found = await self.collection.find(where, sort=[("_id", 1)], limit=limit + 1)
+        return [msgspec.convert(raw, Member) for raw in found]
+
+    async def of_customer(self, customer: str) -> Sequence[Member]:
+        """Every segment that the customer is or was in."""
+        found = await self.collection.find({"customer": customer}, sort=[("_id", 1)])
+        return [msgspec.convert(raw, Member) for raw in found]
+
+
+def interval_at(member: Member, at: datetime | None) -> Interval:
+    """The interval that makes the customer a member at the moment (now: the last)."""
+    if at is None:
+        return member.intervals[-1]
+    return next(each for each in member.intervals if each.entered <= at < each.exited)
+
+
+def _inside(segment: str, at: datetime | None) -> dict[str, Any]:
+    """The filter for `[entered, exited)` around a moment."""
+    if at is None:
+        return {"segment": segment, "current": True}
+    return {
+        "segment": segment,
+        "intervals": {"$elemMatch": {"entered": {"$lte": at}, "exited": {"$gt": at}}},
+    }

@@ -1,0 +1,145 @@
+"""From JSON to a rule, or to errors that name the path and say what would be right.
+
+Paths are those of the writer's JSON (`rule.clauses[1].within`), without the names that the models
+add. Size and depth are measured before anything else looks at the tree, so that a huge rule costs
+nothing but being refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from services.segment.rules.instants import show_span
+from services.segment.rules.language import (
+    DEEPEST,
+    MOST_CLAUSES,
+    RULE,
+    All,
+    AnyOf,
+    Not,
+    Receipts,
+    Rule,
+)
+from shared.decider import FieldError
+
+_CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}
+"""Field → the discriminator of the forms that it holds; the rule itself is one, too."""
+
+
+@dataclass(slots=True)
+class InvalidRule(ValueError):  # noqa: N818 - says what it is
+    """JSON that is no rule; `errors` has at least one."""
+
+    errors: tuple[FieldError, ...]
+
+    def __str__(self) -> str:
+        """All errors in one line."""
+        return "; ".join(f"{error.field}: {error.message}" for error in self.errors)
+
+
+def parse_rule(raw: object, horizon: int | None = None, root: str = "rule") -> Rule:
+    """The rule that JSON (as Python objects) describes.
+
+    `horizon` is how far back single receipts are kept, in milliseconds; a rule that looks back
+    further is refused. `root` begins every path. Raises `InvalidRule`.
+    """
+    _measure(raw, root)
+    try:
+        rule = RULE.validate_python(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise InvalidRule(tuple(_explain(detail, raw, root) for detail in details)) from error
+    if horizon is not None and (errors := tuple(_beyond(rule, horizon, root))):
+        raise InvalidRule(errors)
+    return rule
+
+
+def _measure(raw: object, root: str) -> None:
+    level: list[object] = [raw]
+    depth = clauses = 0
+    while level:
+        depth += 1
+        clauses += len(level)
+        if depth > DEEPEST:
+            message = f"goes {DEEPEST} levels deep at most"
+        elif clauses > MOST_CLAUSES:
+            message = f"has {MOST_CLAUSES} clauses at most, itself and the joining ones included"
+        else:
+            level = [inner for outer in level for inner in _inner(outer)]
+            continue
+        raise InvalidRule((FieldError(root, message),))
+
+
+def _inner(raw: object) -> Iterator[object]:
+    if isinstance(raw, Mapping):
+        if isinstance(clauses := raw.get("clauses"), list | tuple):
+            yield from clauses
+        if "clause" in raw:
+            yield raw["clause"]
+
+
+def _explain(detail: ErrorDetails, raw: object, root: str) -> FieldError:
+    """One error of pydantic, in the writer's words."""
+    path, node = _walk(detail["loc"], raw, root)
+    context: dict[str, Any] = detail.get("ctx", {})
+    if detail["type"] == "rule" and "field" in context:
+        path = f"{path}.{context['field']}"
+    match detail["type"]:
+        case "missing":
+            message = "is needed"
+        case "extra_forbidden":
+            message = "is not part of this form; see the schema of rules for what is"
+        case "union_tag_not_found":
+            field = context["discriminator"].strip("'")
+            path, message = f"{path}.{field}", "is needed to say which form this is"
+        case "union_tag_invalid":
+            field = context["discriminator"].strip("'")
+            path, message = f"{path}.{field}", f"must be one of {context['expected_tags']}"
+        case "model_attributes_type" | "model_type":
+            message = f"must be an object, not {_show_kind(node)}"
+        case _:
+            message = detail["msg"]
+    return FieldError(path, message)
+
+
+def _walk(places: tuple[int | str, ...], raw: object, root: str) -> tuple[str, object]:
+    """The path in the writer's JSON, and what stands there (None where nothing does)."""
+    path, node, choice = root, raw, "kind"
+    for place in places:
+        if choice and isinstance(node, Mapping) and node.get(choice) == place:
+            choice = ""  # the name of the form that pydantic chose, no step of the writer's
+            continue
+        if isinstance(place, int):
+            path = f"{path}[{place}]"
+            node = node[place] if isinstance(node, list | tuple) and place < len(node) else None
+            continue
+        if not isinstance(node, Mapping):
+            break  # the name of a type that pydantic tried
+        path, node = f"{path}.{place}", node.get(place)
+        choice = _CHOICES.get(place, "")
+    return path, node
+
+
+def _show_kind(node: object) -> str:
+    names: dict[type, str] = {str: "a text", int: "a number", float: "a number", list: "a list"}
+    return names.get(type(node), "this")
+
+
+def _beyond(rule: Rule, horizon: int, path: str) -> Iterator[FieldError]:
+    match rule:
+        case All() | AnyOf():
+            for index, clause in enumerate(rule.clauses):
+                yield from _beyond(clause, horizon, f"{path}.clauses[{index}]")
+        case Not():
+            yield from _beyond(rule.clause, horizon, f"{path}.clause")
+        case Receipts(span=int(length)) if length > horizon:
+            yield FieldError(
+                f"{path}.within",
+                f"looks back {show_span(length)}, but receipts are kept one by one for"
+                f" {show_span(horizon)}: look back less, or leave `within` out for 'ever'",
+            )
+        case _:
+            pass

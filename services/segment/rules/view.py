@@ -1,0 +1,167 @@
+"""What rules may ask about one customer, kept so that a question costs a search and not a scan.
+
+A `View` holds every fact that is visible at its moment, none later. Receipts are asked for by
+window, so each filter that some rule uses has a `Series`: times in order with running sums, built
+from the receipts when it is first asked for, and extended by each receipt from then on.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+
+import msgspec
+
+from services.segment.rules.language import FilterKey
+
+FieldValue = str | int | bool | tuple[str, ...]
+"""What a field of a customer may hold; several texts are a field with several values."""
+
+
+class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A receipt as rules see it.
+
+    `time` is the instant at which it counts: when it happened, but never after it was recorded.
+    `version` is its place in the customer's interaction stream; `total` is minor units; `coupon`
+    says whether a line has a coupon's discount other than 0.
+    """
+
+    time: int
+    version: int
+    total: int
+    coupon: bool
+    branch: str | None
+
+
+class Attribute(msgspec.Struct, array_like=True, frozen=True):
+    """A field's value, and the version of the customer's stream that set it."""
+
+    field: str
+    value: FieldValue
+    version: int
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True):
+    """Whether the customer agrees, and the version of the customer's stream that says so."""
+
+    topic: str
+    channel: str
+    given: bool
+    version: int
+
+
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """One event about the customer: what it sets, from which instant, in which version."""
+
+    time: int
+    version: int
+    attributes: list[Attribute]
+    consents: list[Consent]
+
+
+def by_time(receipt: Receipt) -> tuple[int, int]:
+    """The order of receipts: time, then stream version."""
+    return receipt.time, receipt.version
+
+
+class Series:
+    """Times (instants) in order, and sums: `sums[k]` is that of the first k totals.
+
+    `rising` says that no total is negative, so that sums can be searched.
+    """
+
+    __slots__ = ("rising", "sums", "times")
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.sums: list[int] = [0]
+        self.rising = True
+
+    def add(self, time: int, total: int) -> None:
+        """Count one more receipt; the order among equal times changes no answer."""
+        times, sums = self.times, self.sums
+        if total < 0:
+            self.rising = False
+        if not times or time >= times[-1]:
+            times.append(time)
+            sums.append(sums[-1] + total)
+            return
+        place = bisect_right(times, time)
+        times.insert(place, time)
+        sums.insert(place + 1, sums[place])
+        for index in range(place + 1, len(sums)):
+            sums[index] += total
+
+
+class View:
+    """One customer as rules see it; each fact of it lies at or before the moment of asking.
+
+    `receipts` are those kept one by one, in order; `count`, `total`, `first` and `last` are over
+    all receipts ever, also those no longer kept. Of two values for one field, or two words on one
+    consent, the one of the higher version holds, whatever order they were learnt in.
+    """
+
+    __slots__ = (
+        "_series", "attributes", "consents", "count", "first", "last", "receipts", "total"
+    )  # fmt: skip
+
+    def __init__(self, receipts: list[Receipt] | None = None) -> None:
+        self.receipts: list[Receipt] = [] if receipts is None else receipts
+        self.attributes: dict[str, Attribute] = {}
+        self.consents: dict[tuple[str, str], Consent] = {}
+        self.count = 0
+        self.total = 0
+        self.first: int | None = None
+        self.last: int | None = None
+        self._series: dict[FilterKey | None, Series] = {}
+
+    def learn(self, attributes: Iterable[Attribute], consents: Iterable[Consent]) -> None:
+        """Take in what an event says of the customer."""
+        for attribute in attributes:
+            held = self.attributes.get(attribute.field)
+            if held is None or held.version <= attribute.version:
+                self.attributes[attribute.field] = attribute
+        for consent in consents:
+            place = (consent.topic, consent.channel)
+            word = self.consents.get(place)
+            if word is None or word.version <= consent.version:
+                self.consents[place] = consent
+
+    def add(self, receipt: Receipt) -> None:
+        """Take in a receipt, in place."""
+        time = receipt.time
+        self.tally(receipt)
+        receipts = self.receipts
+        if not receipts or by_time(receipts[-1]) < by_time(receipt):
+            receipts.append(receipt)
+        else:
+            insort(receipts, receipt, key=by_time)
+        for key, series in self._series.items():
+            if key is None or passes(receipt, key):
+                series.add(time, receipt.total)
+
+    def tally(self, receipt: Receipt) -> None:
+        """Take a receipt into the totals alone."""
+        time = receipt.time
+        self.count += 1
+        self.total += receipt.total
+        self.first = time if self.first is None else min(self.first, time)
+        self.last = time if self.last is None else max(self.last, time)
+
+    def series(self, key: FilterKey | None) -> Series:
+        """The receipts that pass the filter (all for None)."""
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = Series()
+            for receipt in self.receipts:
+                if key is None or passes(receipt, key):
+                    series.add(receipt.time, receipt.total)
+        return series
+
+
+def passes(receipt: Receipt, key: FilterKey) -> bool:
+    """Whether a receipt satisfies every filter of a `where`."""
+    branches, coupon, bounds = key
+    return (
+        (branches is None or receipt.branch in branches)
+        and (coupon is None or receipt.coupon is coupon)
+        and (bounds is None or bounds[0] <= receipt.total <= bounds[1])
+    )
