@@ -190,7 +190,7 @@ async def _imports(chain: Chain, *, as_json: bool) -> None:
         return
     table = Table("Import", "Title", "State", "Facts")
     for each in found["items"]:
-        state = "ended" if each["ended"] else "begun, not ended: run it again to go on"
+        state = "begun, not ended: run it again to go on" if each["open"] else "ended"
         table.add_row(each["id"], each["title"], state, str(each.get("facts") or ""))
     people.print(table)
 

@@ -28,7 +28,7 @@ from shared.settings import read_key
 SERVICES = ("customer", "interaction", "segment", "notify")
 PARTITIONS = 12
 """Enough to spread over a few workers; 48, the default, is for chains with a cluster."""
-APPEND_DEADLINE_SECONDS = 5
+APPEND_DEADLINE_SECONDS = 3
 """The embedded database may need longer than a real one; progress lags by as much."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 90.0
@@ -133,7 +133,7 @@ class Installation:
         await self._exit.aclose()
 
     async def _start_services(self) -> None:
-        ports = {name: self.stack.ports.claim(name, movable=True) for name in SERVICES}
+        ports = {name: self.stack.ports.claim(name, movable=False) for name in SERVICES}
         self.urls = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
         async with asyncio.TaskGroup() as group:
             for name, port in ports.items():

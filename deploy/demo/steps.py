@@ -80,7 +80,7 @@ class Demo:
             "demo-import",
         )
         imports = await self.chain.get("interaction", "/v1/imports")
-        if any(each["id"] == IMPORT and each["ended"] for each in imports["items"]):
+        if any(each["id"] == IMPORT and not each["open"] for each in imports["items"]):
             move(data.lines.num_rows)
             return
         await self._caught_up()
