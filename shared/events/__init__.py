@@ -43,3 +43,19 @@ def topic_of(event_type: str, service: str) -> str:
     if family == "import":
         return TOPICS[service][0]
     return _TOPICS[family]
+
+
+IMPORTING = frozenset({"interaction"})
+"""The services that take imports in, and so publish `import.*` on a topic of theirs."""
+
+
+def published_by(service: str) -> Mapping[str, Mapping[str, type[EventData]]]:
+    """Topic → event type → model, of what a service publishes."""
+    topics: dict[str, dict[str, type[EventData]]] = {topic: {} for topic in TOPICS[service]}
+    for name, model in EVENT_TYPES.items():
+        if name.startswith("import.") and service not in IMPORTING:
+            continue
+        topic = topic_of(name, service)
+        if topic in topics:
+            topics[topic][name] = model
+    return topics

@@ -110,6 +110,23 @@ class MessageSending(EventData):
     message: str
     campaign: str
     contact: str = Field(description="hash of the contact point")
+    attempt: str = Field(description="names the hand-over: only its own result counts")
+
+
+class MessageDeferred(EventData):
+    """It was not taken over this time, for certain; it will be tried again."""
+
+    type: ClassVar[str] = "message.deferred.v1"
+    message: str
+    campaign: str
+    attempt: str
+    reason: Literal["refused", "away", "late"] = Field(
+        description=(
+            "refused: the channel cannot take it now; away: the channel could not be reached; "
+            "late: the time for the hand-over was over before it began"
+        )
+    )
+    code: str | None = Field(default=None, description="what the channel answered")
 
 
 class MessageSent(EventData):
@@ -147,6 +164,7 @@ EVENTS: tuple[type[EventData], ...] = (
     MessageSuppressed,
     MessageHeldOut,
     MessageSending,
+    MessageDeferred,
     MessageSent,
     MessageFailed,
     MessageUncertain,

@@ -7,7 +7,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, FastAPI
 
 from shared.access import Authenticator
-from shared.http import health, openapi, problems
+from shared.http import events_page, health, openapi, problems
 from shared.http.middleware import BodyLimit, Observed
 from shared.ids import new_id
 
@@ -24,11 +24,13 @@ def build_app(
     readiness: health.Readiness,
     lifespan: Lifespan | None = None,
     description: str = "",
+    events: events_page.Describe | None = None,
 ) -> FastAPI:
     """The app of a service.
 
     Routers carry the whole path (`APIRouter(prefix="/v1/customers")`): the metrics name it. A path
     outside of `/v1` raises ValueError. A process without routers answers health and metrics.
+    `events` makes the AsyncAPI document, shown at `/asyncapi`.
     """
     app = FastAPI(
         title=title,
@@ -44,6 +46,8 @@ def build_app(
     problems.install(app)
     openapi.install(app)
     app.include_router(health.router(health.Health(service, readiness)))
+    if events is not None:
+        app.include_router(events_page.router(events))
     for router in routers:
         _check_paths(router)
         app.include_router(router)

@@ -3,10 +3,12 @@
 from shared.kafka.connection import KafkaUrl, partition_of
 from shared.kafka.progress import ProgressReader, group_lag
 from shared.kafka.publisher import KafkaPublisher
+from shared.kafka.reach import GroupReach
 from shared.kafka.reactions import subscribe
 from shared.kafka.topics import PartitionMismatch, ensure_topics
 
 __all__ = [
+    "GroupReach",
     "KafkaPublisher",
     "KafkaUrl",
     "PartitionMismatch",

@@ -12,6 +12,7 @@ from faststream.kafka import KafkaBroker
 
 from shared import telemetry
 from shared.http import build_app
+from shared.kafka.contract import asyncapi
 from shared.process.kernel import Kernel
 from shared.process.reporting import NO_REPORTS, Reporting, Reports
 from shared.process.running import ROLES, Parts, Role, run
@@ -59,8 +60,9 @@ async def assemble(
     app = build_app(
         title=title,
         service=kernel.service,
-        routers=[*(routers if serves else ()), Reporting(kernel, readers, reports.counts).router()],
+        routers=[*(routers if serves else ()), Reporting(kernel, readers, reports).router()],
         authenticator=kernel.authenticator,
+        events=lambda: asyncapi(kernel.service, kernel.kafka),
         readiness=lambda: _readiness(kernel, projectors if works else (), relay, reports),
     )
     tasks: list[Task] = [kernel.progress.run]

@@ -18,6 +18,14 @@ Counts = Callable[[], Awaitable[Mapping[str, int]]]
 Notes = Callable[[], Awaitable[Mapping[str, str]]]
 
 
+Readers = Callable[[], Awaitable[Mapping[str, tuple[str, ...]]]]
+
+
+async def no_readers() -> Mapping[str, tuple[str, ...]]:
+    """For a service whose consumer groups are known when it starts."""
+    return {}
+
+
 async def nothing() -> Mapping[str, int]:
     """For a service that has neither timers nor messages."""
     return {}
@@ -33,11 +41,13 @@ class Reports:
     """What a service says of itself beside what every service says.
 
     `counts` go to `/v1/progress`: `due_timers` and `open_messages`. `notes` go to `/readyz` for a
-    person to read; they never make a process unready.
+    person to read; they never make a process unready. `readers` are consumer groups that come and
+    go, with the topics of each.
     """
 
     counts: Counts = nothing
     notes: Notes = silence
+    readers: Readers = no_readers
 
 
 NO_REPORTS = Reports()
@@ -58,11 +68,11 @@ class ProgressReport(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Answers for one service; `readers` are its consumer groups and the topics of each."""
+    """Answers for one service; `readers` are its lasting consumer groups and their topics."""
 
     kernel: Kernel
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    counts: Counts = nothing
+    reports: Reports = NO_REPORTS
 
     def router(self) -> APIRouter:
         """The route `/v1/progress`."""
@@ -81,9 +91,9 @@ class Reporting:
         unrelayed = await commits.count(since)
         lag = {
             group: await group_lag(kernel.kafka, group, topics, kernel.progress.of_topics(topics))
-            for group, topics in self.readers.items()
+            for group, topics in {**self.readers, **await self.reports.readers()}.items()
         }
-        counts = await self.counts()
+        counts = await self.reports.counts()
         due, waiting = counts.get("due_timers", 0), counts.get("open_messages", 0)
         return ProgressReport(
             service=kernel.service,

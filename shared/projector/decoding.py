@@ -77,7 +77,9 @@ class Decoder:
                     wanted |= key_ids(data, self._sealed[light.type])
                     sealed.append((entry, light, data))
                 else:
-                    entry.outcome = Event(light, decode(light.data), record.partition)
+                    entry.outcome = Event(
+                        light, decode(light.data), record.partition, record.timestamp
+                    )
             except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
                 entry.outcome = Poison(f"not readable: {type(failure).__name__}")
         if sealed:
@@ -96,6 +98,7 @@ class Decoder:
             try:
                 unseal(data, self._sealed[light.type], keys)
                 struct = msgspec.convert(data, self._structs[light.type])
-                entry.outcome = Event(light, struct, entry.record.partition)
+                record = entry.record
+                entry.outcome = Event(light, struct, record.partition, record.timestamp)
             except (msgspec.ValidationError, InvalidTag, ValueError) as failure:
                 entry.outcome = Poison(f"not readable: {type(failure).__name__}")

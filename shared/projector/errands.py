@@ -71,10 +71,7 @@ class Errands(Generic[SteppedT]):
             return True
         stepped = self.folder.source.stepped
         await self.folder.revise(
-            documents,
-            lambda document: self.folder.source.stepped.live(
-                document, import_id, light.recordedtime
-            ),
+            documents, lambda document: stepped.live(document, import_id, light.recordedtime)
         )
         return False
 

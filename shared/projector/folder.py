@@ -7,7 +7,7 @@ batch and after; its neighbours go on.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -52,7 +52,11 @@ class Folded(Generic[DocumentT]):
 
 @dataclass(slots=True)
 class Folder(Generic[DocumentT]):
-    """Folds batches for one projection."""
+    """Folds batches for one projection.
+
+    `on_folded` is called after each batch, once it is durable, so that whoever waits for news in
+    this process need not ask; it must be quick and must not raise.
+    """
 
     projection: Projection[DocumentT]
     documents: Documents
@@ -60,6 +64,7 @@ class Folder(Generic[DocumentT]):
     keyring: Keyring | None = None
     parking_limit: int = PARKING_LIMIT
     parked_keys: set[bytes] = field(default_factory=set)
+    on_folded: Callable[[], None] = lambda: None
     _decoder: Decoder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +83,7 @@ class Folder(Generic[DocumentT]):
         entries = await self._decoder.decode(records)
         await self._fold_entries(entries)
         telemetry.PROJECTION_APPLIED.labels(self.projection.name).inc(len(records))
+        self.on_folded()
 
     async def replay(self, partitions: Sequence[int]) -> None:
         """Apply parked events whose replay was asked for, in order; what fails stays parked."""
@@ -198,7 +204,9 @@ class Folder(Generic[DocumentT]):
         held = [
             (index, entry)
             for index, entry in enumerate(entries)
-            if (start := blocked.get(entry.key)) is not None and index >= start
+            if entry.outcome is not None
+            and (start := blocked.get(entry.key)) is not None
+            and index >= start
         ]
         if not held:
             return
