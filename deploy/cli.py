@@ -21,12 +21,14 @@ from rich.table import Table
 from deploy.client import CallError, Chain, connect
 from deploy.embedded.errors import EmbeddedError
 from deploy.installation import (
+    SERVICES,
     ChainSettings,
     Installation,
-    read_owner_key,
     remembered,
-    running_urls,
+    running,
 )
+from deploy.keys import add_key, hmac_secret, read_owner_key
+from shared.access import Role
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,6 +83,36 @@ def members(
 def imports(*, as_json: AsJson = False) -> None:
     """Which imports were begun, and which of them have ended."""
     _run(_asking(lambda chain: _imports(chain, as_json=as_json)))
+
+
+@app.command()
+def parked(
+    *,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Have them all applied again, in order.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Events that could not be applied: where they are, and why."""
+    _run(_asking(lambda chain: _parked(chain, replay=replay, as_json=as_json)))
+
+
+@app.command()
+def audit(*, as_json: AsJson = False) -> None:
+    """Compare every commit of every service with Kafka, and publish what is missing."""
+    _run(_asking(lambda chain: _audit(chain, as_json=as_json)))
+
+
+@app.command()
+def key(
+    role: Annotated[Role, typer.Argument(help="What its holder is in the chain.")],
+    title: Annotated[str, typer.Option(help="Whose key it is.")],
+    branch: Annotated[
+        list[str] | None, typer.Option(help="A branch it is for; repeat for more. All if left out.")
+    ] = None,
+) -> None:
+    """Make an API key, and show it: it cannot be shown again."""
+    _run(_key(role, title, branch))
 
 
 def _households(text: str) -> int | None:
@@ -151,9 +183,9 @@ async def _unless_failed(installation: Installation, work: Coroutine[Any, Any, R
 async def _asking(ask: Callable[[Chain], Awaitable[None]]) -> None:
     """Ask the running services of the home; where none run, start them for the question."""
     home = home_folder()
-    urls = running_urls(home)
-    if urls is not None:
-        async with connect(urls, read_owner_key(home)) as chain:
+    found = running(home)
+    if found is not None:
+        async with connect(found.urls, read_owner_key(home)) as chain:
             await ask(chain)
         return
     if remembered(home) is None:
@@ -193,6 +225,56 @@ async def _imports(chain: Chain, *, as_json: bool) -> None:
         state = "begun, not ended: run it again to go on" if each["open"] else "ended"
         table.add_row(each["id"], each["title"], state, str(each.get("facts") or ""))
     people.print(table)
+
+
+async def _key(role: Role, title: str, branches: list[str] | None) -> None:
+    home = home_folder()
+    found = running(home)
+    mongo_url = os.environ.get("REGULARS_MONGO_URL") or (found and found.mongo_url)
+    if not mongo_url:
+        raise EmbeddedError(
+            "Nothing runs here: start `regulars up`, or name a database by REGULARS_MONGO_URL."
+        )
+    secret = hmac_secret(home)
+    text = await add_key(mongo_url, secret, title=title, role=role, branches=branches)
+    sys.stdout.write(f"{text}\n")
+
+
+async def _parked(chain: Chain, *, replay: bool, as_json: bool) -> None:
+    found: list[dict[str, Any]] = []
+    for service in SERVICES:
+        cursor = None
+        while True:
+            page = await chain.get(service, "/v1/parked", limit=1000, cursor=cursor)
+            found += [{"service": service, **each} for each in page["items"]]
+            if (cursor := page["next_cursor"]) is None:
+                break
+    if replay:
+        for service, projection in sorted({(e["service"], e["projection"]) for e in found}):
+            await chain.post(service, "/v1/parked/replay", {"projection": projection})
+    if as_json:
+        _print_json({"items": found})
+        return
+    if not found:
+        people.print("Nothing is parked.")
+        return
+    table = Table("Service", "Read model", "Topic", "Partition", "Offset", "Key", "Reason")
+    for each in found:
+        place = [str(each[name]) for name in ("partition", "offset", "key", "reason")]
+        table.add_row(each["service"], each["projection"], each["topic"], *place)
+    people.print(table)
+
+
+async def _audit(chain: Chain, *, as_json: bool) -> None:
+    missing = {}
+    for service in SERVICES:
+        answer = await chain.post(service, "/v1/audit", None)
+        missing[service] = answer["missing"]
+    if as_json:
+        _print_json({"missing": missing})
+        return
+    for service, count in missing.items():
+        people.print(f"{service}: {count:,} records were missing in Kafka and are published now")
 
 
 def _print_json(value: object) -> None:

@@ -36,7 +36,9 @@ class Chain:
         """Define something."""
         return await self._call("PUT", service, path, body, {})
 
-    async def post(self, service: str, path: str, body: Json, once: str, **query: object) -> Json:
+    async def post(
+        self, service: str, path: str, body: Json, once: str | None = None, **query: object
+    ) -> Json:
         """Do something; `once` is the idempotency key that makes doing it again harmless."""
         return await self._call("POST", service, path, body, query, once)
 

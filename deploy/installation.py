@@ -21,9 +21,7 @@ from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.probes import answers_http
 from deploy.embedded.stack import EmbeddedStack
 from deploy.embedded.supervisor import Child
-from shared.access import Role, issue, stored_key
-from shared.mongo import Database, MongoApiKeys, connect
-from shared.settings import read_key
+from deploy.keys import ensure_owner_key
 
 SERVICES = ("customer", "interaction", "segment", "notify")
 PARTITIONS = 12
@@ -114,7 +112,7 @@ class Installation:
             self.chain = settle(self.home, self._wanted)
             self.stack = await self._exit.enter_async_context(EmbeddedStack(self.home))
             self.first_start = not (self.home / "owner.key").exists()
-            self.owner_key = await _ensure_owner_key(self.home, self.stack.mongo_url)
+            self.owner_key = await ensure_owner_key(self.home, self.stack.mongo_url)
             await self._start_services()
             self._announce()
         except BaseException:
@@ -172,7 +170,15 @@ class Installation:
     def _announce(self) -> None:
         """Tell other commands where the services are, for as long as they run."""
         draft = _running_file(self.home).with_suffix(".tmp")
-        draft.write_text(json.dumps({"pid": os.getpid(), "urls": dict(self.urls)}))
+        draft.write_text(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "urls": dict(self.urls),
+                    "mongo_url": self.stack.mongo_url,
+                }
+            )
+        )
         draft.replace(_running_file(self.home))
 
 
@@ -185,37 +191,19 @@ def _running_file(home: Path) -> Path:
     return home / "running.json"
 
 
-def running_urls(home: Path) -> Mapping[str, str] | None:
-    """Where the home's services are; None when nothing runs there."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where an installation that runs now is to be found."""
+
+    urls: Mapping[str, str]
+    mongo_url: str
+
+
+def running(home: Path) -> Running | None:
+    """What runs in the home; None when nothing does."""
     try:
         raw = json.loads(_running_file(home).read_text())
         os.kill(raw["pid"], 0)
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return None
-    urls: Mapping[str, str] = raw["urls"]
-    return urls
-
-
-async def _ensure_owner_key(home: Path, mongo_url: str) -> str:
-    """The owner's key: made once, in a file of the home, and known to the services."""
-    path = home / "owner.key"
-    secret = read_key(home / "hmac.key")
-    if not path.exists():
-        text, _ = issue(secret, title="owner", roles=[Role.OWNER])
-        draft = path.with_suffix(".tmp")
-        draft.touch(mode=0o600)
-        draft.write_text(text + "\n")
-        draft.replace(path)
-    text = path.read_text().strip()
-    client = connect(mongo_url)
-    try:
-        keys = MongoApiKeys(Database(client, "access"))
-        await keys.add(stored_key(text, secret, title="owner", roles=[Role.OWNER]))
-    finally:
-        client.close()
-    return text
-
-
-def read_owner_key(home: Path) -> str:
-    """The owner's key of a home that was started before."""
-    return (home / "owner.key").read_text().strip()
+    return Running(raw["urls"], raw["mongo_url"])

@@ -38,6 +38,7 @@ class Permission(StrEnum):
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
     PROGRESS_READ = "progress:read"
+    OPERATIONS_RUN = "operations:run"
 
 
 class Role(StrEnum):

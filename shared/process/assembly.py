@@ -13,7 +13,9 @@ from faststream.kafka import KafkaBroker
 from shared import telemetry
 from shared.http import build_app
 from shared.kafka.contract import asyncapi
+from shared.mongo import MongoParking
 from shared.process.kernel import Kernel
+from shared.process.operations import Operations
 from shared.process.reporting import NO_REPORTS, Reporting, Reports
 from shared.process.running import ROLES, Parts, Role, run
 from shared.projector import Projector
@@ -60,7 +62,11 @@ async def assemble(
     app = build_app(
         title=title,
         service=kernel.service,
-        routers=[*(routers if serves else ()), Reporting(kernel, readers, reports).router()],
+        routers=[
+            *(routers if serves else ()),
+            Reporting(kernel, readers, reports).router(),
+            Operations(kernel, _parkings(kernel, projectors)).router(),
+        ],
         authenticator=kernel.authenticator,
         events=lambda: asyncapi(kernel.service, kernel.kafka),
         readiness=lambda: _readiness(kernel, projectors if works else (), relay, reports),
@@ -79,6 +85,11 @@ async def assemble(
         tasks=tasks,
         closing=(kernel.close,),
     )
+
+
+def _parkings(kernel: Kernel, projectors: Sequence[Projector]) -> Mapping[str, MongoParking]:
+    names = [projector.folder.projection.name for projector in projectors]
+    return {name: MongoParking(kernel.database, name) for name in names}
 
 
 async def _readiness(

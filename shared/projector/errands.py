@@ -6,6 +6,7 @@ is bounded, so that events are never kept waiting long.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -21,6 +22,8 @@ from shared.records import RawRecord
 HISTORY_SLICE = 50
 TIMER_SLICE = 500
 RULES_SLICE = 200
+KEPT_SNAPSHOTS = 60
+"""A reader that lags by seconds never has the newest record; an older one still tells something."""
 REST_SECONDS = 0.2
 """How long a finished errand rests: each look costs a round trip."""
 
@@ -40,6 +43,9 @@ class Errands(Generic[SteppedT]):
     topics: Sequence[str]
     progress: Callable[[], Iterable[Progress | None]]
     _not_before: float = 0.0
+    _snapshots: deque[tuple[Progress | None, ...]] = field(
+        default_factory=lambda: deque(maxlen=KEPT_SNAPSHOTS)
+    )
     _revised: dict[int, int] = field(default_factory=dict)
 
     def is_barrier(self, record: RawRecord) -> bool:
@@ -89,12 +95,17 @@ class Errands(Generic[SteppedT]):
         return more
 
     def _reached(self, partitions: Sequence[int], positions: Positions) -> dict[int, Reach]:
-        records = list(self.progress())
-        return {
-            partition: have
-            for partition in partitions
-            if (have := reach(records, partition, positions, self.topics)) is not None
-        }
+        newest = tuple(self.progress())
+        if not self._snapshots or newest != self._snapshots[0]:
+            self._snapshots.appendleft(newest)
+        reached = {}
+        for partition in partitions:
+            for records in self._snapshots:
+                have = reach(records, partition, positions, self.topics)
+                if have is not None:
+                    reached[partition] = have
+                    break
+        return reached
 
     async def _wake(self, reached: Mapping[int, Reach]) -> bool:
         if not reached:

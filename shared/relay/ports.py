@@ -105,3 +105,7 @@ class Publisher(Protocol):
     async def progress(self, value: bytes) -> None:
         """Write the service's progress record."""
         ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        ...
