@@ -29,7 +29,7 @@ from shared.eventstore import (
     Head,
     StoreUnavailable,
 )
-from shared.keyring import Erased, Keyring, Keys, key_ids, seal, unseal
+from shared.keyring import Erased, Keyring, Keys, has_values, key_ids, seal, unseal
 
 BodyT = TypeVar("BodyT")
 StateT = TypeVar("StateT")
@@ -194,8 +194,8 @@ class _Batch(Generic[BodyT, StateT]):
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     first_of: dict[str, int] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
-    moment: datetime = datetime.max
-    deadline: float = 0.0
+    moment: datetime = field(init=False)
+    deadline: float = field(init=False)
 
     async def run(self) -> Sequence[Outcome]:
         self._deduplicate()
@@ -242,7 +242,8 @@ class _Batch(Generic[BodyT, StateT]):
         await self._ensure_keys(pending)
         # Progress counts on it: nothing is written later than the deadline after this moment.
         self.moment = self.writer.clock.system_now()
-        self.deadline = asyncio.get_running_loop().time() + self.writer.append_deadline.total_seconds()
+        patience = self.writer.append_deadline.total_seconds()
+        self.deadline = asyncio.get_running_loop().time() + patience
         refused: dict[int, Refused] = {}
         unchanged: dict[int, Done] = {}
         for index in pending:
@@ -315,11 +316,11 @@ class _Batch(Generic[BodyT, StateT]):
         events = self.decider.decide(body, stream.state)
         if not events:
             return Done(command.stream, stream.version, changed=False)
-        texts = self._encode(command, stream.version, events)
+        texts, size = self._encode(command, stream.version, events)
         stream.version += len(events)
         stream.state = self.decider.fold((event.data for event in events), stream.state)
         stream.events += texts
-        stream.size += _size(texts)
+        stream.size += size
         stream.key = command.key
         stream.broadcast |= any(event.data.type in BROADCAST for event in events)
         stream.marks.append(CommandMark(command.id, command.hash, stream.version))
@@ -332,7 +333,8 @@ class _Batch(Generic[BodyT, StateT]):
 
     def _encode(
         self, command: Command[BodyT], version: int, events: Sequence[NewEvent]
-    ) -> list[str]:
+    ) -> tuple[list[str], int]:
+        """The texts of the events and their bytes in UTF-8. Raises `Refused` for too many."""
         recorded = self.writer.clock.at_system(self.moment)
         texts = [
             encode_event(
@@ -351,11 +353,12 @@ class _Batch(Generic[BodyT, StateT]):
             )
             for offset, event in enumerate(events, start=1)
         ]
-        if any(_size([text]) > MAX_EVENT_BYTES for text in texts):
+        sizes = [len(text.encode()) for text in texts]
+        if max(sizes) > MAX_EVENT_BYTES:
             raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
-        if _size(texts) > MAX_COMMIT_BYTES:
+        if sum(sizes) > MAX_COMMIT_BYTES:
             raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
-        return texts
+        return texts, sum(sizes)
 
     async def _append(self, streams: Mapping[str, _Stream[StateT]]) -> bool:
         """Append the commits of the round; says whether all got in."""
@@ -403,21 +406,21 @@ def _too_large(limit: str) -> Refused:
     return Refused("too-large", 413, "The command is too large.", limit)
 
 
-def _size(texts: Sequence[str]) -> int:
-    """Bytes in UTF-8."""
-    return sum(len(text.encode()) for text in texts)
-
-
 def encode_event(placed: Placed, keys: Keys) -> str:
     """The event's text with its personal fields sealed by its subject's key.
 
-    Raises `Refused` when the subject was erased: nothing personal is recorded any more.
+    Raises `Refused` when the subject was erased: nothing personal is recorded any more; and
+    ValueError for personal fields of an event without a subject.
     """
     paths = pii_paths(type(placed.data))
-    if not paths or placed.subject is None:
+    if not paths:
         return encode(placed)
-    key = keys[placed.subject]
     data = placed.data.model_dump(mode="json", exclude_none=True)
+    if placed.subject is None:
+        if has_values(data, paths):
+            raise ValueError(f"{placed.data.type} needs a subject, whose key seals it")
+        return encode(placed, data)
+    key = keys[placed.subject]
     if isinstance(key, Erased):
         raise Refused("erased", 410, "The customer was erased.")
     seal(data, paths, placed.subject, key, placed.stream)

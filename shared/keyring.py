@@ -128,7 +128,12 @@ def keyed_hash(secret: bytes, kind: str, value: str) -> str:
 def seal(
     data: dict[str, Any], paths: Sequence[Path], key_id: str, key: AESGCM, stream: str
 ) -> None:
-    """Replace each value at the paths by its token, in place."""
+    """Replace each value at the paths by its token, in place.
+
+    Raises ValueError for ids that a token cannot name.
+    """
+    if ":" in key_id or ":" in stream:
+        raise ValueError("ids of keys and streams hold no colon")
 
     def sealed(value: Any, name: str) -> str:  # noqa: ANN401 - any JSON value
         nonce = os.urandom(NONCE_BYTES)
@@ -138,6 +143,19 @@ def seal(
 
     for path in paths:
         _replace(data, path, path, sealed)
+
+
+def has_values(data: Any, paths: Sequence[Path]) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether anything stands at the paths."""
+    found: list[Any] = []
+
+    def note(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+        found.append(value)
+        return value
+
+    for path in paths:
+        _replace(data, path, path, note)
+    return bool(found)
 
 
 def key_ids(data: Any, paths: Sequence[Path]) -> set[str]:  # noqa: ANN401 - any JSON value
@@ -164,7 +182,9 @@ def unseal(data: dict[str, Any], paths: Sequence[Path], keys: Keys) -> None:
     def opened(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
         if not (isinstance(value, str) and value.startswith(PREFIX)):
             return value
-        _, _, key_id, stream, name, token = value.split(":", 5)
+        # A field's name may hold colons (custom fields are named by people), nothing else does.
+        place, _, token = value.rpartition(":")
+        _, _, key_id, stream, name = place.split(":", 4)
         key = keys.get(key_id)
         if key is None:
             message = f"no key {key_id} was given"
@@ -185,13 +205,12 @@ def _aad(stream: str, name: str) -> bytes:
 
 def _replace(node: Any, path: Path, whole: Path, change: Callable[[Any, str], Any]) -> None:  # noqa: ANN401
     """Apply the change at the path below the node, and drop what it turned into ERASED."""
-    if node is None:
-        return
     step, rest = path[0], path[1:]
-    if step == EACH:
-        places = list(node) if isinstance(node, dict) else list(range(len(node)))
+    if isinstance(node, dict):
+        places = list(node) if step == EACH else [step] if step in node else []
     else:
-        places = [step] if step in node else []
+        # Data of another shape is for its decoder to refuse.
+        places = list(range(len(node))) if isinstance(node, list) and step == EACH else []
     for place in reversed(places):
         if rest:
             _replace(node[place], rest, whole, change)

@@ -159,6 +159,10 @@ class MemoryDocuments:
         found = self._of([partition])
         return [document for document in found if import_id in document.get("history", ())][:limit]
 
+    def everything(self) -> Sequence[RawDocument]:
+        """All documents, in the order of their first writing."""
+        return [_stored(document) for document in self._documents.values()]
+
     def _of(self, partitions: Sequence[int]) -> list[RawDocument]:
         return [
             _stored(document)
@@ -206,6 +210,15 @@ class MemoryLeases:
         if self._newest(lease):
             self._hold(lease, (self.clock.system_now() - lease.at).total_seconds() - 0.001)
 
+    async def holders(self, prefix: str) -> Mapping[str, str]:
+        """The leases that somebody holds now and whose names begin so, with their owners."""
+        now = self.clock.system_now()
+        return {
+            name: lease.owner
+            for name, (lease, expires) in self._leases.items()
+            if name.startswith(prefix) and expires >= now
+        }
+
     async def state(self, name: str) -> RawDocument:
         """The state kept with the lease; empty when there is none."""
         state: RawDocument = _stored(self._states.get(name, {}))
@@ -239,9 +252,7 @@ class MemoryParking:
 
     async def parked(self, partitions: Sequence[int]) -> Sequence[ParkedEvent]:
         """All parked events of the partitions, by topic, partition and offset."""
-        return [
-            event for _, event in sorted(self._events.items()) if event.partition in partitions
-        ]
+        return [event for _, event in sorted(self._events.items()) if event.partition in partitions]
 
     async def request_replay(self, key: bytes | None) -> int:
         """Ask the owner to replay the key's events (all when None); gives how many."""

@@ -50,11 +50,16 @@ class SteppedDocument(Document, kw_only=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class Event:
-    """An event as a fold sees it: the light envelope, its data decoded, and its partition."""
+    """An event as a fold sees it: the light envelope, its data decoded, and its partition.
+
+    `timestamp` is when Kafka took the record (milliseconds since the epoch, system time): never
+    before the event was recorded, and the same in every reading of the topic.
+    """
 
     light: Light
     data: Any
     partition: int
+    timestamp: int = 0
 
     @property
     def type(self) -> str:

@@ -15,6 +15,29 @@ from shared.eventstore import Commit
 RawDocument = dict[str, Any]
 
 
+class Questions(Protocol):
+    """What queries ask of one collection; filters are MongoDB's."""
+
+    async def get(self, document_id: str) -> RawDocument | None:
+        """One document by its id."""
+        ...
+
+    async def find(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+    ) -> list[RawDocument]:
+        """The documents that match, at most `limit` (0: all)."""
+        ...
+
+    async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
+        """How many match, counted up to `limit`."""
+        ...
+
+
 class Documents(Protocol):
     """One collection of a read model; a raw document has `_id` and `rev`."""
 
@@ -114,6 +137,10 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Let it go, if still held."""
+        ...
+
+    async def holders(self, prefix: str) -> Mapping[str, str]:
+        """The leases that somebody holds now and whose names begin so, with their owners."""
         ...
 
     async def state(self, name: str) -> RawDocument:

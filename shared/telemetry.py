@@ -70,6 +70,11 @@ BATCH_RETRIES = Counter(
     "Batches tried again: a server was away, or a reaction failed.",
     ["reader"],
 )
+REACTION_PASSED_OVER = Counter(
+    "regulars_reaction_passed_over",
+    "Records that a reaction could not read; the read models of their topic park them.",
+    ["reader"],
+)
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )

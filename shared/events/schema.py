@@ -5,7 +5,8 @@
 
 A schema describes the whole Kafka value of one type: envelope and data, as published, so sealed
 fields are texts and nothing is null. Within a version only optional fields may be added; `--write`
-refuses anything else, because somebody out there reads this version today.
+refuses anything else, because somebody out there reads this version today. (While a new type is
+being shaped and nobody was promised it yet, delete its file and write it anew.)
 """
 
 import json
@@ -29,10 +30,18 @@ MOMENT = {
     "format": "date-time",
     "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
 }
-ANNOTATIONS = frozenset({"title", "description", "default", "examples", "$defs", "$schema", "$id"})
-"""Keywords that do not say what is valid."""
+ANNOTATIONS = frozenset(
+    {"title", "description", "default", "examples", "discriminator", "$defs", "$schema", "$id"}
+)
+"""Keywords that do not say what is valid, or only repeat others that do."""
+
+NESTED = frozenset({"properties", "required", "items", "anyOf", "oneOf", "additionalProperties"})
+"""Keywords that are compared part by part."""
 
 Schema = dict[str, Any]
+Nested = Schema | bool | None
+Roots = tuple[Schema, Schema]
+"""The whole schemas, old and new, in which references are found."""
 
 
 class _Published(GenerateJsonSchema):
@@ -112,16 +121,13 @@ def committed(folder: Path = FOLDER) -> Mapping[str, Schema]:
 
 def breaches(before: Schema, after: Schema) -> list[str]:
     """What would break a subscriber of `before`: all but new optional fields, a line each."""
-    return list(_breaches(before, after, before, after, "$"))
+    return list(_breaches(before, after, (before, after), "$"))
 
 
-def _breaches(
-    old: Schema, new: Schema, old_root: Schema, new_root: Schema, place: str
-) -> Iterator[str]:
-    old, new = _resolved(old, old_root), _resolved(new, new_root)
-    nested = {"properties", "required", "items", "anyOf", "oneOf", "additionalProperties"}
-    if _rest(old, nested) != _rest(new, nested):
-        yield f"{place}: was {_rest(old, nested)}, is {_rest(new, nested)}"
+def _breaches(old: Schema, new: Schema, roots: Roots, place: str) -> Iterator[str]:
+    old, new = _resolved(old, roots[0]), _resolved(new, roots[1])
+    if _rest(old) != _rest(new):
+        yield f"{place}: was {_rest(old)}, is {_rest(new)}"
         return
     if set(old.get("required", ())) != set(new.get("required", ())):
         yield f"{place}: other fields are required"
@@ -130,27 +136,21 @@ def _breaches(
         if name not in has:
             yield f"{place}.{name}: is gone"
         else:
-            yield from _breaches(had[name], has[name], old_root, new_root, f"{place}.{name}")
+            yield from _breaches(had[name], has[name], roots, f"{place}.{name}")
     for keyword in ("items", "additionalProperties"):
-        yield from _below(old.get(keyword), new.get(keyword), old_root, new_root, f"{place}[]")
+        yield from _below(old.get(keyword), new.get(keyword), roots, f"{place}[]")
     for keyword in ("anyOf", "oneOf"):
         choices, others = old.get(keyword, ()), new.get(keyword, ())
         if len(choices) != len(others):
             yield f"{place}: had {len(choices)} forms, has {len(others)}"
         else:
             for number, (choice, other) in enumerate(zip(choices, others, strict=True)):
-                yield from _breaches(choice, other, old_root, new_root, f"{place}|{number}")
+                yield from _breaches(choice, other, roots, f"{place}|{number}")
 
 
-def _below(
-    old: Any,
-    new: Any,
-    old_root: Schema,
-    new_root: Schema,
-    place: str,  # noqa: ANN401 - schema or bool
-) -> Iterator[str]:
+def _below(old: Nested, new: Nested, roots: Roots, place: str) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from _breaches(old, new, old_root, new_root, place)
+        yield from _breaches(old, new, roots, place)
     elif old != new:
         yield f"{place}: was {old}, is {new}"
 
@@ -183,9 +183,9 @@ def _inline(node: Any, root: Schema) -> Any:  # noqa: ANN401 - any JSON value
     return node
 
 
-def _rest(schema: Schema, nested: set[str]) -> Schema:
-    ignored = nested | ANNOTATIONS | {"discriminator"}
-    return {key: value for key, value in schema.items() if key not in ignored}
+def _rest(schema: Schema) -> Schema:
+    """What is to be compared as it stands."""
+    return {key: value for key, value in schema.items() if key not in NESTED | ANNOTATIONS}
 
 
 def text_of(schema: Schema) -> str:

@@ -5,6 +5,7 @@ so a lease is never taken before it expired. (An update that compares with `$$NO
 round trip, but the embedded servers do not evaluate it as MongoDB does.)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -65,6 +66,15 @@ class MongoLeases:
                 {"_id": lease.name, "fence": lease.fence},
                 {"$set": {"expires_at": now - timedelta(milliseconds=1)}},
             )
+
+    async def holders(self, prefix: str) -> Mapping[str, str]:
+        """The leases that somebody holds now and whose names begin so, with their owners."""
+        now = await self.database.now()
+        found = await self._collection.find(
+            {"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}, "expires_at": {"$gte": now}},
+            fields={"owner": 1},
+        )
+        return {document["_id"]: document["owner"] for document in found}
 
     async def state(self, name: str) -> RawDocument:
         """The state kept with the lease; empty when there is none."""

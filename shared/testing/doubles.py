@@ -55,9 +55,7 @@ diary: Decider[Note | Receive, tuple[str, ...]] = Decider(tuple, _decide, _evolv
 """Folds to the lines written; a name is the line `name <surname>`."""
 
 
-def note(
-    command_id: str, owner: str, text: str, copies: int = 1
-) -> Command[Note | Receive]:
+def note(command_id: str, owner: str, text: str, copies: int = 1) -> Command[Note | Receive]:
     """The command that writes a line into the owner's diary."""
     return _command(command_id, owner, Note(text, copies), text)
 

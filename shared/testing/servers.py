@@ -5,7 +5,6 @@ however it ends: the embedded stack stops when the pipe to it closes, which the 
 killed session too, and containers are reaped by testcontainers.
 """
 
-import asyncio
 import itertools
 import json
 import os
@@ -91,12 +90,10 @@ def servers_for_tests(environment: Mapping[str, str] = os.environ) -> Iterator[S
                 kafka_url = kafka_url or stack.addresses["kafka_url"]
                 mongo_url = mongo_url or stack.addresses["mongo_url"]
         yield Servers(kafka_url, mongo_url, stack)
-        if environment.get(MONGO_SETTING):
-            asyncio.run(_drop_databases(mongo_url))
 
 
-async def _drop_databases(url: str) -> None:
-    """Leave a server that others use as it was found."""
+async def drop_databases(url: str) -> None:
+    """Drop what this session made, on a server that outlives it."""
     client = connect(url)
     try:
         for name in await client.list_database_names():

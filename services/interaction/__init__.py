@@ -1,0 +1,1 @@
+"""Owns interactions, so far receipts, and imports; publishes `interaction.events.v1`."""

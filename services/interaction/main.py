@@ -1,0 +1,47 @@
+"""`python -m services.interaction --role api|worker|relay|all`: builds everything, then runs."""
+
+from collections.abc import Mapping
+
+from services.interaction.api import ImportApi, ReceiptApi, TotalsApi
+from services.interaction.consumers import PROJECTIONS
+from services.interaction.projections import IDENTIFIERS, TOTALS
+from services.interaction.queries import Customers, Imports, Totals
+from shared.identifiers import IdentifierRules
+from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.settings import Settings
+
+SERVICE = "interaction"
+
+
+class InteractionSettings(Settings):
+    """The interaction service's own; `phone_region` must be that of the customer service."""
+
+    phone_region: str | None = None
+
+
+async def build(settings: InteractionSettings, role: Role) -> Parts:
+    """Construct the service for a role."""
+    kernel = await Kernel.build(settings, SERVICE)
+    imports = Imports(kernel.writer)
+    customers = Customers(kernel.documents(IDENTIFIERS).collection)
+    rules = IdentifierRules(kernel.hmac_secret, settings.phone_region)
+    receipts = ReceiptApi(kernel.writer, customers.owners, rules, kernel.clock)
+    importing = ImportApi(kernel.writer, imports, kernel.clock)
+    totals = TotalsApi(customers, Totals(kernel.documents(TOTALS).collection))
+
+    async def notes() -> Mapping[str, str]:
+        return {"open imports": str(len(await imports.open()))}
+
+    return await assemble(
+        kernel,
+        role,
+        title="Regulars: interactions",
+        routers=[receipts.router(), importing.router(), totals.router()],
+        projectors=[await kernel.projector(projection) for projection in PROJECTIONS],
+        reports=Reports(notes=notes),
+    )
+
+
+def main() -> None:
+    """Run the service."""
+    start(SERVICE, InteractionSettings, build)

@@ -1,0 +1,174 @@
+"""The read models of interactions: who an identifier finds, and what customers have spent.
+
+Both keep one document per customer, so that what one event changes is in one document. What holds
+over many customers (the owner of an identifier, the turnover of the chain) is made by the query.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from shared.events.customer import CustomerRegistered, IdentifierAdded, IdentifierRemoved
+from shared.events.interaction import ReceiptRecorded
+from shared.identifiers import claim_id
+from shared.projection import Document, Event, Projection
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One way to find the customer: `<kind>|<hash>`, and the epoch at which it was claimed."""
+
+    id: str
+    epoch: int
+
+
+class Identifiers(Document, kw_only=True):
+    """What finds a customer, the customer's own id among it.
+
+    Two customers may have the same entry for a while, since their partitions are read apart: the
+    higher epoch counts, whatever came first.
+    """
+
+    entries: list[Entry]
+
+
+class Claimed(msgspec.Struct, gc=False):
+    """What is read of an identifier."""
+
+    kind: str
+    hash: str
+    epoch: int
+
+
+class Registered(msgspec.Struct):
+    """What is read of `customer.registered`."""
+
+    identifiers: list[Claimed] = msgspec.field(default_factory=list)
+
+
+class Added(msgspec.Struct):
+    """What is read of `customer.identifier_added`."""
+
+    identifier: Claimed
+
+
+class Removed(Claimed):
+    """What is read of `customer.identifier_removed`."""
+
+
+def own_id(customer: str) -> str:
+    """The entry by which a customer is found by its own id."""
+    return claim_id("customer", customer)
+
+
+def _subject(event: Event) -> str | None:
+    return event.light.subject
+
+
+def apply_identifier(found: Identifiers | None, event: Event) -> Identifiers:
+    """What finds the customer after an event."""
+    data = event.data
+    if isinstance(data, Registered):
+        customer = event.light.subject or ""
+        claimed = [_entry(identifier) for identifier in data.identifiers]
+        return Identifiers(id=customer, entries=[Entry(own_id(customer), 1), *claimed])
+    if found is None:
+        message = "the first event of a customer is its registration"
+        raise ValueError(message)
+    changed = _entry(data.identifier if isinstance(data, Added) else data)
+    kept = [entry for entry in found.entries if entry.id != changed.id]
+    found.entries = [*kept, changed] if isinstance(data, Added) else kept
+    return found
+
+
+def owners_of(found: Iterable[Identifiers], wanted: Collection[str]) -> Mapping[str, str]:
+    """The owner of each entry that is wanted and has one: the customer of its highest epoch."""
+    best: dict[str, tuple[int, str]] = {}
+    for customer in found:
+        for entry in customer.entries:
+            if entry.id in wanted:
+                claim = (entry.epoch, customer.id)
+                best[entry.id] = max(claim, best.get(entry.id, claim))
+    return {entry: customer for entry, (_, customer) in best.items()}
+
+
+def _entry(claimed: Claimed) -> Entry:
+    return Entry(claim_id(claimed.kind, claimed.hash), claimed.epoch)
+
+
+IDENTIFIERS: Projection[Identifiers] = Projection(
+    name="identifiers_v1",
+    topics=("customer.events.v1",),
+    reads={
+        CustomerRegistered.type: Registered,
+        IdentifierAdded.type: Added,
+        IdentifierRemoved.type: Removed,
+    },
+    document=Identifiers,
+    target=_subject,
+    apply=apply_identifier,
+    indexes=((("entries.id", 1),),),
+)
+
+
+class BranchTotals(msgspec.Struct):
+    """What a customer has done at one branch; `spent` in minor units."""
+
+    branch: str
+    receipts: int
+    spent: int
+    first: datetime
+    last: datetime
+
+
+class CustomerTotals(Document, kw_only=True):
+    """What a customer has done; `spent` in minor units, `branches` in the order of first sight.
+
+    Moments are those of the receipts, which may come in any order.
+    """
+
+    receipts: int
+    spent: int
+    first: datetime
+    last: datetime
+    branches: list[BranchTotals]
+
+
+class Receipt(msgspec.Struct, gc=False):
+    """What is read of `interaction.receipt_recorded`."""
+
+    total: int
+
+
+def apply_total(totals: CustomerTotals | None, event: Event) -> CustomerTotals:
+    """The totals after a receipt."""
+    receipt: Receipt = event.data
+    time, branch = event.time, event.light.branch
+    if branch is None:
+        message = "a receipt has a branch"
+        raise ValueError(message)
+    if totals is None:
+        totals = CustomerTotals(
+            id=event.light.subject or "", receipts=0, spent=0, first=time, last=time, branches=[]
+        )
+    at_branch = next((each for each in totals.branches if each.branch == branch), None)
+    if at_branch is None:
+        at_branch = BranchTotals(branch, receipts=0, spent=0, first=time, last=time)
+        totals.branches.append(at_branch)
+    for each in (totals, at_branch):
+        each.receipts += 1
+        each.spent += receipt.total
+        each.first = min(each.first, time)
+        each.last = max(each.last, time)
+    return totals
+
+
+TOTALS: Projection[CustomerTotals] = Projection(
+    name="totals_v1",
+    topics=("interaction.events.v1",),
+    reads={ReceiptRecorded.type: Receipt},
+    document=CustomerTotals,
+    target=_subject,
+    apply=apply_total,
+    gapless=True,
+)

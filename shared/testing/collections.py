@@ -1,0 +1,76 @@
+"""A collection to ask in tests: the documents of the in-memory twin, with MongoDB's filters.
+
+Only the operators that queries of the product use; another one raises, so that a filter is never
+quietly taken for another.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from shared.memory import MemoryDocuments
+from shared.readmodel import RawDocument
+
+Compare = Callable[[Any, Any], bool]
+
+_OPERATORS: Mapping[str, Compare] = MappingProxyType(
+    {
+        "$in": lambda value, wanted: value in wanted,
+        "$gt": lambda value, bound: value is not None and value > bound,
+        "$gte": lambda value, bound: value is not None and value >= bound,
+        "$lt": lambda value, bound: value is not None and value < bound,
+        "$lte": lambda value, bound: value is not None and value <= bound,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryQuestions:
+    """Implements `Questions` over documents in memory."""
+
+    documents: MemoryDocuments
+
+    async def get(self, document_id: str) -> RawDocument | None:
+        """One document by its id."""
+        return (await self.documents.load([document_id])).get(document_id)
+
+    async def find(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+    ) -> list[RawDocument]:
+        """The documents that match, whole whatever `fields` asks for."""
+        del fields
+        found = [raw for raw in self.documents.everything() if _matches(raw, where)]
+        for name, direction in reversed(sort or ()):
+            found.sort(key=lambda raw: raw[name], reverse=direction < 0)
+        return found[:limit] if limit else found
+
+    async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
+        """How many match, counted up to `limit`."""
+        return len(await self.find(where, limit=limit or 0))
+
+
+def _matches(raw: RawDocument, where: Mapping[str, Any]) -> bool:
+    return all(_holds(_values(raw, path.split(".")), wanted) for path, wanted in where.items())
+
+
+def _values(node: Any, steps: Sequence[str]) -> list[Any]:  # noqa: ANN401 - any value of a document
+    """What stands at the path, in each element of the lists on the way."""
+    if isinstance(node, list):
+        return [value for each in node for value in _values(each, steps)]
+    if not steps:
+        return [node]
+    return _values(node.get(steps[0]), steps[1:]) if isinstance(node, dict) else [None]
+
+
+def _holds(values: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - any value of a filter
+    if not isinstance(wanted, dict):
+        return wanted in values
+    return any(
+        all(_OPERATORS[name](value, bound) for name, bound in wanted.items()) for value in values
+    )

@@ -1,0 +1,182 @@
+"""The directory: the fold of a customer's events, however Kafka hands them out."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.customer import handlers
+from services.customer.domain import stream_of
+from services.customer.handlers import Newcomer, Request, new_customer_id
+from services.customer.projections import DIRECTORY, Contact, DirectoryEntry
+from shared.clock import ManualClock
+from shared.decider import Refused
+from shared.events.customer import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    CustomerRegistered,
+    Evidence,
+)
+from shared.execute import Writer
+from shared.identifiers import KnownIdentifier
+from shared.keyring import Keyring
+from shared.memory import MemoryEventStore, MemoryKeyStore
+from shared.testing import DAY, logs_of, read, readings
+
+EMAIL = KnownIdentifier("email", "e1", "anna@example.com")
+CARD = KnownIdentifier("card", "c1", "A1")
+EVIDENCE = Evidence(source="till")
+GIVEN = ConsentGiven(topic="marketing", channel="email", evidence=EVIDENCE)
+WITHDRAWN = ConsentWithdrawn(topic="marketing", channel="email", evidence=EVIDENCE)
+ANNA = new_customer_id("anna")
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A customer service without its servers."""
+
+    store: MemoryEventStore
+    keyring: Keyring
+    writer: Writer
+
+    @classmethod
+    def opened(cls) -> "Shop":
+        store, keyring = MemoryEventStore(), Keyring(MemoryKeyStore(), AESGCM(bytes(32)))
+        return cls(store, keyring, Writer(store, keyring, ManualClock(DAY), "customer"))
+
+    async def register(
+        self, name: str, person: CustomerRegistered, *identifiers: KnownIdentifier
+    ) -> None:
+        request = Request(name, name, DAY)
+        await handlers.register(self.writer, [(request, Newcomer(person, identifiers, (GIVEN,)))])
+
+    async def entries(self) -> Mapping[str, DirectoryEntry]:
+        """The directory, read once in order."""
+        return await read(DIRECTORY, logs_of(self.store.commits), self.keyring)
+
+
+async def test_whoever_registers_stands_in_the_list_in_the_clear() -> None:
+    shop = Shop.opened()
+    person = CustomerRegistered(
+        surname="Ivánova",
+        name="Anna",
+        birth_date="1980-02-29",
+        home_branch="12",
+        internal=True,
+        custom={"pets": 2, "tags": ("a", "b")},
+    )
+    await shop.register("anna", person, EMAIL)
+    assert await shop.entries() == {
+        ANNA: DirectoryEntry(
+            id=ANNA,
+            versions={stream_of(ANNA): 2},
+            registered_at=DAY,
+            contacts=[Contact("email", "e1", "anna@example.com")],
+            found_by=["email|e1"],
+            consents=["marketing|email"],
+            sort_name=f"ivánova anna|{ANNA}",
+            surname="Ivánova",
+            name="Anna",
+            birth_date="1980-02-29",
+            home_branch="12",
+            internal=True,
+            custom={"pets": 2, "tags": ["a", "b"]},
+        )
+    }
+
+
+async def test_nothing_personal_is_in_the_log_that_the_list_is_made_from() -> None:
+    shop = Shop.opened()
+    await shop.register(
+        "anna", CustomerRegistered(surname="Ivanova", custom={"pets": "Rex"}), EMAIL
+    )
+    log = "".join(text for commit in shop.store.commits for text in commit.events)
+    assert "customer.registered.v1" in log
+    assert [word for word in ("Ivanova", "Rex", "anna@example.com") if word in log] == []
+
+
+async def test_identifiers_and_consents_come_and_go() -> None:
+    shop = Shop.opened()
+    await shop.register("anna", CustomerRegistered(), EMAIL)
+    await handlers.add_identifier(shop.writer, Request("1", 1, DAY), ANNA, CARD)
+    await handlers.remove_identifier(shop.writer, Request("2", 2, DAY), ANNA, "email", "e1")
+    await handlers.withdraw_consent(shop.writer, Request("3", 3, DAY), ANNA, WITHDRAWN)
+    entry = (await shop.entries())[ANNA]
+    assert entry.contacts == [Contact("card", "c1", "A1")]
+    assert entry.found_by == ["card|c1"]
+    assert entry.consents == []
+    # Registered, agreed at registration, and the three above.
+    assert entry.versions == {stream_of(ANNA): 5}
+
+
+async def test_a_consent_given_twice_stands_there_once() -> None:
+    shop = Shop.opened()
+    await shop.register("anna", CustomerRegistered())
+    await handlers.give_consent(shop.writer, Request("1", 1, DAY), ANNA, GIVEN)
+    assert (await shop.entries())[ANNA].consents == ["marketing|email"]
+
+
+async def test_a_log_that_begins_in_the_middle_is_parked() -> None:
+    shop = Shop.opened()
+    await shop.register("anna", CustomerRegistered())
+    (log,) = logs_of(shop.store.commits)
+    with pytest.raises(AssertionError, match="version 1 is missing"):
+        await read(DIRECTORY, [log[1:]], shop.keyring)
+
+
+VALUES = [KnownIdentifier("card", str(n), f"CARD{n}") for n in range(4)]
+PEOPLE = ("anna", "boris", "clara")
+ACTIONS = st.tuples(
+    st.sampled_from(PEOPLE),
+    st.sampled_from(["register", "add", "remove", "give", "withdraw"]),
+    st.sampled_from(VALUES),
+)
+"""Who, what, and with which identifier: many are refused, as they would be in a shop."""
+
+
+async def lived(shop: Shop, actions: Sequence[tuple[str, str, KnownIdentifier]]) -> None:
+    for number, (who, what, value) in enumerate(actions):
+        customer = new_customer_id(who)
+        request = Request(f"command {number}", number, DAY)
+        try:
+            match what:
+                case "register":
+                    await shop.register(who, CustomerRegistered(surname=who), value)
+                case "add":
+                    await handlers.add_identifier(shop.writer, request, customer, value)
+                case "remove":
+                    await handlers.remove_identifier(
+                        shop.writer, request, customer, value.kind, value.hash
+                    )
+                case "give":
+                    await handlers.give_consent(shop.writer, request, customer, GIVEN)
+                case "withdraw":
+                    await handlers.withdraw_consent(shop.writer, request, customer, WITHDRAWN)
+        except Refused:
+            continue
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=20), st.data())
+def test_repeating_and_rewinding_change_nothing_in_the_directory(
+    actions: Sequence[tuple[str, str, KnownIdentifier]], data: st.DataObject
+) -> None:
+    async def run() -> None:
+        shop = Shop.opened()
+        registrations = [
+            (who, "register", value) for who, value in zip(PEOPLE, VALUES[1:], strict=True)
+        ]
+        await lived(shop, [*registrations, *actions])
+        batches = data.draw(readings(logs_of(shop.store.commits)))
+        entries = await read(DIRECTORY, batches, shop.keyring)
+        assert entries == await shop.entries()
+        # The list finds exactly whom the claims say.
+        claims = await shop.store.claims([value.claim_id for value in VALUES])
+        found = {key: entry.id for entry in entries.values() for key in entry.found_by}
+        assert found == {name: c.owner for name, c in claims.items() if c.owner is not None}
+
+    asyncio.run(run())

@@ -1,0 +1,539 @@
+"""Transitions of the engine = a naive evaluation at every instant where anything can change.
+
+The oracle below knows rules as JSON and facts as a list, follows the definition of each form word
+by word, and looks at every instant at which a fact can enter or leave a window, and at the
+milliseconds beside it. It shares no code with the engine. The engine is driven as the runner drives
+it: events in batches, profiles stored and loaded between them, timers woken now and then or never,
+ends of imports repeated.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.segment.engine.facts import ConsentWord, Recorded, Registered
+from services.segment.engine.profile import Profile
+from services.segment.engine.stepping import Engine
+from services.segment.rules.reading import parse_rule
+from services.segment.rules.ruleset import LiveRule, RuleSet
+from shared.decider import NewEvent
+from shared.envelope import Light
+from shared.events.segment import SegmentEntered, SegmentExited
+from shared.projection import Event
+
+CASES = int(os.environ.get("HYPOTHESIS_CASES", "120"))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = 3_600_000
+SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR, "P1D": 24 * HOUR}
+BRANCHES = ("1", "2", "3")
+TOPICS = ("offers", "news")
+Rules = dict[str, tuple[int, dict[str, Any]]]  # segment → version of its definition, rule
+
+
+# What happens
+
+
+@dataclass(frozen=True)
+class Fact:
+    """`time` and `recorded` are milliseconds after START."""
+
+    kind: str
+    time: int
+    recorded: int
+    history: str | None
+    data: Any
+    branch: str | None = None
+    version: int = 0
+
+    @property
+    def counts_from(self) -> int:
+        return min(self.time, self.recorded)
+
+    @property
+    def stream(self) -> str:
+        return "interaction-c1" if self.kind == "receipt" else "customer-c1"
+
+    @property
+    def id(self) -> str:
+        return f"{self.stream}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    import_id: str
+    until: int
+
+
+@dataclass(frozen=True)
+class Redefined:
+    number: int
+    at: int
+    rules: Rules
+
+
+Happening = Fact | Ended | Redefined
+
+
+# The oracle
+
+
+def compared(value: int, compare: dict[str, Any]) -> bool:
+    wanted = compare["value"]
+    return {
+        ">=": value >= wanted,
+        ">": value > wanted,
+        "<=": value <= wanted,
+        "<": value < wanted,
+        "==": value == wanted,
+    }[compare["op"]]
+
+
+def held_value(facts: Sequence[Fact], name: str) -> Any:
+    """The value that the highest version gives the field; None where there is none."""
+    for fact in sorted(facts, key=lambda fact: -fact.version):
+        if fact.kind == "registered" and name in fact.data:
+            return fact.data[name]
+    return None
+
+
+def same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def truth(rule: dict[str, Any], known: Sequence[Fact], at: int) -> bool:
+    facts = [fact for fact in known if fact.counts_from <= at]
+    receipts = [fact for fact in facts if fact.kind == "receipt"]
+    match rule["kind"]:
+        case "all":
+            return all([truth(clause, known, at) for clause in rule["clauses"]])
+        case "any":
+            return any([truth(clause, known, at) for clause in rule["clauses"]])
+        case "not":
+            return not truth(rule["clause"], known, at)
+        case "receipts":
+            if "within" in rule:
+                span = SPANS[rule["within"]]
+                receipts = [fact for fact in receipts if at - span < fact.counts_from <= at]
+            where = rule.get("where", {})
+            if "branch" in where:
+                receipts = [fact for fact in receipts if fact.branch in where["branch"]]
+            if "coupon" in where:
+                receipts = [f for f in receipts if (f.data["coupon_lines"] > 0) == where["coupon"]]
+            if "total" in where:
+                receipts = [f for f in receipts if compared(f.data["total"], where["total"])]
+            if rule["aggregate"] == "count":
+                return compared(len(receipts), rule["compare"])
+            return compared(sum(fact.data["total"] for fact in receipts), rule["compare"])
+        case "first_receipt":
+            first = min((fact.counts_from for fact in receipts), default=None)
+            return first is not None and at - SPANS[rule["within"]] < first <= at
+        case "attribute":
+            value, test = held_value(facts, rule["field"]), rule["test"]
+            if test["op"] == "known":
+                return value is not None
+            wanted = test["values"] if test["op"] == "any_of" else [test["value"]]
+            several = value if isinstance(value, tuple) else (value,)
+            found = any(same(one, other) for one in several for other in wanted)
+            return not found if test["op"] == "is_not" else found
+        case "consent":
+            place = (rule["topic"], rule["channel"])
+            words = [f for f in facts if f.kind == "consent" and f.data[:2] == place]
+            return bool(words) and bool(max(words, key=lambda fact: fact.version).data[2])
+        case _:
+            raise AssertionError(rule["kind"])
+
+
+@dataclass
+class Oracle:
+    """The same customer, by definition. A logged line: segment, entered?, at, cause, definition."""
+
+    rules: Rules
+    number: int
+    horizon: int
+    known: list[Fact] = field(default_factory=list)
+    waiting: dict[str, list[Fact]] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+    clock: int | None = None
+    looked: int = -(10**15)
+    whole: bool = True
+
+    def look(self, at: int, cause: tuple[Any, ...], only: Sequence[str] | None = None) -> None:
+        for name, (definition, rule) in sorted(self.rules.items()):
+            if only is not None and name not in only:
+                continue
+            value = truth(rule, self.known, at)
+            if value is not (name in self.inside):
+                self.log.append((name, value, at, cause, definition))
+                if value:
+                    self.inside[name] = definition
+                else:
+                    del self.inside[name]
+        self.looked = max(self.looked, at)
+
+    def pass_time(self, before: int, cause: tuple[Any, ...]) -> None:
+        """Look at every instant until (and without) a moment at which time can change anything."""
+        if self.clock is None:
+            return
+        written = repr(self.rules)
+        edges = {
+            fact.counts_from + span + beside
+            for fact in self.known
+            if fact.kind == "receipt"
+            for text, span in SPANS.items()
+            if text in written
+            for beside in (-1, 0, 1)
+        }
+        for at in sorted(edges):
+            if self.looked < at < before:
+                self.look(at, cause)
+
+    def happen(self, fact: Fact) -> None:
+        if fact.history is not None:
+            self.waiting.setdefault(fact.history, []).append(fact)
+            return
+        at = fact.recorded if self.clock is None else max(self.clock, fact.recorded)
+        self.pass_time(at, ("time", None, None))
+        self.known.append(fact)
+        self.look(at, ("event", fact.id, None))
+        self.close(at)
+
+    def close(self, at: int) -> None:
+        self.clock = at
+        old = [f for f in self.known if f.kind == "receipt" and f.counts_from <= at - self.horizon]
+        self.whole = self.whole and not old
+
+    def end(self, ended: Ended) -> None:
+        facts = self.waiting.pop(ended.import_id, None)
+        if facts is None:
+            return
+        self.pass_time(ended.until, ("time", None, None))
+        at = max([ended.until, *(fact.counts_from for fact in facts)])
+        if self.clock is not None:
+            at = max(at, self.clock, self.looked)
+        if self.log or not self.whole:
+            self.pass_time(at, ("time", None, None))
+            self.known += facts
+            self.look(at, ("history", None, ended.import_id))
+        else:
+            self.live(facts, ended.import_id, at)
+        self.close(at)
+
+    def live(self, facts: Sequence[Fact], import_id: str, until: int) -> None:
+        past = sorted(
+            [*facts, *self.known],
+            key=lambda fact: (fact.counts_from, fact.version, fact.kind == "receipt"),
+        )
+        self.known, self.inside, self.clock, self.looked = [], {}, None, -(10**15)
+        for fact in past:
+            self.pass_time(fact.counts_from, ("history", None, import_id))
+            self.known.append(fact)
+            self.look(fact.counts_from, ("history", fact.id, import_id))
+            self.clock = fact.counts_from
+        self.pass_time(until + 1, ("history", None, import_id))
+
+    def redefine(self, redefined: Redefined) -> None:
+        old, self.rules = self.rules, redefined.rules
+        if self.clock is None:
+            return
+        at = max(self.clock, redefined.at)
+        same_rules = [name for name in self.rules if old.get(name) == self.rules[name]]
+        self.rules = {**old}
+        self.pass_time(at, ("time", None, None))
+        self.rules = redefined.rules
+        self.look(at, ("time", None, None), only=same_rules)
+        for name in sorted(self.inside.keys() - self.rules.keys()):
+            cause = ("definition", None, None)
+            self.log.append((name, False, at, cause, self.inside.pop(name)))
+        for name in sorted(self.rules):
+            self.look(at, ("definition", f"segment-{name}@{self.rules[name][0]}", None), [name])
+        self.clock = at
+
+
+# The engine, driven as the runner drives it
+
+
+def moment(at: int) -> datetime:
+    return START + timedelta(milliseconds=at)
+
+
+def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
+    live = {
+        name: LiveRule(
+            definition=definition,
+            rule=parse_rule(rule),
+            defined_at=moment(at if definition > 1 else -HOUR),
+            event=f"segment-{name}@{definition}",
+            correlation="defining",
+        )
+        for name, (definition, rule) in rules.items()
+    }
+    return RuleSet(number, live, moment(at))
+
+
+def as_event(fact: Fact) -> Event:
+    data: Any
+    match fact.kind:
+        case "receipt":
+            kind = "interaction.receipt_recorded.v1"
+            data = Recorded(fact.data["total"], fact.data["coupon_lines"])
+        case "registered":
+            kind = "customer.registered.v1"
+            known = {name: fact.data[name] for name in fact.data if "." not in name}
+            custom = {name[7:]: fact.data[name] for name in fact.data if "." in name}
+            data = Registered(**known, custom=custom or None)
+        case _:
+            topic, channel, given_ = fact.data
+            kind = f"customer.consent_{'given' if given_ else 'withdrawn'}.v1"
+            data = ConsentWord(topic, channel)
+    light = Light(
+        type=kind, stream=fact.stream, streamversion=fact.version,
+        time=moment(fact.time), recordedtime=moment(fact.recorded), data=msgspec.Raw(b""),
+        subject="c1", branch=fact.branch, history=fact.history, correlationid="k",
+    )  # fmt: skip
+    return Event(light, data, 0)
+
+
+@dataclass
+class Driven:
+    engine: Engine
+    profile: Profile | None = None
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def note(self, outcome: tuple[Profile, Sequence[NewEvent]]) -> None:
+        self.profile, events = outcome
+        for event in events:
+            data = event.data
+            assert isinstance(data, SegmentEntered | SegmentExited)
+            at = (event.time - START) // timedelta(milliseconds=1)
+            cause = (data.cause.kind, data.cause.event, data.cause.import_id)
+            entered = isinstance(data, SegmentEntered)
+            self.log.append((data.segment, entered, at, cause, data.definition))
+
+    def store(self) -> None:
+        """As the runner does between batches: the stream's head moves, only fields survive."""
+        if self.profile is not None:
+            self.profile.stream_version = self.profile.transitions
+            raw = msgspec.to_builtins(self.profile, builtin_types=(datetime,))
+            self.profile = msgspec.convert(raw, Profile)
+
+    def wake(self, until: int) -> None:
+        if self.profile is not None:
+            self.note(self.engine.wake(self.profile, moment(until)))
+            assert self.profile.due_at is None or self.profile.due_at >= moment(until)
+
+    def revise(self) -> None:
+        if self.profile is not None:
+            self.note(self.engine.revise(self.profile, START))
+
+    def happen(self, what: Happening, *, at_once: bool) -> None:
+        match what:
+            case Fact():
+                self.note(self.engine.step(self.profile, as_event(what)))
+            case Ended():
+                if self.profile is not None:
+                    self.note(self.engine.live(self.profile, what.import_id, moment(what.until)))
+            case Redefined():
+                self.revise()  # else the rule set in between would pass this profile by
+                self.wake(what.at)
+                rules = rule_set(what.rules, what.number, what.at)
+                self.engine = Engine(rules, self.engine.horizon)
+                if at_once:
+                    self.revise()
+
+
+# Random rules and histories
+
+
+def comparisons(low: int, high: int) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"op": st.sampled_from([">=", ">", "<=", "<", "=="]), "value": st.integers(low, high)}
+    )
+
+
+AMOUNTS = st.sampled_from([0, 0, 100, 100, 200, 500, -100])
+WHERE = st.fixed_dictionaries(
+    {},
+    optional={
+        "branch": st.lists(st.sampled_from(BRANCHES), min_size=1, max_size=2),
+        "coupon": st.booleans(),
+        "total": comparisons(-100, 300),
+    },
+).filter(bool)
+WITHIN = st.sampled_from(sorted(SPANS))
+RECEIPTS = st.one_of(
+    st.fixed_dictionaries(
+        {"kind": st.just("receipts"), "aggregate": st.just("count"), "compare": comparisons(0, 4)},
+        optional={"within": WITHIN},
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("receipts"),
+            "aggregate": st.just("sum"),
+            "compare": comparisons(-2, 8).map(lambda c: {**c, "value": c["value"] * 100}),
+        },
+        optional={"within": WITHIN},
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("receipts"),
+            "aggregate": st.sampled_from(["count", "sum"]),
+            "within": WITHIN,
+            "where": WHERE,
+            "compare": comparisons(0, 3),
+        }
+    ),
+)
+CUSTOM_VALUES = st.sampled_from(["a", "b", 1, 0, True, False])
+FIELDS = {"home_branch": st.sampled_from(BRANCHES), "custom.x": CUSTOM_VALUES}
+
+
+def criteria_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.one_of(
+        st.fixed_dictionaries({"op": st.sampled_from(["is", "is_not"]), "value": values}),
+        st.fixed_dictionaries(
+            {"op": st.just("any_of"), "values": st.lists(values, min_size=1, max_size=2)}
+        ),
+        st.just({"op": "known"}),
+    )
+
+
+ATTRIBUTES = st.sampled_from(sorted(FIELDS)).flatmap(
+    lambda name: st.fixed_dictionaries(
+        {"kind": st.just("attribute"), "field": st.just(name), "test": criteria_of(FIELDS[name])}
+    )
+)
+LEAVES = st.one_of(
+    RECEIPTS,
+    RECEIPTS,
+    st.fixed_dictionaries({"kind": st.just("first_receipt"), "within": WITHIN}),
+    ATTRIBUTES,
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("consent"),
+            "topic": st.sampled_from(TOPICS),
+            "channel": st.sampled_from(["email", "sms"]),
+        }
+    ),
+)
+RULES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries(
+            {"kind": st.sampled_from(["all", "any"]), "clauses": st.lists(inner, min_size=1, max_size=3)}
+        ),
+        st.fixed_dictionaries({"kind": st.just("not"), "clause": inner}),
+    ),
+    max_leaves=5,
+)
+DISTANCES = st.sampled_from(
+    [0, 0, 1, HOUR - 1, HOUR, HOUR, HOUR + 1, HOUR // 2, HOUR * 3 // 2, 2 * HOUR, 5 * HOUR, 24 * HOUR]
+)
+
+
+@st.composite
+def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
+    """Up to 14 things in the order in which they are read; recorded times may step back a little."""
+    now = floor = 0
+    number = 1
+    version = {"interaction-c1": 0, "customer-c1": 0}
+    what: list[Happening] = []
+    for _ in range(draw(st.integers(1, 14))):
+        now += draw(DISTANCES)
+        kinds = ["receipt"] * 6 + ["consent", "registered", "ended", "redefined"]
+        kind = draw(st.sampled_from(kinds))
+        if kind == "ended":
+            what.append(Ended(draw(st.sampled_from(["i1", "i2"])), now))
+            continue
+        if kind == "redefined":
+            number, floor = number + 1, now
+            changed = draw(st.sampled_from([*rules, "new"]))
+            definition = rules[changed][0] + 1 if changed in rules else 2
+            rules = {**rules, changed: (definition, draw(RULES))}
+            if draw(st.booleans()):
+                rules.pop(draw(st.sampled_from(sorted(rules))))
+            what.append(Redefined(number, now, rules))
+            continue
+        recorded = max(floor, now - draw(st.sampled_from([0, 0, 0, 1, HOUR])))
+        time = recorded - draw(st.one_of(st.just(0), DISTANCES, st.just(-HOUR)))
+        history = draw(st.sampled_from([None, None, None, "i1", "i1", "i2"]))
+        data: Any
+        match kind:
+            case "receipt":
+                data = {"total": draw(AMOUNTS), "coupon_lines": draw(st.sampled_from([0, 2]))}
+            case "registered":
+                data = draw(
+                    st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "home_branch": st.sampled_from(BRANCHES),
+                            "custom.x": st.one_of(CUSTOM_VALUES, st.just(("a", "c"))),
+                        },
+                    )
+                )
+            case _:
+                data = (
+                    draw(st.sampled_from(TOPICS)),
+                    draw(st.sampled_from(["email", "sms"])),
+                    draw(st.booleans()),
+                )
+        branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
+        fact = Fact(kind, time, recorded, history, data, branch)
+        version[fact.stream] += 1
+        what.append(
+            Fact(kind, time, recorded, history, data, branch, version[fact.stream])
+        )
+    return what
+
+
+def earliest_to_come(what: Sequence[Happening]) -> int:
+    """Nothing that is still to be read was recorded before this."""
+    moments = [
+        one.recorded if isinstance(one, Fact) else one.until if isinstance(one, Ended) else one.at
+        for one in what
+    ]
+    return min(moments, default=10**12)
+
+
+def names(draw: st.DataObject) -> Iterator[tuple[str, tuple[int, dict[str, Any]]]]:
+    for name in "abc"[: draw.draw(st.integers(1, 3))]:
+        yield name, (1, draw.draw(RULES))
+
+
+@settings(
+    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=CASES <= 120
+)
+@given(st.data())
+def test_the_engine_transitions_as_a_naive_evaluation_at_every_instant(data: st.DataObject) -> None:
+    rules: Rules = dict(names(data))
+    what = data.draw(happenings(rules))
+    horizon = data.draw(st.sampled_from([24 * HOUR, 30 * HOUR, 400 * 24 * HOUR]))
+    oracle = Oracle(rules, 1, max(horizon, 24 * HOUR))
+    driven = Driven(Engine(rule_set(rules, 1, -HOUR), timedelta(milliseconds=horizon)))
+    for index, one in enumerate(what):
+        if data.draw(st.booleans()):
+            driven.store()
+        if data.draw(st.booleans()):
+            driven.wake(earliest_to_come(what[index:]))
+        driven.happen(one, at_once=data.draw(st.booleans()))
+        match one:
+            case Fact():
+                oracle.happen(one)
+            case Ended():
+                oracle.end(one)
+                driven.happen(one, at_once=True)
+            case Redefined():
+                oracle.redefine(one)
+    end = earliest_to_come([])
+    oracle.pass_time(end, ("time", None, None))
+    driven.revise()
+    driven.wake(end)
+    assert driven.log == oracle.log
+    inside = {} if driven.profile is None else driven.profile.memberships
+    assert {name: held.definition for name, held in inside.items()} == oracle.inside
