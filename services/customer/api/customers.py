@@ -1,29 +1,37 @@
-"""HTTP of the customer service: decode, call a handler or a query."""
+"""The endpoints below `/v1/customers`: decode, call a handler or a query."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, field_validator
+from pydantic import BaseModel, TypeAdapter
 
 from services.customer import handlers
+from services.customer.api.inputs import (
+    ConsentInput,
+    CustomerInput,
+    CustomerItem,
+    IdentifierInput,
+    IdentifierPath,
+    consent_of,
+    consents_of,
+    evidence_of,
+    person_of,
+)
+from services.customer.api.views import (
+    CustomerCount,
+    CustomerView,
+    Recorded,
+    recorded,
+    view_of,
+)
 from services.customer.domain import stream_of
 from services.customer.handlers import Newcomer, Request
-from services.customer.projections import DirectoryEntry
 from services.customer.queries import Directory
 from shared.access import Authenticator, Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
 from shared.decider import Refused, invalid, not_found
-from shared.events.customer import (
-    Channel,
-    ConsentGiven,
-    ConsentWithdrawn,
-    CustomerRegistered,
-    Evidence,
-    IdentifierKind,
-)
+from shared.events.customer import ConsentWithdrawn
 from shared.execute import Done, Writer
 from shared.http import (
     CommandId,
@@ -45,119 +53,6 @@ from shared.identifiers import IdentifierRules
 
 Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_WRITE))]
-
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-CustomValue = Annotated[str, StringConstraints(max_length=2000)] | int | bool | tuple[Text, ...]
-MAX_CUSTOM_FIELDS = 200
-
-
-class Input(BaseModel):
-    """What callers send: unknown fields are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IdentifierInput(Input):
-    """One way to find the customer."""
-
-    kind: IdentifierKind
-    value: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class ConsentInput(Input):
-    """A consent or its withdrawal, with its evidence."""
-
-    topic: Slug
-    channel: Channel
-    given: bool = True
-    source: Slug
-    wording: Text | None = None
-
-
-class CustomerInput(Input):
-    """A customer to be registered."""
-
-    identifiers: tuple[IdentifierInput, ...] = Field(default=(), max_length=50)
-    surname: Text | None = None
-    name: Text | None = None
-    patronymic: Text | None = None
-    birth_date: date | None = None
-    gender: Literal["female", "male"] | None = None
-    home_branch: Text | None = None
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None = (
-        None
-    )
-    time_zone: Text | None = None
-    acquisition: Slug | None = None
-    internal: bool = False
-    custom: dict[Slug, CustomValue] = Field(default={}, max_length=MAX_CUSTOM_FIELDS)
-    consents: tuple[ConsentInput, ...] = Field(default=(), max_length=50)
-
-    @field_validator("consents")
-    @classmethod
-    def _only_given(cls, consents: tuple[ConsentInput, ...]) -> tuple[ConsentInput, ...]:
-        if not all(consent.given for consent in consents):
-            message = "a new customer has nothing to withdraw; leave the consent out"
-            raise ValueError(message)
-        return consents
-
-
-@dataclass(frozen=True, slots=True)
-class IdentifierPath:
-    """An identifier in a path: its kind and hash, as `contacts` show them."""
-
-    kind: IdentifierKind
-    value_hash: str
-
-
-class CustomerItem(CustomerInput):
-    """One customer of a batch; `request_id` makes sending it twice harmless."""
-
-    request_id: Text
-
-
-class Recorded(BaseModel):
-    """The answer to a command."""
-
-    id: str
-    version: int = Field(description="of the customer's stream; pass it on as `min_version`")
-    repeated: bool = Field(description="it was recorded before")
-
-
-class ContactView(BaseModel):
-    """A contact; masked where the caller's branches do not include the customer's."""
-
-    kind: IdentifierKind
-    hash: str
-    value: str | None
-
-
-class CustomerCount(BaseModel):
-    """How many."""
-
-    count: int
-
-
-class CustomerView(BaseModel):
-    """A customer as the list knows it."""
-
-    id: str
-    version: int
-    registered_at: str
-    contacts: list[ContactView]
-    consents: list[str] = Field(description="`<topic>|<channel>` of each that is given")
-    surname: str | None
-    name: str | None
-    patronymic: str | None
-    birth_date: str | None
-    gender: str | None
-    home_branch: str | None
-    language: str | None
-    time_zone: str | None
-    acquisition: str | None
-    internal: bool
-    custom: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +98,7 @@ class CustomerApi:
         )
         if isinstance(outcome, Refused):
             raise self._discreet(outcome, calling)
-        return _recorded(handlers.new_customer_id(command_id), outcome, response)
+        return recorded(handlers.new_customer_id(command_id), outcome, response)
 
     async def register_batch(self, items: RawItems, calling: Writing) -> Response:
         """Register up to 1,000 customers; each has an outcome of its own."""
@@ -238,7 +133,7 @@ class CustomerApi:
         """Customers of the caller's branches, by name."""
         found = await self.directory.page(_scope(calling), position_of(cursor, str), limit)
         return Page[CustomerView](
-            items=[_view(entry, _scope(calling)) for entry in found.entries],
+            items=[view_of(entry, _scope(calling)) for entry in found.entries],
             next_cursor=None if found.after is None else cursor_of(found.after),
         )
 
@@ -252,7 +147,7 @@ class CustomerApi:
         entry = await self.directory.find(identifier)
         if entry is None:
             raise not_found("customer", "with this identifier")
-        return _view(entry, _scope(calling))
+        return view_of(entry, _scope(calling))
 
     async def get(
         self, customer: str, calling: Reader, response: Response, min_version: MinVersion = None
@@ -263,7 +158,7 @@ class CustomerApi:
         entry = await self.directory.get(customer)
         if entry is None:
             raise not_found("customer", customer)
-        view = _view(entry, _scope(calling))
+        view = view_of(entry, _scope(calling))
         response.headers["ETag"] = etag(view.version)
         return view
 
@@ -287,7 +182,7 @@ class CustomerApi:
             )
         except Refused as refusal:
             raise self._discreet(refusal, calling) from refusal
-        return _recorded(customer, done, response)
+        return recorded(customer, done, response)
 
     async def remove_identifier(
         self,
@@ -302,7 +197,7 @@ class CustomerApi:
         await self._require_scope(customer, calling)
         request = self._request(command_id, [customer, kind, value_hash])
         done = await handlers.remove_identifier(self.writer, request, customer, kind, value_hash)
-        return _recorded(customer, done, response)
+        return recorded(customer, done, response)
 
     async def consent(
         self,
@@ -316,15 +211,15 @@ class CustomerApi:
         await self._require_scope(customer, calling)
         request = self._request(command_id, [customer, body.model_dump(mode="json")])
         if body.given:
-            done = await handlers.give_consent(
-                self.writer, request, customer, _consent(body, calling)
+            done = await handlers.giveconsent_of(
+                self.writer, request, customer, consent_of(body, calling)
             )
         else:
             withdrawn = ConsentWithdrawn(
-                topic=body.topic, channel=body.channel, evidence=_evidence(body, calling)
+                topic=body.topic, channel=body.channel, evidence=evidence_of(body, calling)
             )
-            done = await handlers.withdraw_consent(self.writer, request, customer, withdrawn)
-        return _recorded(customer, done, response)
+            done = await handlers.withdrawconsent_of(self.writer, request, customer, withdrawn)
+        return recorded(customer, done, response)
 
     async def _has(self, customer: str, version: int) -> bool:
         return await self.directory.version(customer, stream_of(customer)) >= version
@@ -356,7 +251,7 @@ class CustomerApi:
         )
         if len({each.claim_id for each in identifiers}) != len(identifiers):
             raise invalid("identifiers", "the same identifier stands here twice")
-        return Newcomer(_person(body), identifiers, tuple(_consents(body, calling)))
+        return Newcomer(person_of(body), identifiers, tuple(consents_of(body, calling)))
 
 
 _ITEM: TypeAdapter[CustomerItem] = TypeAdapter(CustomerItem)
@@ -365,71 +260,3 @@ _PENDING = Done("", 0)
 
 def _scope(calling: Principal) -> Scope:
     return scope(calling, Kind.CUSTOMER)
-
-
-def _person(body: CustomerInput) -> CustomerRegistered:
-    return CustomerRegistered(
-        surname=body.surname,
-        name=body.name,
-        patronymic=body.patronymic,
-        birth_date=None if body.birth_date is None else body.birth_date.isoformat(),
-        gender=body.gender,
-        home_branch=body.home_branch,
-        language=body.language,
-        time_zone=body.time_zone,
-        acquisition=body.acquisition,
-        internal=body.internal or None,
-        custom=dict(body.custom) or None,
-    )
-
-
-def _consents(body: CustomerInput, calling: Principal) -> Sequence[ConsentGiven]:
-    return [_consent(each, calling) for each in body.consents]
-
-
-def _consent(body: ConsentInput, calling: Principal) -> ConsentGiven:
-    return ConsentGiven(topic=body.topic, channel=body.channel, evidence=_evidence(body, calling))
-
-
-def _evidence(body: ConsentInput, calling: Principal) -> Evidence:
-    return Evidence(source=body.source, wording=body.wording, by=calling.id)
-
-
-def _recorded(customer: str, done: Done, response: Response) -> Recorded:
-    response.headers["ETag"] = etag(done.version)
-    return Recorded(id=customer, version=done.version, repeated=done.repeated)
-
-
-def _view(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
-    """A customer for the caller: contacts of a customer outside the scope are masked."""
-    clear = narrow.allows(entry.home_branch)
-    return CustomerView(
-        id=entry.id,
-        version=entry.versions.get(stream_of(entry.id), 0),
-        registered_at=entry.registered_at.isoformat(),
-        contacts=[
-            ContactView(
-                kind=contact.kind,
-                hash=contact.hash,
-                value=contact.value if clear else _masked(contact.value),
-            )
-            for contact in entry.contacts
-        ],
-        consents=entry.consents,
-        surname=entry.surname,
-        name=entry.name,
-        patronymic=entry.patronymic,
-        birth_date=entry.birth_date if clear else None,
-        gender=entry.gender,
-        home_branch=entry.home_branch,
-        language=entry.language,
-        time_zone=entry.time_zone,
-        acquisition=entry.acquisition,
-        internal=entry.internal,
-        custom=entry.custom if clear else {},
-    )
-
-
-def _masked(value: str | None) -> str | None:
-    """The last two characters of it."""
-    return None if value is None else "•••" + value[-2:]
