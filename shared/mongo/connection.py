@@ -89,11 +89,13 @@ def translated() -> Iterator[None]:
 def lost_indexes(failure: BulkWriteError) -> set[int]:
     """The positions of the operations that met a duplicate key.
 
-    Raises `StoreUnavailable` when an operation failed for another reason.
+    Raises `StoreUnavailable` when an operation failed for another reason, and when the others
+    are not known to stay because no majority acknowledged them in time.
     """
     errors = failure.details.get("writeErrors", [])
-    if not errors or any(error["code"] != DUPLICATE_KEY for error in errors):
-        codes = sorted({error["code"] for error in errors})
+    unsure = failure.details.get("writeConcernErrors", [])
+    if not errors or unsure or any(error["code"] != DUPLICATE_KEY for error in errors):
+        codes = sorted({error["code"] for error in (*errors, *unsure)})
         message = f"bulk write failed with codes {codes}"
         raise StoreUnavailable(message) from failure
     return {error["index"] for error in errors}

@@ -19,7 +19,10 @@ from shared.mongo.connection import lost_indexes, translated
 def failure(*codes: int, concerns: int = 0) -> BulkWriteError:
     """A bulk write whose operations 10, 11, … failed with the codes."""
     errors = [{"index": 10 + number, "code": code} for number, code in enumerate(codes)]
-    details: dict[str, Any] = {"writeErrors": errors, "writeConcernErrors": [{"code": 64}] * concerns}
+    details: dict[str, Any] = {
+        "writeErrors": errors,
+        "writeConcernErrors": [{"code": 64}] * concerns,
+    }
     return BulkWriteError(details)
 
 

@@ -211,14 +211,14 @@ class CustomerApi:
         await self._require_scope(customer, calling)
         request = self._request(command_id, [customer, body.model_dump(mode="json")])
         if body.given:
-            done = await handlers.giveconsent_of(
+            done = await handlers.give_consent(
                 self.writer, request, customer, consent_of(body, calling)
             )
         else:
             withdrawn = ConsentWithdrawn(
                 topic=body.topic, channel=body.channel, evidence=evidence_of(body, calling)
             )
-            done = await handlers.withdrawconsent_of(self.writer, request, customer, withdrawn)
+            done = await handlers.withdraw_consent(self.writer, request, customer, withdrawn)
         return recorded(customer, done, response)
 
     async def _has(self, customer: str, version: int) -> bool:
