@@ -23,6 +23,7 @@ from shared.mongo import (
     MongoLeases,
     MongoParking,
 )
+from shared.mongo.documents import STEPPED_INDEXES
 from shared.readmodel import Leases, Parking, SteppedDocuments
 from shared.testing import DAY, MongoSpace
 
@@ -50,12 +51,14 @@ async def store(space: MongoSpace | None) -> EventStore:
 
 
 @pytest.fixture
-def documents(space: MongoSpace | None, store: EventStore) -> SteppedDocuments:
+async def documents(space: MongoSpace | None, store: EventStore) -> SteppedDocuments:
     """An empty collection beside the commits of `store`."""
     if space is None:
         assert isinstance(store, MemoryEventStore)
         return MemoryDocuments(store)
-    return MongoDocuments(space.database("customer"), "profiles_v1")
+    documents = MongoDocuments(space.database("customer"), "profiles_v1")
+    await documents.create_indexes(STEPPED_INDEXES)
+    return documents
 
 
 @pytest.fixture

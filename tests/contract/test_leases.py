@@ -110,9 +110,8 @@ async def test_a_lease_that_nobody_took_has_no_state(leases_and_time: LeasesAndT
 
 async def test_of_many_who_want_a_free_lease_one_gets_it(leases_and_time: LeasesAndTime) -> None:
     leases, wait = leases_and_time
-    for fence in (1, 2):  # first when it does not exist yet, then when it has expired
-        taken = await asyncio.gather(
-            *(leases.acquire("relay", str(owner), SHORT) for owner in range(5))
-        )
+    await leases.acquire("expired", "before", SHORT)
+    await wait(SHORT * 2)
+    for name, fence in (("new", 1), ("expired", 2)):
+        taken = await asyncio.gather(*(leases.acquire(name, str(n), LONG) for n in range(5)))
         assert [lease.fence for lease in taken if lease is not None] == [fence]
-        await wait(SHORT * 2)

@@ -5,6 +5,7 @@ add. Size and depth are measured before anything else looks at the tree, so that
 nothing but being refused.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from shared.decider import FieldError
 _CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}
 """Field → the discriminator of the forms that it holds; the rule itself is one, too."""
 
+_PYDANTIC = re.compile(r"^(Input|String|Tuple) should ")
+
 
 @dataclass(slots=True)
 class InvalidRule(ValueError):  # noqa: N818 - says what it is
@@ -50,8 +53,7 @@ def parse_rule(raw: object, horizon: int | None = None, root: str = "rule") -> R
     try:
         rule = RULE.validate_python(raw)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise InvalidRule(tuple(_explain(detail, raw, root) for detail in details)) from error
+        raise InvalidRule(_in_our_words(error, raw, root)) from error
     if horizon is not None and (errors := tuple(_beyond(rule, horizon, root))):
         raise InvalidRule(errors)
     return rule
@@ -81,9 +83,20 @@ def _inner(raw: object) -> Iterator[object]:
             yield raw["clause"]
 
 
-def _explain(detail: ErrorDetails, raw: object, root: str) -> FieldError:
-    """One error of pydantic, in the writer's words."""
-    path, node = _walk(detail["loc"], raw, root)
+def _in_our_words(error: ValidationError, raw: object, root: str) -> tuple[FieldError, ...]:
+    """Each path once: what pydantic says of one place is what the place could have been."""
+    messages: dict[str, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        path, node = _walk(detail["loc"], raw, root)
+        if detail["type"] == "too_short" and node:
+            continue  # only too short because its items are wrong, which is said of them
+        place, message = _explain(detail, path, node)
+        messages.setdefault(place, []).append(message)
+    return tuple(FieldError(path, " or ".join(said)) for path, said in messages.items())
+
+
+def _explain(detail: ErrorDetails, path: str, node: object) -> tuple[str, str]:
+    """The path that is wrong, and what would be right there."""
     context: dict[str, Any] = detail.get("ctx", {})
     if detail["type"] == "rule" and "field" in context:
         path = f"{path}.{context['field']}"
@@ -100,9 +113,16 @@ def _explain(detail: ErrorDetails, raw: object, root: str) -> FieldError:
             path, message = f"{path}.{field}", f"must be one of {context['expected_tags']}"
         case "model_attributes_type" | "model_type":
             message = f"must be an object, not {_show_kind(node)}"
-        case _:
+        case "string_pattern_mismatch":
+            message = (
+                "must be home_branch, language, gender, acquisition,"
+                " or `custom.` and the name of a custom field"
+            )
+        case "rule":
             message = detail["msg"]
-    return FieldError(path, message)
+        case _:
+            message = _PYDANTIC.sub("must ", detail["msg"])
+    return path, message
 
 
 def _walk(places: tuple[int | str, ...], raw: object, root: str) -> tuple[str, object]:

@@ -1,0 +1,292 @@
+"""The rule language: what is a rule, what is none and why, and how each reads as a sentence."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.segment.rules.describe import describe
+from services.segment.rules.instants import show_span, span
+from services.segment.rules.language import look_back, reads, rule_schema, to_json
+from services.segment.rules.reading import InvalidRule, parse_rule
+
+DAY = 86_400_000
+HAS_BOUGHT = {"kind": "receipts", "aggregate": "count", "compare": {"op": ">=", "value": 1}}
+NOT_LATELY = {
+    "kind": "receipts",
+    "aggregate": "count",
+    "within": "P30D",
+    "compare": {"op": "==", "value": 0},
+}
+DEMO: dict[str, tuple[dict[str, Any], str]] = {
+    "lapsed-30": (
+        {"kind": "all", "clauses": [HAS_BOUGHT, NOT_LATELY]},
+        "a receipt ever and no receipt within 30 days",
+    ),
+    "frequent": (
+        {
+            "kind": "receipts",
+            "aggregate": "count",
+            "within": "P30D",
+            "compare": {"op": ">=", "value": 8},
+        },
+        "≥ 8 receipts within 30 days",
+    ),
+    "big-spender": (
+        {
+            "kind": "receipts",
+            "aggregate": "sum",
+            "within": "P90D",
+            "compare": {"op": ">=", "value": 100_000},
+        },
+        "receipts within 90 days sum to ≥ 1,000.00",
+    ),
+    "bought-once": (
+        {"kind": "receipts", "aggregate": "count", "compare": {"op": "==", "value": 1}},
+        "exactly 1 receipt ever",
+    ),
+    "new": (
+        {"kind": "first_receipt", "within": "P14D"},
+        "first receipt within 14 days",
+    ),
+    "coupon": (
+        {
+            "kind": "receipts",
+            "aggregate": "count",
+            "within": "P60D",
+            "where": {"coupon": True},
+            "compare": {"op": ">=", "value": 1},
+        },
+        "a receipt with a coupon within 60 days",
+    ),
+}
+
+
+def attribute(test: Any, field: str = "home_branch") -> dict[str, Any]:
+    return {"kind": "attribute", "field": field, "test": test}
+
+
+@pytest.mark.parametrize("name", DEMO)
+def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
+    raw, sentence = DEMO[name]
+    rule = parse_rule(raw)
+    assert describe(rule) == sentence
+    assert to_json(rule) == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (
+            {
+                "kind": "receipts",
+                "aggregate": "sum",
+                "within": "PT36H",
+                "where": {
+                    "branch": ["12", "14"],
+                    "coupon": False,
+                    "total": {"op": ">", "value": 1050},
+                },
+                "compare": {"op": "<", "value": 123_456},
+            },
+            "receipts in branch 12 or 14 without a coupon of > 10.50 each"
+            " within 1 day 12 hours sum to < 1,234.56",
+        ),
+        (
+            {
+                "kind": "receipts",
+                "aggregate": "count",
+                "within": "P1W",
+                "compare": {"op": "<=", "value": 1},
+            },
+            "≤ 1 receipt within 7 days",
+        ),
+        (
+            {
+                "kind": "receipts",
+                "aggregate": "count",
+                "within": "PT90M",
+                "compare": {"op": "<", "value": 1},
+            },
+            "no receipt within 1 hour 30 minutes",
+        ),
+        (attribute({"op": "is", "value": "12"}), "home branch is 12"),
+        (attribute({"op": "is_not", "value": "de"}, "language"), "language is not de"),
+        (
+            attribute({"op": "any_of", "values": [3, "x", True]}, "custom.size"),
+            "size is 3 or x or yes",
+        ),
+        (attribute({"op": "known"}, "acquisition"), "source of acquisition is known"),
+        (
+            {"kind": "consent", "topic": "marketing", "channel": "email"},
+            "agrees to marketing by email",
+        ),
+        (
+            {
+                "kind": "any",
+                "clauses": [
+                    {"kind": "all", "clauses": [HAS_BOUGHT, NOT_LATELY]},
+                    {"kind": "not", "clause": attribute({"op": "is", "value": "male"}, "gender")},
+                ],
+            },
+            "(a receipt ever and no receipt within 30 days) or not (gender is male)",
+        ),
+    ],
+)
+def test_every_form_reads_as_a_sentence(raw: dict[str, Any], sentence: str) -> None:
+    assert describe(parse_rule(raw)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "words"),
+    [
+        (None, "rule", "must be an object"),
+        (["x"], "rule", "must be an object, not a list"),
+        ({}, "rule.kind", "is needed"),
+        ({"kind": "recipts"}, "rule.kind", "'receipts'"),
+        ({"kind": "all", "clauses": []}, "rule.clauses", "at least 1"),
+        ({"kind": "not"}, "rule.clause", "is needed"),
+        ({"kind": "not", "clause": "x"}, "rule.clause", "must be an object, not a text"),
+        (
+            {"kind": "all", "clauses": [HAS_BOUGHT, {**NOT_LATELY, "withn": "P1D"}]},
+            "rule.clauses[1].withn",
+            "is not part of this form",
+        ),
+        (
+            {"kind": "not", "clause": {"kind": "first_receipt", "within": "P1M"}},
+            "rule.clause.within",
+            "say it in days, such as P30D",
+        ),
+        ({"kind": "first_receipt", "within": "30 days"}, "rule.within", "PT36H"),
+        ({"kind": "first_receipt", "within": "P0D"}, "rule.within", "longer than nothing"),
+        ({"kind": "first_receipt", "within": "P99999D"}, "rule.within", "at most 100 years"),
+        ({"kind": "first_receipt"}, "rule.within", "is needed"),
+        ({**HAS_BOUGHT, "aggregate": "avg"}, "rule.aggregate", "'count' or 'sum'"),
+        ({**HAS_BOUGHT, "compare": {"op": "op", "value": 1}}, "rule.compare.op", "'>='"),
+        ({**HAS_BOUGHT, "compare": {"op": ">", "value": 1.5}}, "rule.compare.value", "integer"),
+        ({**HAS_BOUGHT, "compare": {"op": ">", "value": True}}, "rule.compare.value", "integer"),
+        ({**HAS_BOUGHT, "compare": {"op": ">", "value": -1}}, "rule.compare.value", "0 or more"),
+        ({**HAS_BOUGHT, "compare": {"op": ">", "value": 10**16}}, "rule.compare.value", "less"),
+        ({**HAS_BOUGHT, "where": {"coupon": True}}, "rule.within", "is needed beside `where`"),
+        ({**NOT_LATELY, "where": {}}, "rule.where", "names no filter"),
+        ({**NOT_LATELY, "where": {"branch": []}}, "rule.where.branch", "at least 1"),
+        (attribute({"op": "is", "value": 5}), "rule.test.value", "home_branch is a text"),
+        (attribute({"op": "any_of", "values": ["man"]}, "gender"), "rule.test.values", "'female'"),
+        (attribute({"op": "isnt", "value": "5"}), "rule.test.op", "'is_not'"),
+        (attribute({"op": "known"}, "name"), "rule.field", "home_branch"),
+        ({"kind": "consent", "topic": "x", "channel": "fax"}, "rule.channel", "'email'"),
+    ],
+)
+def test_what_is_no_rule_is_refused_with_the_path_and_what_would_be_right(
+    raw: object, path: str, words: str
+) -> None:
+    with pytest.raises(InvalidRule) as refused:
+        parse_rule(raw)
+    assert [error.field for error in refused.value.errors] == [path]
+    assert words in refused.value.errors[0].message
+
+
+def test_all_errors_are_named_at_once() -> None:
+    with pytest.raises(InvalidRule) as refused:
+        parse_rule({"kind": "all", "clauses": [{"kind": "first_receipt"}, {"kind": "x"}]})
+    paths = [error.field for error in refused.value.errors]
+    assert paths == ["rule.clauses[0].within", "rule.clauses[1].kind"]
+    assert str(refused.value).startswith("rule.clauses[0].within: is needed; ")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A rule of that many levels: the clause at the bottom is one."""
+    raw = HAS_BOUGHT
+    for _ in range(depth - 1):
+        raw = {"kind": "not", "clause": raw}
+    return raw
+
+
+def test_a_rule_is_eight_levels_deep_at_most() -> None:
+    parse_rule(nested(8))
+    with pytest.raises(InvalidRule, match="goes 8 levels deep at most"):
+        parse_rule(nested(9))
+    with pytest.raises(InvalidRule, match="goes 8 levels deep at most"):
+        parse_rule(nested(100_000))
+
+
+def test_a_rule_has_a_hundred_clauses_at_most() -> None:
+    parse_rule({"kind": "all", "clauses": [HAS_BOUGHT] * 99})  # and itself: 100
+    with pytest.raises(InvalidRule, match="has 100 clauses at most"):
+        parse_rule({"kind": "all", "clauses": [HAS_BOUGHT] * 100})
+    wide = {"kind": "any", "clauses": [HAS_BOUGHT] * 60}
+    with pytest.raises(InvalidRule, match="has 100 clauses at most"):
+        parse_rule({"kind": "all", "clauses": [wide, wide]})
+
+
+def test_a_rule_that_looks_back_beyond_what_is_kept_is_refused_with_a_sentence() -> None:
+    raw = {"kind": "all", "clauses": [HAS_BOUGHT, {"kind": "not", "clause": NOT_LATELY}]}
+    parse_rule(raw, horizon=30 * DAY)
+    with pytest.raises(InvalidRule) as refused:
+        parse_rule(raw, horizon=29 * DAY)
+    (error,) = refused.value.errors
+    assert error.field == "rule.clauses[1].clause.within"
+    assert error.message.startswith("looks back 30 days, but receipts are kept one by one for 29")
+
+
+def test_the_first_receipt_is_kept_for_all_time_and_so_looks_back_as_far_as_it_likes() -> None:
+    parse_rule({"kind": "first_receipt", "within": "P3650D"}, horizon=DAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds", "shown"),
+    [
+        ("P30D", 30 * DAY, "30 days"),
+        ("P2W", 14 * DAY, "14 days"),
+        ("PT36H", 36 * 3_600_000, "1 day 12 hours"),
+        ("P1DT2H3M", DAY + 2 * 3_600_000 + 3 * 60_000, "1 day 2 hours 3 minutes"),
+        ("PT1M", 60_000, "1 minute"),
+    ],
+)
+def test_spans_are_exact(text: str, milliseconds: int, shown: str) -> None:
+    assert span(text) == milliseconds
+    assert show_span(milliseconds) == shown
+
+
+@pytest.mark.parametrize("text", ["P", "PT", "P1DT", "P1W2D", "-P1D", "P1.5D", "PT30S", "p1d", ""])
+def test_what_is_no_span_says_how_one_is_written(text: str) -> None:
+    with pytest.raises(ValueError, match="write an ISO 8601 duration"):
+        span(text)
+
+
+@pytest.mark.parametrize("text", ["P1M", "P2Y", "P1Y6M", "P1M2D"])
+def test_months_and_years_have_no_fixed_length(text: str) -> None:
+    with pytest.raises(ValueError, match="no fixed length"):
+        span(text)
+
+
+def test_the_order_of_keys_and_absent_filters_make_no_other_rule() -> None:
+    shuffled = dict(reversed(NOT_LATELY.items())) | {"where": None}
+    assert to_json(parse_rule(shuffled)) == NOT_LATELY
+
+
+def test_a_rule_knows_what_it_looks_at() -> None:
+    everything = {
+        "kind": "any",
+        "clauses": [
+            DEMO["lapsed-30"][0],
+            DEMO["big-spender"][0],
+            attribute({"op": "known"}),
+            {"kind": "not", "clause": {"kind": "consent", "topic": "x", "channel": "sms"}},
+        ],
+    }
+    rule = parse_rule(everything)
+    assert reads(rule) == {"receipts", "attributes", "consents"}
+    assert look_back(rule) == 90 * DAY
+    assert reads(parse_rule(DEMO["new"][0])) == {"receipts"}
+
+
+def test_the_schema_is_json_and_closes_every_form() -> None:
+    schema = json.loads(json.dumps(rule_schema()))
+    forms = schema["$defs"]
+    assert {"All", "AnyOf", "Not", "Receipts", "FirstReceipt", "Attribute", "Consent"} <= set(forms)
+    assert all(form["additionalProperties"] is False for form in forms.values())
+    assert set(schema["discriminator"]["mapping"]) == {
+        "all", "any", "not", "receipts", "first_receipt", "attribute", "consent"
+    }  # fmt: skip
+    assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's
