@@ -24,6 +24,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.events.contract import EACH, Path
 
+Json = Any
+"""Any JSON value."""
+
 PREFIX = "pii:v1:"
 NONCE_BYTES = 12
 KEY_BYTES = 32
@@ -135,7 +138,7 @@ def seal(
     if ":" in key_id or ":" in stream:
         raise ValueError("ids of keys and streams hold no colon")
 
-    def sealed(value: Any, name: str) -> str:  # noqa: ANN401 - any JSON value
+    def sealed(value: Json, name: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
         text = key.encrypt(nonce, msgspec.json.encode(value), _aad(stream, name))
         token = base64.urlsafe_b64encode(nonce + text).decode()
@@ -145,11 +148,11 @@ def seal(
         _replace(data, path, path, sealed)
 
 
-def has_values(data: Any, paths: Sequence[Path]) -> bool:  # noqa: ANN401 - any JSON value
+def has_values(data: Json, paths: Sequence[Path]) -> bool:
     """Whether anything stands at the paths."""
     found: list[Any] = []
 
-    def note(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+    def note(value: Json, _name: str) -> Json:
         found.append(value)
         return value
 
@@ -158,11 +161,11 @@ def has_values(data: Any, paths: Sequence[Path]) -> bool:  # noqa: ANN401 - any 
     return bool(found)
 
 
-def key_ids(data: Any, paths: Sequence[Path]) -> set[str]:  # noqa: ANN401 - any JSON value
+def key_ids(data: Json, paths: Sequence[Path]) -> set[str]:
     """The ids of the keys that the tokens at the paths name."""
     found: set[str] = set()
 
-    def note(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+    def note(value: Json, _name: str) -> Json:
         if isinstance(value, str) and value.startswith(PREFIX):
             found.add(value.split(":", 3)[2])
         return value
@@ -179,7 +182,7 @@ def unseal(data: dict[str, Any], paths: Sequence[Path], keys: Keys) -> None:
     `MissingKey` for one whose key was not given.
     """
 
-    def opened(value: Any, _name: str) -> Any:  # noqa: ANN401 - any JSON value
+    def opened(value: Json, _name: str) -> Json:
         if not (isinstance(value, str) and value.startswith(PREFIX)):
             return value
         # A field's name may hold colons (custom fields are named by people), nothing else does.
@@ -203,7 +206,7 @@ def _aad(stream: str, name: str) -> bytes:
     return f"{stream}|{name}".encode()
 
 
-def _replace(node: Any, path: Path, whole: Path, change: Callable[[Any, str], Any]) -> None:  # noqa: ANN401
+def _replace(node: Json, path: Path, whole: Path, change: Callable[[Json, str], Json]) -> None:
     """Apply the change at the path below the node, and drop what it turned into ERASED."""
     step, rest = path[0], path[1:]
     if isinstance(node, dict):

@@ -48,8 +48,7 @@ class SteppedDocument(Document, kw_only=True, omit_defaults=True):
     history: list[str] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct):
     """An event as a fold sees it: the light envelope, its data decoded, and its partition.
 
     `timestamp` is when Kafka took the record (milliseconds since the epoch, system time): never

@@ -5,7 +5,7 @@ only these. A document is written once per batch, guarded by its revision: a wor
 and wakes finds its guard lost, reloads, and finds its events folded already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +13,15 @@ from typing import Any, Protocol
 from shared.eventstore import Commit
 
 RawDocument = dict[str, Any]
+
+
+class UnwritableDocuments(Exception):  # noqa: N818 - says what is wrong
+    """Documents that the database can never take: too large, or with a value that it has not."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        """`ids` are theirs."""
+        super().__init__(f"{len(ids)} documents cannot be written")
+        self.ids = frozenset(ids)
 
 
 class Questions(Protocol):

@@ -57,6 +57,14 @@ PiiValue = Annotated[str | int | bool | tuple[str, ...], Sealed(), WithJsonSchem
 MinorUnits = Annotated[int, WithJsonSchema({"type": "integer", "description": "minor units"})]
 
 
+def open_list(description: str) -> WithJsonSchema:
+    """The schema of a choice that will grow: subscribers must expect values that they do not know.
+
+    For our own code it is closed all the same.
+    """
+    return WithJsonSchema({"type": "string", "description": f"{description}; more may come"})
+
+
 class Part(BaseModel):
     """A value inside an event."""
 

@@ -1,13 +1,15 @@
 """Events of customers: who they are, how they are found, what they agreed to."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Part, Pii, PiiValue
+from shared.events.contract import EventData, Part, Pii, PiiValue, open_list
 
 IdentifierKind = Literal["phone", "email", "card", "external"]
-Channel = Literal["email", "sms", "push", "messenger", "webhook"]
+Channel = Annotated[
+    Literal["email", "sms", "push", "messenger", "webhook"], open_list("the way to reach somebody")
+]
 
 
 class Identifier(Part):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Moment, Part
+from shared.events.contract import EventData, Moment, Part, open_list
 from shared.events.customer import Channel
 
 
@@ -81,8 +81,11 @@ class MessageScheduled(EventData):
     cause: str | None = Field(default=None, description="id of the causing event")
 
 
-SuppressionReason = Literal[
-    "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
+SuppressionReason = Annotated[
+    Literal[
+        "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
+    ],
+    open_list("why not"),
 ]
 
 

@@ -1,10 +1,10 @@
 """Events of segments: definitions, and who entered and left, each with its cause."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Part
+from shared.events.contract import EventData, Part, open_list
 
 
 class SegmentDefined(EventData):
@@ -24,7 +24,9 @@ class SegmentArchived(EventData):
     segment: str
 
 
-CauseKind = Literal["event", "time", "history", "definition"]
+CauseKind = Annotated[
+    Literal["event", "time", "history", "definition"], open_list("what kind of thing caused it")
+]
 
 
 class Cause(Part):

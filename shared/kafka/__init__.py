@@ -1,6 +1,6 @@
 """Kafka as the services use it: topics, the publisher, consumers, progress, reactions."""
 
-from shared.kafka.connection import KafkaUrl, partition_of
+from shared.kafka.connection import KAFKA_AWAY, KafkaUrl, partition_of
 from shared.kafka.progress import ProgressReader, group_lag
 from shared.kafka.publisher import KafkaPublisher
 from shared.kafka.reach import GroupReach
@@ -8,6 +8,7 @@ from shared.kafka.reactions import subscribe
 from shared.kafka.topics import PartitionMismatch, ensure_topics
 
 __all__ = [
+    "KAFKA_AWAY",
     "GroupReach",
     "KafkaPublisher",
     "KafkaUrl",

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 POSITIVE = 0x7FFFFFFF
+KAFKA_AWAY: tuple[type[Exception], ...] = (KafkaError, OSError)
+"""What the client raises while Kafka cannot be reached, for those who wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 A partition has one batch under way at a time. aiokafka lets a batch that waited too long for a
 leader expire and sends the next one all the same; with nothing queued behind it, nothing can
 overtake it. After any failure the producer is thrown away and the records are sent again: readers
-pass over what they have.
+pass over what they have. So it is after a refusal: aiokafka counts the refused records into its
+sequence numbers, and the broker would take nothing more of that partition from it.
 """
 
 import asyncio
@@ -52,8 +53,6 @@ class KafkaPublisher:
         queues: dict[Place, list[Record]] = defaultdict(list)
         for record in records:
             queues[(record.topic, record.partition)].append(record)
-        offsets: dict[Place, int] = {}
-        refused: list[Record] = []
         try:
             producer = await self._started()
             results = await asyncio.gather(
@@ -69,58 +68,58 @@ class KafkaPublisher:
             if isinstance(failures[0], KafkaError | OSError):
                 raise BrokerUnavailable(type(failures[0]).__name__) from failures[0]
             raise failures[0]
-        for place, result in zip(queues, results, strict=True):
-            if not isinstance(result, BaseException):
-                offset, turned_away = result
-                if offset is not None:
-                    offsets[place] = offset
-                refused += turned_away
-        return Published(offsets, refused)
+        drained = {
+            place: result
+            for place, result in zip(queues, results, strict=True)
+            if not isinstance(result, BaseException)
+        }
+        if any(result.torn for result in drained.values()):
+            await self._discard()
+        return Published(
+            {place: result.end for place, result in drained.items() if result.end is not None},
+            tuple(record for result in drained.values() for record in result.refused),
+        )
 
     async def _drain(
         self, producer: AIOKafkaProducer, place: Place, queue: Sequence[Record]
-    ) -> tuple[int | None, list[Record]]:
-        """Send one partition's records; gives its next offset and what was refused."""
-        next_offset: int | None = None
-        refused: list[Record] = []
-        stopped: set[str] = set()
-        start = 0
-        while start < len(queue):
-            end = await self._fill(producer, place, queue, start)
-            try:
-                next_offset = await end.sent
-            except REFUSALS:
-                for record in queue[start : end.index]:
-                    if record.stream in stopped:
+    ) -> "_Drained":
+        """Send one partition's records; a refused batch is halved until the record is found."""
+        drained = _Drained()
+        most = len(queue)
+        own: AIOKafkaProducer | None = None
+        try:
+            while queue:
+                batch = await self._fill(own or producer, place, queue[:most])
+                try:
+                    drained.end = await batch.sent
+                except REFUSALS:
+                    own = await self._replaced(own)
+                    drained.torn = True
+                    most = max(1, batch.count // 2)
+                    if batch.count > 1:
                         continue
-                    try:
-                        metadata = await producer.send_and_wait(
-                            place[0], record.value, key=record.key, partition=place[1]
-                        )
-                    except REFUSALS:
-                        stopped.add(record.stream)
-                        refused.append(record)
-                    else:
-                        next_offset = metadata.offset + 1
-            start = end.index
-            if stopped:
-                queue = [*queue[:start], *(r for r in queue[start:] if r.stream not in stopped)]
-        return next_offset, refused
+                    drained.refused.append(queue[0])
+                    queue = [record for record in queue if record.stream != queue[0].stream]
+                    most = len(queue)
+                else:
+                    queue = queue[batch.count :]
+        finally:
+            await _stop(own)
+        return drained
 
     async def _fill(
-        self, producer: AIOKafkaProducer, place: Place, queue: Sequence[Record], start: int
+        self, producer: AIOKafkaProducer, place: Place, queue: Sequence[Record]
     ) -> "_Batch":
-        """Send as many records from `start` on as one batch holds, at least one."""
+        """Send as many of the records as one batch holds, at least one."""
         builder = producer.create_batch()
-        index = start
-        while index < len(queue):
-            record = queue[index]
+        count = 0
+        for record in queue:
             if builder.append(key=record.key, value=record.value, timestamp=None) is None:
                 break
-            index += 1
+            count += 1
         builder.close()
         future = await producer.send_batch(builder, place[0], partition=place[1])
-        return _Batch(index, asyncio.ensure_future(_next_offset(future, index - start)))
+        return _Batch(count, asyncio.ensure_future(_next_offset(future, count)))
 
     async def end_offsets(self) -> Mapping[Place, int]:
         """The next offset of every partition of the service's topics."""
@@ -142,7 +141,7 @@ class KafkaPublisher:
             while open_places:
                 for place, records in (await consumer.getmany(timeout_ms=500)).items():
                     for record in records:
-                        _note_version(highest, record.value, place.partition)
+                        _note_version(highest, record.value or b"", place.partition)
                 for place in list(open_places):
                     if await consumer.position(place) >= ends[place]:
                         open_places.discard(place)
@@ -168,38 +167,60 @@ class KafkaPublisher:
     async def _started(self) -> AIOKafkaProducer:
         async with self._lock:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self.url.bootstrap,
-                    enable_idempotence=True,
-                    acks="all",
-                    max_batch_size=MAX_BATCH_BYTES,
-                    max_request_size=2 * MAX_BATCH_BYTES,
-                    linger_ms=0,
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
+                self._producer = await self._start()
             return self._producer
 
+    async def _start(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.url.bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=2 * MAX_BATCH_BYTES,
+            linger_ms=0,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _replaced(self, producer: AIOKafkaProducer | None) -> AIOKafkaProducer:
+        """A new producer instead of one that a batch was refused from."""
+        await _stop(producer)
+        return await self._start()
+
     async def _discard(self) -> None:
-        """Forget the producer; closing it must not wait for what it could not send."""
+        """Forget the producer."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                async with asyncio.timeout(1):
-                    await producer.stop()
-            except (TimeoutError, KafkaError, OSError):
-                return
+        await _stop(producer)
+
+
+async def _stop(producer: AIOKafkaProducer | None) -> None:
+    """Close it; that must not wait for what it could not send."""
+    if producer is not None:
+        try:
+            async with asyncio.timeout(1):
+                await producer.stop()
+        except (TimeoutError, KafkaError, OSError):
+            return
+
+
+@dataclass(slots=True)
+class _Drained:
+    """What became of one partition's records; `torn`: the producer is of no more use to it."""
+
+    end: int | None = None
+    refused: list[Record] = field(default_factory=list)
+    torn: bool = False
 
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch under way: the index after its last record, and its next offset once acked."""
+    """A batch under way: the number of its records, and its next offset once acked."""
 
-    index: int
+    count: int
     sent: "asyncio.Future[int]"
 
 
@@ -212,7 +233,7 @@ async def _next_offset(future: "asyncio.Future[object]", count: int) -> int:
 def _note_version(highest: dict[tuple[str, int], int], value: bytes, partition: int) -> None:
     try:
         light = decode_light(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return
     place = (light.stream, partition)
     highest[place] = max(highest.get(place, 0), light.streamversion)

@@ -30,10 +30,11 @@ LONGEST_DELAY_SECONDS = 5.0
 log = structlog.stdlib.get_logger(__name__)
 
 
+Parser = Callable[..., Awaitable[Any]]
 Reaction = Callable[[Sequence[RawRecord]], Awaitable[None]]
 
 
-async def _parse(message: tuple[ConsumerRecord, ...], original: Any) -> KafkaMessage:  # noqa: ANN401
+async def _parse(message: tuple[ConsumerRecord, ...], original: Parser) -> KafkaMessage:
     """A message around the records; their headers may be anything and are not looked at.
 
     The library's own parser, which knows the consumer, sees one record without headers or value.
@@ -43,7 +44,7 @@ async def _parse(message: tuple[ConsumerRecord, ...], original: Any) -> KafkaMes
     return parsed
 
 
-async def _decode(message: KafkaMessage, _original: Any) -> bytes:  # noqa: ANN401
+async def _decode(message: KafkaMessage, _original: Parser) -> bytes:
     """Nothing: the reaction decodes what it needs of the raw records."""
     return message.body
 

@@ -2,23 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import bson
+from bson.errors import InvalidDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from shared.eventstore import Commit
 from shared.mongo.connection import (
+    APPEND_DEADLINE,
     Collection,
     Database,
     Index,
     Session,
+    abandoned_after,
     lost_indexes,
     session_of,
     translated,
 )
 from shared.mongo.events import insert_commits
-from shared.readmodel import RawDocument
+from shared.readmodel import RawDocument, UnwritableDocuments
+
+LARGEST_DOCUMENT = 16 * 1024 * 1024
 
 STEPPED_INDEXES: Sequence[Index] = (
     # What is asked for by range comes first: it is few, a worker's partitions may be all.
@@ -36,6 +42,7 @@ class MongoDocuments:
 
     database: Database
     name: str
+    append_deadline: timedelta = APPEND_DEADLINE
 
     @property
     def collection(self) -> Collection:
@@ -60,6 +67,8 @@ class MongoDocuments:
                 await self.collection.motor.bulk_write(
                     [_guarded(document) for document in documents], ordered=False
                 )
+            except (OverflowError, InvalidDocument) as failure:
+                raise UnwritableDocuments(unwritable(documents)) from failure
             except BulkWriteError as failure:
                 return {documents[index]["_id"] for index in lost_indexes(failure)}
         return set()
@@ -69,7 +78,10 @@ class MongoDocuments:
         if all(commit is None for _, commit in steps):
             return await self.write([document for document, _ in steps])
         try:
-            await self._transact(steps)
+            with abandoned_after(self.append_deadline):
+                await self._transact(steps)
+        except (OverflowError, InvalidDocument) as failure:
+            raise UnwritableDocuments(unwritable([document for document, _ in steps])) from failure
         except (DuplicateKeyError, BulkWriteError) as failure:
             if isinstance(failure, BulkWriteError):
                 lost_indexes(failure)
@@ -126,6 +138,19 @@ class MongoDocuments:
         return await self.collection.find(
             {"partition": partition, "history": import_id}, limit=limit
         )
+
+
+def unwritable(documents: Sequence[RawDocument]) -> set[str]:
+    """The ids of those that BSON cannot express or MongoDB's 16 MiB cannot hold."""
+    found = set()
+    for document in documents:
+        try:
+            size = len(bson.encode(document))
+        except (OverflowError, InvalidDocument):
+            size = LARGEST_DOCUMENT + 1
+        if size > LARGEST_DOCUMENT:
+            found.add(document["_id"])
+    return found
 
 
 def _guarded(document: RawDocument) -> InsertOne[RawDocument] | ReplaceOne[RawDocument]:

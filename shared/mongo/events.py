@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pymongo import IndexModel, InsertOne, UpdateOne
@@ -17,7 +18,15 @@ from shared.eventstore import (
     Known,
     check_one_commit_per_stream,
 )
-from shared.mongo.connection import Database, Session, lost_indexes, session_of, translated
+from shared.mongo.connection import (
+    APPEND_DEADLINE,
+    Database,
+    Session,
+    abandoned_after,
+    lost_indexes,
+    session_of,
+    translated,
+)
 from shared.readmodel import RawDocument
 
 COMMITS = "commits"
@@ -65,9 +74,10 @@ class ClaimLost(Exception):  # noqa: N818 - an answer that aborts the transactio
 
 @dataclass(frozen=True, slots=True)
 class MongoEventStore:
-    """An event store in one database."""
+    """An event store in one database; after the deadline an append is abandoned."""
 
     database: Database
+    append_deadline: timedelta = APPEND_DEADLINE
 
     async def create_indexes(self) -> None:
         """Make sure that what uniqueness and speed rest on is there."""
@@ -145,6 +155,10 @@ class MongoEventStore:
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
+        with abandoned_after(self.append_deadline):
+            return await self._append(appends)
+
+    async def _append(self, appends: Sequence[Append]) -> Sequence[bool]:
         appended = [False] * len(appends)
         plain = [index for index, append in enumerate(appends) if not append.claims]
         claiming = [index for index, append in enumerate(appends) if append.claims]

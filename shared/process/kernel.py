@@ -87,7 +87,7 @@ class Kernel:
         def database(name: str) -> Database:
             return Database(client, settings.database_prefix + name)
 
-        store = MongoEventStore(database(service))
+        store = MongoEventStore(database(service), settings.append_deadline)
         keyring = Keyring(MongoKeyStore(database("keyring")), settings.master_key())
         kafka = KafkaUrl(settings.kafka_url, settings.topic_prefix)
         return cls(
@@ -127,7 +127,7 @@ class Kernel:
 
     def documents(self, projection: Projection[DocumentT]) -> MongoDocuments:
         """The collection of a read model."""
-        return MongoDocuments(self.database, projection.name)
+        return MongoDocuments(self.database, projection.name, self.settings.append_deadline)
 
     async def projector(self, projection: Projection[DocumentT]) -> Projector:
         """What keeps a read model current."""
@@ -155,6 +155,7 @@ class Kernel:
             stepped_documents=documents,
             clock=self.clock,
             service=self.service,
+            append_deadline=self.settings.append_deadline,
         )
         errands = Errands(
             folder,

@@ -7,7 +7,9 @@ in hand and leave their groups, reactions are given time, and the relay lets its
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Sequence
+import signal
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -74,6 +76,22 @@ async def _awaited(task: Callable[[], Awaitable[None]]) -> None:
     await task()
 
 
+class _Server(uvicorn.Server):
+    """Stops on a signal and tells nobody.
+
+    Its own way raises the signal again once the server has stopped, which would end the process
+    before projectors and relay have come to their ends.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take signals from here on to the end of the process: a second one hurries the server."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def _serve(parts: Parts) -> None:
     config = uvicorn.Config(
         parts.app,
@@ -83,7 +101,7 @@ async def _serve(parts: Parts) -> None:
         access_log=False,
         timeout_graceful_shutdown=int(GRACE_SECONDS),
     )
-    await uvicorn.Server(config).serve()
+    await _Server(config).serve()
     await _settle(parts.projectors)
     raise _Ended
 

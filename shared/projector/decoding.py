@@ -1,6 +1,6 @@
 """From raw records to events, opened where the projection asks for it; what fails is named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,14 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from shared import telemetry
-from shared.envelope import Light, decode_light
+from shared.envelope import Light, decode_light, glimpse_type, light_decoder
 from shared.events import EVENT_TYPES
 from shared.events.contract import Path, pii_paths
 from shared.keyring import Keyring, Keys, key_ids, unseal
 from shared.projection import Event
 from shared.records import RawRecord
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,7 @@ class Poison:
     reason: str
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A record of a batch with what was made of it.
 
     `outcome` is the event, the reason why there is none, or None where it is passed over.
@@ -41,7 +42,11 @@ class Entry:
 
 
 class Decoder:
-    """Decodes what one projection reads."""
+    """Decodes what one projection reads: in one pass where it can, else step by step.
+
+    Step by step is the rule, at once is the same for less: what it is not sure of is left to the
+    steps, which find the reason.
+    """
 
     def __init__(
         self, name: str, reads: Mapping[str, type[msgspec.Struct]], keyring: Keyring | None
@@ -58,41 +63,52 @@ class Decoder:
             self._sealed = {
                 kind: paths for kind in reads if (paths := pii_paths(EVENT_TYPES[kind]))
             }
+        self._at_once = {
+            kind.encode(): (kind, light_decoder(struct))
+            for kind, struct in reads.items()
+            if kind not in self._sealed
+        }
 
     async def decode(self, records: Sequence[RawRecord]) -> list[Entry]:
         """An entry per record, in their order. Raises `MissingKey` and `StoreUnavailable`."""
         entries = []
-        sealed: list[tuple[Entry, Light, dict[str, Any]]] = []
-        wanted: set[str] = set()
+        sealed: list[_Sealed] = []
         for record in records:
-            entry = Entry(record, None)
+            value = record.value or b""
+            known = self._at_once.get(glimpse_type(value))
+            event = None if known is None else _event_at_once(record, value, *known)
+            entry = Entry(record, event)
             entries.append(entry)
-            try:
-                light = decode_light(record.value or b"")
-                decode = self._decoders.get(light.type)
-                if decode is None:
-                    self._pass_over(light)
-                elif light.type in self._sealed:
-                    data = msgspec.json.decode(light.data)
-                    wanted |= key_ids(data, self._sealed[light.type])
-                    sealed.append((entry, light, data))
-                else:
-                    entry.outcome = Event(
-                        light, decode(light.data), record.partition, record.timestamp
-                    )
-            except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
-                entry.outcome = Poison(f"not readable: {type(failure).__name__}")
+            if event is None:
+                self._decode_in_steps(entry, value, sealed)
         if sealed:
-            await self._open(sealed, wanted)
+            await self._open(sealed)
         return entries
+
+    def _decode_in_steps(self, entry: Entry, value: bytes, sealed: "list[_Sealed]") -> None:
+        """Give the entry its outcome; one to be opened joins the sealed ones instead."""
+        try:
+            light = decode_light(value)
+            decode = self._decoders.get(light.type)
+            if decode is None:
+                self._pass_over(light)
+            elif light.type in self._sealed:
+                sealed.append((entry, light, msgspec.json.decode(light.data)))
+            else:
+                record = entry.record
+                data = decode(light.data)
+                entry.outcome = Event(light, data, record.partition, record.timestamp)
+        except UNREADABLE as failure:
+            entry.outcome = Poison(f"not readable: {type(failure).__name__}")
 
     def _pass_over(self, light: Light) -> None:
         if light.type not in EVENT_TYPES:
             telemetry.UNKNOWN_TYPES.labels(self._name).inc()
 
-    async def _open(
-        self, sealed: Sequence[tuple[Entry, Light, dict[str, Any]]], wanted: set[str]
-    ) -> None:
+    async def _open(self, sealed: "Sequence[_Sealed]") -> None:
+        wanted: set[str] = set()
+        for _, light, data in sealed:
+            wanted |= key_ids(data, self._sealed[light.type])
         keys: Keys = await self._keyring.get(wanted) if self._keyring and wanted else {}
         for entry, light, data in sealed:
             try:
@@ -102,3 +118,19 @@ class Decoder:
                 entry.outcome = Event(light, struct, record.partition, record.timestamp)
             except (msgspec.ValidationError, InvalidTag, ValueError) as failure:
                 entry.outcome = Poison(f"not readable: {type(failure).__name__}")
+
+
+_Sealed = tuple[Entry, Light, dict[str, Any]]
+
+
+def _event_at_once(
+    record: RawRecord, value: bytes, kind: str, decode: Callable[[bytes], Light]
+) -> Event | None:
+    """The event, if it is of the type that it looks like and can be read."""
+    try:
+        light = decode(value)
+    except UNREADABLE:
+        return None
+    if light.type != kind:
+        return None
+    return Event(light, light.data, record.partition, record.timestamp)

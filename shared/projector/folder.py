@@ -19,7 +19,13 @@ from shared import telemetry
 from shared.keyring import Keyring
 from shared.projection import Document, Event, Projection
 from shared.projector.decoding import Decoder, Entry, Poison
-from shared.readmodel import Documents, ParkedEvent, Parking, RawDocument
+from shared.readmodel import (
+    Documents,
+    ParkedEvent,
+    Parking,
+    RawDocument,
+    UnwritableDocuments,
+)
 from shared.records import RawRecord
 
 PARKING_LIMIT = 1_000
@@ -138,9 +144,19 @@ class Folder(Generic[DocumentT]):
                 # Nothing of this round is written: other documents may hold later events of
                 # a key that is blocked now.
                 continue
-            pending = await self._write(
-                {target: result for target, result in folded.items() if result.changed}
-            )
+            try:
+                pending = await self._write(
+                    {target: result for target, result in folded.items() if result.changed}
+                )
+            except UnwritableDocuments as failure:
+                if not failure.ids & groups.keys():
+                    raise
+                for target in failure.ids:
+                    # Which of its events is too much cannot be told: the last one stands for it.
+                    index = groups[target][-1]
+                    key = entries[index].key
+                    blocked[key] = min(index, blocked.get(key, index))
+                    parked[index] = "the document cannot be written"
 
     def _group(
         self,
@@ -150,13 +166,14 @@ class Folder(Generic[DocumentT]):
     ) -> dict[str, list[int]]:
         """Document id → indexes of its events, in order, without what is blocked."""
         groups: dict[str, list[int]] = defaultdict(list)
+        target_of = self.projection.target
         for index, entry in enumerate(entries):
-            if not isinstance(entry.outcome, Event):
+            event = entry.outcome
+            if not isinstance(event, Event):
                 continue
-            start = blocked.get(entry.key)
-            if start is not None and index >= start:
+            if blocked and (start := blocked.get(entry.key)) is not None and index >= start:
                 continue
-            target = self.projection.target(entry.outcome)
+            target = target_of(event)
             if target is not None and (pending is None or target in pending):
                 groups[target].append(index)
         return groups

@@ -1,8 +1,10 @@
 """The second shape of a folder: folding also decides, and document and commit are one write."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
@@ -27,6 +29,7 @@ class SteppedFolder(Folder[SteppedT]):
     stepped_documents: SteppedDocuments = field(kw_only=True)
     clock: Clock = field(kw_only=True)
     service: str = field(kw_only=True)
+    append_deadline: timedelta = field(kw_only=True)
     _transitions: dict[str, list[NewEvent]] = field(default_factory=lambda: defaultdict(list))
 
     def _fold_document(self, raw: RawDocument | None, events: Sequence[Event]) -> Folded[SteppedT]:
@@ -52,7 +55,12 @@ class SteppedFolder(Folder[SteppedT]):
             for target, result in folded.items()
             if result.document is not None
         ]
-        return await self.stepped_documents.write_stepped(steps)
+        return await self._write_steps(steps)
+
+    async def _write_steps(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
+        """Write within the append deadline, which progress relies on. Raises TimeoutError."""
+        async with asyncio.timeout(self.append_deadline.total_seconds()):
+            return await self.stepped_documents.write_stepped(steps)
 
     async def revise(
         self,
@@ -67,7 +75,7 @@ class SteppedFolder(Folder[SteppedT]):
         for raw in raws:
             document, transitions = change(msgspec.convert(raw, self.projection.document))
             steps.append(self._step(document, transitions))
-        return await self.stepped_documents.write_stepped(steps)
+        return await self._write_steps(steps)
 
     def _step(
         self, document: SteppedT, transitions: Sequence[NewEvent]
@@ -78,7 +86,8 @@ class SteppedFolder(Folder[SteppedT]):
 
     def _commit(self, document: SteppedT, transitions: Sequence[NewEvent]) -> Commit:
         stream = self.source.stepped.stream(document.id)
-        recorded = self.clock.now()
+        moment = self.clock.system_now()
+        recorded = self.clock.at_system(moment)
         first = document.stream_version + 1
         texts = [
             encode_event(
@@ -105,7 +114,7 @@ class SteppedFolder(Folder[SteppedT]):
             seq=document.stream_seq,
             version=document.stream_version,
             key=document.id,
-            recorded_at=self.clock.system_now(),
+            recorded_at=moment,
             commands=(CommandMark(mark, body_hash(mark), document.stream_version),),
             events=tuple(texts),
         )

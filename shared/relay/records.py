@@ -1,7 +1,7 @@
 """From commits to records: which topic, which partition, byte for byte."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Router:
     partitions: int
     partition_of: Callable[[bytes], int]
 
-    def records(self, commits: Sequence[Commit]) -> Iterator[Record]:
+    def records(self, commits: Iterable[Commit]) -> Iterator[Record]:
         """The records of the commits, in order; a broadcast gives one per partition."""
         for commit in commits:
             key = commit.key.encode()
@@ -44,6 +44,30 @@ class Router:
                 topic = self.prefix + topic_of(_typed(value).type, self.service)
                 for partition in places:
                     yield Record(topic, partition, key, value, commit.stream, commit.seq)
+
+
+@dataclass(slots=True)
+class InOrder:
+    """Puts commits that were read by their time into the order of their streams.
+
+    Clocks of writers differ, and a slow append comes after its moment was read: so a commit is
+    given out after all earlier ones of its stream, and not at all while one of those is missing.
+    """
+
+    _given: dict[str, int] = field(default_factory=dict)
+    _early: dict[str, dict[int, Commit]] = field(default_factory=dict)
+
+    def of(self, commits: Iterable[Commit]) -> Iterator[Commit]:
+        """Those of the commits, and of earlier ones, whose turn it is."""
+        for commit in commits:
+            stream = commit.stream
+            early = self._early.setdefault(stream, {})
+            early[commit.seq] = commit
+            while (turn := early.pop(self._given.get(stream, 0) + 1, None)) is not None:
+                self._given[stream] = turn.seq
+                yield turn
+            if not early:
+                del self._early[stream]
 
 
 def version_of(record: Record) -> int:

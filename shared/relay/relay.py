@@ -31,7 +31,7 @@ from shared.relay.ports import (
     Token,
     TokenLost,
 )
-from shared.relay.records import Router, version_of
+from shared.relay.records import InOrder, Router, version_of
 
 LEASE_SECONDS = 5.0
 RENEW_SECONDS = 1.0
@@ -47,13 +47,17 @@ class LeaseLost(Exception):  # noqa: N818 - a state of the world, answered by st
 
 @dataclass(slots=True)
 class _Lead:
-    """What a relay knows while it leads."""
+    """What a relay knows while it leads.
+
+    `tailing`: the feed has answered since it was opened.
+    """
 
     lease: Lease
     renewed: float
     token: Token | None = None
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     offsets: dict[Place, int] = field(default_factory=dict)
+    tailing: bool = False
     until: datetime | None = None
     told: float = 0.0
     retried: float = 0.0
@@ -120,19 +124,30 @@ class Relay:
     async def audit(self) -> int:
         """Publish every commit that the topics lack; gives how many records were missing.
 
-        Streams are compared in order: what Kafka has of a stream is a prefix of it.
+        Streams are compared in order: what Kafka has of a stream is a prefix of it. A stream that
+        Kafka refuses is left where it stands.
         """
+        return await self._audit({})
+
+    async def _audit(self, refused: dict[str, tuple[int, str]]) -> int:
+        """Audit but the refused streams, which grow by those that are refused now."""
         have = dict(await self.publisher.published())
+        in_order = InOrder()
         missing = 0
         async for batch in self.commits.all():
             records = [
                 record
-                for record in self.router.records(batch)
-                if version_of(record) > have.get((record.stream, record.partition), 0)
+                for record in self.router.records(in_order.of(batch))
+                if record.stream not in refused
+                and version_of(record) > have.get((record.stream, record.partition), 0)
             ]
             if records:
-                missing += len(records)
-                await self._publish_until_taken(records)
+                _, turned_away = await self._publish_until_taken(records)
+                self._stop(refused, turned_away)
+                missing += sum(
+                    record.stream not in refused or record.seq < refused[record.stream][0]
+                    for record in records
+                )
         return missing
 
     async def _begin(self, lead: _Lead) -> None:
@@ -157,14 +172,17 @@ class Relay:
         first = await self.feed.next(0.001)
         renewing = asyncio.create_task(self._keep_lease(lead))
         try:
-            missing = await self.audit()
+            missing = await self._audit(lead.refused)
             await self._publish(lead, first.commits)
         finally:
             renewing.cancel()
+            # Whatever it died of, saving the state says whether the lease is still held.
+            await asyncio.gather(renewing, return_exceptions=True)
         if missing:
             log.warning("audit published", service=self.router.service, records=missing)
         lead.offsets = dict(await self.publisher.end_offsets())
         lead.token = first.token
+        lead.tailing = True
         await self._save(lead)
 
     async def _keep_lease(self, lead: _Lead) -> None:
@@ -182,14 +200,16 @@ class Relay:
             lead.retried = now
             await self._retry_refused(lead)
         wait = max(0.001, lead.renewed + RENEW_SECONDS - now)
-        # Only a renewal that was acknowledged before the feed came back empty proves anything.
-        renewed_at = lead.lease.at
+        # Only a renewal that was acknowledged before the feed came back empty proves anything, and
+        # not by its first answer: a server may give that one before it has looked.
+        renewed_at = lead.lease.at if lead.tailing else None
         try:
             batch = await self.feed.next(wait)
         except TokenLost:
             log.warning("feed overtaken, auditing", service=self.router.service)
             await self._begin_with_audit(lead)
             return
+        lead.tailing = True
         if batch.commits:
             await self._publish(lead, batch.commits)
         if batch.token is not None and batch.token != lead.token:
@@ -209,7 +229,8 @@ class Relay:
         records = list(self.router.records(free))
         if records:
             offsets, refused = await self._publish_until_taken(records)
-            self._note(lead, offsets, refused, free)
+            self._note(lead, offsets)
+            self._stop(lead.refused, refused)
             for topic, count in Counter(record.topic for record in records).items():
                 telemetry.RELAY_PUBLISHED.labels(topic).inc(count)
 
@@ -225,19 +246,15 @@ class Relay:
             else:
                 return published.offsets, published.refused
 
-    def _note(
-        self,
-        lead: _Lead,
-        offsets: Mapping[Place, int],
-        refused: Sequence[Record],
-        commits: Sequence[Commit],
-    ) -> None:
+    def _note(self, lead: _Lead, offsets: Mapping[Place, int]) -> None:
         for place, offset in offsets.items():
             lead.offsets[place] = max(offset, lead.offsets.get(place, 0))
-        keys = {commit.stream: commit.key for commit in commits}
-        for record in refused:
-            if record.stream not in lead.refused:
-                lead.refused[record.stream] = (record.seq, keys[record.stream])
+
+    def _stop(self, refused: dict[str, tuple[int, str]], records: Sequence[Record]) -> None:
+        """Note the streams that Kafka refused, where each stands."""
+        for record in records:
+            if record.stream not in refused:
+                refused[record.stream] = (record.seq, record.key.decode())
                 telemetry.RELAY_REFUSED.inc()
                 log.error(
                     "kafka refused a record; its stream is stopped",
@@ -254,7 +271,7 @@ class Relay:
             if refused:
                 continue
             del lead.refused[stream]
-            self._note(lead, offsets, (), commits)
+            self._note(lead, offsets)
         await self._save(lead)
 
     async def _renew(self, lead: _Lead) -> None:

@@ -19,6 +19,8 @@ from shared.clock import to_milliseconds
 from shared.testing.doubles import DAY
 
 ParamsT = ParamSpec("ParamsT")
+BEGINNING = 100_000.0
+"""What a loop's time begins with: like a machine that has been up for a day."""
 
 
 class _Skipping(selectors.SelectSelector):
@@ -26,7 +28,7 @@ class _Skipping(selectors.SelectSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now = BEGINNING
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -38,14 +40,14 @@ class _Skipping(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time begins at 0 and passes only while all tasks wait."""
+    """An event loop whose time passes only while all tasks wait."""
 
     def __init__(self) -> None:
         self._skipping = _Skipping()
         super().__init__(self._skipping)
 
     def time(self) -> float:
-        """Seconds since the loop was made."""
+        """`BEGINNING`, and the seconds that have passed since."""
         return self._skipping.now
 
 
@@ -75,7 +77,7 @@ class LoopClock:
 
     def system_now(self) -> datetime:
         """The machine's time."""
-        seconds = asyncio.get_running_loop().time()
+        seconds = asyncio.get_running_loop().time() - BEGINNING
         return to_milliseconds(self.began + self.skew + timedelta(seconds=seconds))
 
     def at_system(self, moment: datetime) -> datetime:

@@ -1,9 +1,8 @@
 """The relay, alone with its ports: what reaches Kafka, in which order, and what is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -13,89 +12,17 @@ from shared.decider import Decider, NewEvent
 from shared.envelope import Causation
 from shared.events.contract import EventData
 from shared.events.imports import ImportEnded
-from shared.eventstore import Append, StoreUnavailable
+from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Writer
 from shared.kafka import partition_of
 from shared.keyring import Keyring
-from shared.memory import MemoryEventStore, MemoryKeyStore, MemoryLeases
+from shared.memory import MemoryKeyStore, MemoryLeases
 from shared.readmodel import Lease, RawDocument
 from shared.relay import Relay
 from shared.relay.ports import BrokerUnavailable
-from shared.relay.records import Router
-from shared.testing import DAY, diary, note
-from shared.testing.memory_kafka import MemoryCommitLog, MemoryFeed, MemoryKafka, MemoryPublisher
-from shared.testing.virtual_time import LoopClock, ended, in_virtual_time
-
-TOPIC = "customer.events.v1"
-TOPICS = (TOPIC, "deal.events.v1")
-PARTITIONS = 3
-SECOND = timedelta(seconds=1)
-
-
-@dataclass(slots=True)
-class World:
-    """A store, Kafka, leases, and relays between them."""
-
-    clock: LoopClock = field(default_factory=LoopClock)
-    store: MemoryEventStore = field(default_factory=MemoryEventStore)
-    kafka: MemoryKafka = field(init=False)
-    leases: MemoryLeases = field(init=False)
-    numbers: int = 0
-
-    def __post_init__(self) -> None:
-        self.kafka = MemoryKafka(self.clock, PARTITIONS)
-        self.leases = MemoryLeases(self.clock)
-
-    def relay(self, owner: str = "a", *, largest: int = 1_000_000, batch_size: int = 500) -> Relay:
-        return Relay(
-            router=Router("customer", "", PARTITIONS, partition_of(PARTITIONS)),
-            owner=owner,
-            feed=MemoryFeed(self.store, batch_size),
-            commits=MemoryCommitLog(self.store, batch_size),
-            publisher=MemoryPublisher(self.kafka, TOPICS, largest),
-            leases=self.leases,
-            clock=self.clock,
-            append_deadline=2 * SECOND,
-        )
-
-    async def write(self, *lines: tuple[str, str]) -> None:
-        """Write lines (owner, text), a commit each."""
-        writer = Writer(
-            self.store, Keyring(MemoryKeyStore(), AESGCM(bytes(32))), self.clock, "customer"
-        )
-        for owner, text in lines:
-            self.numbers += 1
-            await writer.one(diary, note(f"c|{self.numbers}", owner, text))
-
-    async def token(self) -> object:
-        return (await self.leases.state("relay-customer")).get("token")
-
-    def streams(self) -> dict[str, list[int]]:
-        """Per stream the versions of its records in Kafka, in their order."""
-        versions: dict[str, list[int]] = {}
-        for event in self.kafka.ids(TOPIC):
-            stream, _, version = event.rpartition("@")
-            versions.setdefault(stream, []).append(int(version))
-        return versions
-
-
-@asynccontextmanager
-async def running(*relays: Relay) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(relay.run()) for relay in relays]
-    try:
-        yield
-    finally:
-        await ended(tasks)
-
-
-def publisher_of(relay: Relay) -> MemoryPublisher:
-    assert isinstance(relay.publisher, MemoryPublisher)
-    return relay.publisher
-
-
-def feed_of(relay: Relay) -> MemoryFeed:
-    assert isinstance(relay.feed, MemoryFeed)
-    return relay.feed
+from shared.testing import DAY
+from shared.testing.virtual_time import ended, in_virtual_time
+from tests.unit.relaying import PARTITIONS, TOPIC, World, feed_of, publisher_of, running
 
 
 class Died(BaseException):
@@ -447,135 +374,3 @@ async def test_when_the_database_comes_back_so_does_the_relay() -> None:
         await asyncio.sleep(8)
         assert relay.leading
     assert world.streams() == {"customer-anna": [1]}
-
-
-async def _append_late(world: World, line: str, seconds: float) -> None:
-    """Write a line whose insert takes so long."""
-    before = len(world.store.commits)
-    await world.write(("anna", line))
-    late = world.store.commits[before:]
-    del world.store.commits[before:]
-    await asyncio.sleep(seconds)
-    world.store.commits += late
-
-
-@in_virtual_time
-async def test_progress_is_told_each_second_also_while_nothing_happens() -> None:
-    world = World()
-    async with running(world.relay()):
-        await asyncio.sleep(10.5)
-    told = [record.system for record in world.kafka.progress]
-    assert told == sorted(told)
-    # Once at the start, then each second.
-    assert 9 <= len(told) <= 12
-    # W is at most a second old and two more, the deadline of an append, behind.
-    assert world.clock.system_now() - told[-1] <= 4 * SECOND
-
-
-@in_virtual_time
-async def test_all_that_was_recorded_before_w_lies_below_its_offsets() -> None:
-    world = World()
-    writers = []
-
-    async def check() -> None:
-        checked = 0
-        while True:
-            await asyncio.sleep(0.05)
-            for record in world.kafka.progress[checked:]:
-                _check_progress(world, record.offsets)
-                below = {
-                    event
-                    for partition, end in record.offsets[TOPIC].items()
-                    for event in _ids(world, partition, end)
-                }
-                promised.append((record.system, below))
-            checked = len(world.kafka.progress)
-
-    promised: list[tuple[object, set[str]]] = []
-    async with running(world.relay(batch_size=3)):
-        checking = asyncio.create_task(check())
-        for number in range(60):
-            # As slow as the deadline allows, and as quick as it gets.
-            slow = 1.9 if number % 3 == 0 else 0.0
-            writers.append(asyncio.create_task(_append_late(world, f"{number}", slow)))
-            await asyncio.sleep(0.37)
-        await asyncio.gather(*writers)
-        await asyncio.sleep(4)
-        await ended([checking])
-    assert len(promised) >= 20
-    for until, below in promised:
-        recorded = {
-            f"{commit.stream}@{commit.version}"
-            for commit in world.store.commits
-            if commit.recorded_at < until  # type: ignore[operator]  # both are moments
-        }
-        assert recorded <= below
-
-
-def _ids(world: World, partition: int, end: int) -> list[str]:
-    from shared.envelope import decode_light
-
-    return [decode_light(record.value).id for record in world.kafka.log(TOPIC, partition)[:end]]
-
-
-def _check_progress(world: World, offsets: dict[str, dict[int, int]]) -> None:
-    assert set(offsets) == set(TOPICS)
-    for topic, ends in offsets.items():
-        assert set(ends) == set(range(PARTITIONS))
-        for partition, end in ends.items():
-            assert end <= len(world.kafka.log(topic, partition))
-
-
-@in_virtual_time
-async def test_a_feed_that_was_just_opened_proves_nothing_by_being_empty() -> None:
-    world = World()
-    async with running(world.relay()):
-        await asyncio.sleep(2)
-    await world.write(("anna", "1"))
-    written = world.clock.system_now()
-    await asyncio.sleep(60)
-    relay = world.relay("b")
-
-    async def freeze(step: str) -> None:
-        if step == "publish":
-            await asyncio.Event().wait()
-
-    publisher_of(relay).at = freeze
-    before = len(world.kafka.progress)
-    async with running(relay):
-        await asyncio.sleep(5)
-        # The line is read and cannot be published: nothing recorded since is proven.
-        assert all(record.system <= written for record in world.kafka.progress[before:])
-
-
-@in_virtual_time
-async def test_commits_that_keep_coming_prove_only_what_was_recorded_before_the_last() -> None:
-    world = World()
-    relay = world.relay(batch_size=1)
-    async with running(relay):
-        await asyncio.sleep(2)
-        began = world.clock.system_now()
-        for number in range(30):
-            world.store.append_now(_plain(world, number))
-
-        async def slowly(step: str) -> None:
-            if step == "publish":
-                await asyncio.sleep(1)
-
-        publisher_of(relay).at = slowly
-        await asyncio.sleep(20)
-        # Twenty seconds of publishing what was recorded at one moment: W is before that moment.
-        assert world.kafka.progress[-1].system <= began - SECOND
-        await asyncio.sleep(15)
-        assert world.kafka.progress[-1].system > began
-
-
-def _plain(world: World, number: int) -> Append:
-    from shared.eventstore import Commit
-
-    text = (
-        f'{{"type":"customer.registered.v1","stream":"customer-{number}","streamversion":1,'
-        '"time":"2017-12-01T09:30:00Z","recordedtime":"2017-12-01T09:30:00Z","data":{}}'
-    )
-    now = world.clock.system_now()
-    return Append(Commit(f"customer-{number}", 1, 1, f"{number}", now, (), (text,)))

@@ -62,7 +62,7 @@ DEMO: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def attribute(test: Any, field: str = "home_branch") -> dict[str, Any]:
+def attribute(test: dict[str, Any], field: str = "home_branch") -> dict[str, Any]:
     return {"kind": "attribute", "field": field, "test": test}
 
 
@@ -89,8 +89,10 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
                 },
                 "compare": {"op": "<", "value": 123_456},
             },
-            "receipts in branch 12 or 14 without a coupon of > 10.50 each"
-            " within 1 day 12 hours sum to < 1,234.56",
+            (
+                "receipts in branch 12 or 14 without a coupon of > 10.50 each"
+                " within 1 day 12 hours sum to < 1,234.56"
+            ),
         ),
         (
             {

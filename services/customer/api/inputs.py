@@ -18,7 +18,10 @@ from shared.events.customer import (
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-CustomValue = Annotated[str, StringConstraints(max_length=2000)] | int | bool | tuple[Text, ...]
+LARGEST_NUMBER = 2**53
+"""What JSON numbers hold exactly in every language."""
+Number = Annotated[int, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+CustomValue = Annotated[str, StringConstraints(max_length=2000)] | bool | Number | tuple[Text, ...]
 MAX_CUSTOM_FIELDS = 200
 
 

@@ -1,23 +1,15 @@
-"""Commands to commits: load, decide, append, and again where another writer was faster.
-
-One call carries a batch: commands are deduplicated, known ones answer as they did the first time,
-heads or histories are read with one query, and each stream gets at most one commit. In the steady
-state a batch costs three round trips: known commands, heads, insert.
-"""
+"""One call of `Writer.many`: rounds of load, decide and append until every command is settled."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
-
-import msgspec
+from typing import Generic, Protocol, TypeVar
 
 from shared.clock import Clock
 from shared.decider import Decider, NewEvent, Refused
-from shared.envelope import Causation, Placed, decode, encode, event_id
-from shared.events import EVENT_TYPES
-from shared.events.contract import EventData, pii_paths
+from shared.envelope import Placed
+from shared.events.contract import EventData
 from shared.events.imports import BROADCAST
 from shared.eventstore import (
     Append,
@@ -29,7 +21,9 @@ from shared.eventstore import (
     Head,
     StoreUnavailable,
 )
-from shared.keyring import Erased, Keyring, Keys, has_values, key_ids, seal, unseal
+from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.execute.sealing import encode_event
+from shared.keyring import Keyring, Keys
 
 BodyT = TypeVar("BodyT")
 StateT = TypeVar("StateT")
@@ -44,53 +38,6 @@ A commit closes once it is over this, and no command gives more: twice this is t
 """
 FAILURES = 3
 """Tries of a batch at a store that does not answer; a slow answer may hide a recorded commit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command(Generic[BodyT]):
-    """What somebody wants done on one stream.
-
-    `id` is prefixed by its source and unique for ever; `hash` covers the body as its sender sees
-    it; `key` is the Kafka key of the stream; `subject` the customer concerned, whose key seals
-    personal fields.
-    """
-
-    id: str
-    hash: str
-    stream: str
-    key: str
-    body: BodyT
-    causation: Causation
-    subject: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The answer: the stream and its version after the command.
-
-    `repeated`: it was recorded earlier; `changed`: it gave events (now or then).
-    """
-
-    stream: str
-    version: int
-    repeated: bool = False
-    changed: bool = True
-
-
-Outcome = Done | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimPolicy(Generic[BodyT]):
-    """How commands of one kind touch unique values.
-
-    `ids` names the values a command touches; `given` puts their present claims into the body that
-    the decider sees; `changes` says what its events change.
-    """
-
-    ids: Callable[[BodyT], Sequence[str]]
-    given: Callable[[BodyT, Mapping[str, Claim]], BodyT]
-    changes: Callable[[BodyT, Sequence[NewEvent]], Sequence[ClaimChange]]
 
 
 @dataclass(slots=True)
@@ -109,84 +56,46 @@ class _Stream(Generic[StateT]):
     indexes: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Carries out commands of one service on its store."""
+class Means(Protocol):
+    """What a batch is carried out with; the `Writer` is one."""
 
-    store: EventStore
-    keyring: Keyring
-    clock: Clock
-    service: str
-    append_deadline: timedelta = timedelta(seconds=2)
+    @property
+    def store(self) -> EventStore:
+        """Where commits go."""
+        ...
 
-    async def one(
-        self,
-        decider: Decider[BodyT, StateT],
-        command: Command[BodyT],
-        claims: ClaimPolicy[BodyT] | None = None,
-    ) -> Done:
-        """Carry out one command. Raises its refusal."""
-        (outcome,) = await self.many(decider, [command], claims=claims)
-        if isinstance(outcome, Refused):
-            raise outcome
-        return outcome
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that seal personal fields."""
+        ...
 
-    async def many(
-        self,
-        decider: Decider[BodyT, StateT],
-        commands: Sequence[Command[BodyT]],
-        *,
-        claims: ClaimPolicy[BodyT] | None = None,
-        stateless: bool = False,
-    ) -> Sequence[Outcome]:
-        """Carry out a batch; the outcomes are in the order of the commands.
+    @property
+    def clock(self) -> Clock:
+        """Both times."""
+        ...
 
-        `stateless` spares reading histories: the decider then sees its initial state only.
-        Raises `StoreUnavailable`; what was recorded by then is known at the next try.
-        """
-        return await _Batch(self, decider, commands, claims, stateless).run()
+    @property
+    def service(self) -> str:
+        """Whose events they are."""
+        ...
 
-    async def state(self, decider: Decider[BodyT, StateT], stream: str) -> tuple[StateT, int]:
-        """The folded state of a stream and its version (0 when it does not exist)."""
-        histories = await self.histories([stream])
-        events, head = histories.get(stream, ([], Head()))
-        return decider.fold(events), head.version
+    @property
+    def append_deadline(self) -> timedelta:
+        """How long after its moment an append may still be written."""
+        ...
 
     async def histories(
         self, streams: Sequence[str]
     ) -> Mapping[str, tuple[Sequence[EventData], Head]]:
-        """The events of the streams with personal fields in the clear, and the heads."""
-        commits = await self.store.read(streams)
-        decoded = {
-            stream: [decode(text) for commit in found for text in commit.events]
-            for stream, found in commits.items()
-        }
-        datas: dict[str, list[tuple[type[EventData], dict[str, object]]]] = {}
-        wanted: set[str] = set()
-        for stream, envelopes in decoded.items():
-            datas[stream] = []
-            for envelope in envelopes:
-                model = EVENT_TYPES[envelope.type]
-                data = msgspec.json.decode(envelope.data)
-                wanted |= key_ids(data, pii_paths(model))
-                datas[stream].append((model, data))
-        keys: Keys = await self.keyring.get(wanted) if wanted else {}
-        result = {}
-        for stream, entries in datas.items():
-            events = []
-            for model, data in entries:
-                unseal(data, pii_paths(model), keys)
-                events.append(model.model_validate(data))
-            last = commits[stream][-1]
-            result[stream] = (events, Head(last.seq, last.version))
-        return result
+        """The events of the streams, opened, and the heads."""
+        ...
 
 
 @dataclass(slots=True)
-class _Batch(Generic[BodyT, StateT]):
+class Batch(Generic[BodyT, StateT]):
     """One call of `Writer.many`."""
 
-    writer: Writer
+    writer: Means
     decider: Decider[BodyT, StateT]
     commands: Sequence[Command[BodyT]]
     policy: ClaimPolicy[BodyT] | None
@@ -198,6 +107,7 @@ class _Batch(Generic[BodyT, StateT]):
     deadline: float = field(init=False)
 
     async def run(self) -> Sequence[Outcome]:
+        """Outcomes in the order of the commands. Raises `StoreUnavailable`."""
         self._deduplicate()
         fruitless = failures = 0
         while pending := [i for i in self.first_of.values() if i not in self.outcomes]:
@@ -404,34 +314,3 @@ def _differs() -> Refused:
 
 def _too_large(limit: str) -> Refused:
     return Refused("too-large", 413, "The command is too large.", limit)
-
-
-def encode_event(placed: Placed, keys: Keys) -> str:
-    """The event's text with its personal fields sealed by its subject's key.
-
-    Raises `Refused` when the subject was erased: nothing personal is recorded any more; and
-    ValueError for personal fields of an event without a subject.
-    """
-    paths = pii_paths(type(placed.data))
-    if not paths:
-        return encode(placed)
-    data = placed.data.model_dump(mode="json", exclude_none=True)
-    if placed.subject is None:
-        if has_values(data, paths):
-            raise ValueError(f"{placed.data.type} needs a subject, whose key seals it")
-        return encode(placed, data)
-    key = keys[placed.subject]
-    if isinstance(key, Erased):
-        raise Refused("erased", 410, "The customer was erased.")
-    seal(data, paths, placed.subject, key, placed.stream)
-    return encode(placed, data)
-
-
-def correlation_of(command_id: str) -> Causation:
-    """The causation of a command that nothing else caused."""
-    return Causation(correlation=command_id)
-
-
-def last_event_id(done: Done) -> str:
-    """The id of the last event that the command gave."""
-    return event_id(done.stream, done.version)

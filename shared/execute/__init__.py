@@ -1,0 +1,24 @@
+"""Commands to commits: load, decide, append, and again where another writer was faster.
+
+One call carries a batch: commands are deduplicated, known ones answer as they did the first time,
+heads or histories are read with one query, and each stream gets at most one commit. In the steady
+state a batch costs three round trips: known commands, heads, insert.
+"""
+
+from shared.execute.batch import ATTEMPTS, FAILURES, MAX_COMMIT_BYTES, MAX_EVENT_BYTES
+from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.execute.sealing import encode_event
+from shared.execute.writer import Writer
+
+__all__ = [
+    "ATTEMPTS",
+    "FAILURES",
+    "MAX_COMMIT_BYTES",
+    "MAX_EVENT_BYTES",
+    "ClaimPolicy",
+    "Command",
+    "Done",
+    "Outcome",
+    "Writer",
+    "encode_event",
+]

@@ -1,0 +1,58 @@
+"""What is asked of a writer, and what it answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared.decider import NewEvent, Refused
+from shared.envelope import Causation
+from shared.eventstore import Claim, ClaimChange
+
+BodyT = TypeVar("BodyT")
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[BodyT]):
+    """What somebody wants done on one stream.
+
+    `id` is prefixed by its source and unique for ever; `hash` covers the body as its sender sees
+    it; `key` is the Kafka key of the stream; `subject` the customer concerned, whose key seals
+    personal fields.
+    """
+
+    id: str
+    hash: str
+    stream: str
+    key: str
+    body: BodyT
+    causation: Causation
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer: the stream and its version after the command.
+
+    `repeated`: it was recorded earlier; `changed`: it gave events (now or then).
+    """
+
+    stream: str
+    version: int
+    repeated: bool = False
+    changed: bool = True
+
+
+Outcome = Done | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPolicy(Generic[BodyT]):
+    """How commands of one kind touch unique values.
+
+    `ids` names the values a command touches; `given` puts their present claims into the body that
+    the decider sees; `changes` says what its events change.
+    """
+
+    ids: Callable[[BodyT], Sequence[str]]
+    given: Callable[[BodyT, Mapping[str, Claim]], BodyT]
+    changes: Callable[[BodyT, Sequence[NewEvent]], Sequence[ClaimChange]]

@@ -1,0 +1,94 @@
+"""The writer: what handlers carry out commands with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import msgspec
+
+from shared.clock import Clock
+from shared.decider import Decider, Refused
+from shared.envelope import decode
+from shared.events import EVENT_TYPES
+from shared.events.contract import EventData, pii_paths
+from shared.eventstore import EventStore, Head
+from shared.execute.batch import Batch
+from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.keyring import Keyring, Keys, key_ids, unseal
+
+BodyT = TypeVar("BodyT")
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Carries out commands of one service on its store."""
+
+    store: EventStore
+    keyring: Keyring
+    clock: Clock
+    service: str
+    append_deadline: timedelta = timedelta(seconds=2)
+
+    async def one(
+        self,
+        decider: Decider[BodyT, StateT],
+        command: Command[BodyT],
+        claims: ClaimPolicy[BodyT] | None = None,
+    ) -> Done:
+        """Carry out one command. Raises its refusal."""
+        (outcome,) = await self.many(decider, [command], claims=claims)
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    async def many(
+        self,
+        decider: Decider[BodyT, StateT],
+        commands: Sequence[Command[BodyT]],
+        *,
+        claims: ClaimPolicy[BodyT] | None = None,
+        stateless: bool = False,
+    ) -> Sequence[Outcome]:
+        """Carry out a batch; the outcomes are in the order of the commands.
+
+        `stateless` spares reading histories: the decider then sees its initial state only.
+        Raises `StoreUnavailable`; what was recorded by then is known at the next try.
+        """
+        return await Batch(self, decider, commands, claims, stateless).run()
+
+    async def state(self, decider: Decider[BodyT, StateT], stream: str) -> tuple[StateT, int]:
+        """The folded state of a stream and its version (0 when it does not exist)."""
+        histories = await self.histories([stream])
+        events, head = histories.get(stream, ([], Head()))
+        return decider.fold(events), head.version
+
+    async def histories(
+        self, streams: Sequence[str]
+    ) -> Mapping[str, tuple[Sequence[EventData], Head]]:
+        """The events of the streams with personal fields in the clear, and the heads."""
+        commits = await self.store.read(streams)
+        decoded = {
+            stream: [decode(text) for commit in found for text in commit.events]
+            for stream, found in commits.items()
+        }
+        datas: dict[str, list[tuple[type[EventData], dict[str, object]]]] = {}
+        wanted: set[str] = set()
+        for stream, envelopes in decoded.items():
+            datas[stream] = []
+            for envelope in envelopes:
+                model = EVENT_TYPES[envelope.type]
+                data = msgspec.json.decode(envelope.data)
+                wanted |= key_ids(data, pii_paths(model))
+                datas[stream].append((model, data))
+        keys: Keys = await self.keyring.get(wanted) if wanted else {}
+        result = {}
+        for stream, entries in datas.items():
+            events = []
+            for model, data in entries:
+                unseal(data, pii_paths(model), keys)
+                events.append(model.model_validate(data))
+            last = commits[stream][-1]
+            result[stream] = (events, Head(last.seq, last.version))
+        return result

@@ -1,0 +1,101 @@
+"""The five minutes of the README, as somebody would paste them, after a demo of few households."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+REGULARS = [sys.executable, "-c", "from deploy.cli import app; app()"]
+HOUSEHOLDS = 4
+"""The README asks for the customer with the external id 4."""
+SECONDS = 120
+MAKE = re.compile(r"^make [a-z]+$", re.MULTILINE)
+
+
+def snippets() -> list[str]:
+    """The shell of *Five minutes*, in its order, but for the command that starts it all."""
+    section = README.partition("\n## Five minutes\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return [block for block in found if not MAKE.match(block)]
+
+
+def pasted(blocks: list[str]) -> str:
+    """One script: each block announced by its number, and the first failure ends it."""
+    begin = [f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks)]
+    return "\n".join(["set -eo pipefail", *begin])
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("REGULARS_")}
+    return kept | {"REGULARS_HOME": str(home)}
+
+
+def logs(home: Path) -> str:
+    return "".join(
+        "".join(path.read_text(errors="replace").splitlines(keepends=True)[-5:])
+        for path in sorted((home / "logs").glob("*.log"))
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home that has lived a small demo, and is up."""
+    folder = tmp_path_factory.mktemp("readme") / "home"
+    demo = subprocess.run(
+        [*REGULARS, "demo", "--households", str(HOUSEHOLDS)],
+        cwd=REPOSITORY, env=environment(folder), capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert demo.returncode == 0, demo.stderr + logs(folder)
+    with subprocess.Popen(
+        [*REGULARS, "up"], cwd=REPOSITORY, env=environment(folder),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as up:  # fmt: skip
+        try:
+            await_running(folder, up)
+            yield folder
+        finally:
+            up.send_signal(signal.SIGINT)
+            try:
+                up.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                up.kill()
+
+
+def await_running(home: Path, up: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + SECONDS
+    while not (home / "running.json").exists():
+        assert up.poll() is None, logs(home)
+        assert time.monotonic() < end, logs(home)
+        time.sleep(0.1)
+
+
+def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:
+    blocks = snippets()
+    done = subprocess.run(
+        ["bash", "-c", pasted(blocks)],  # noqa: S607 - the shell of whoever runs the tests
+        cwd=REPOSITORY, env=environment(home), capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr + logs(home)
+    shown = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(shown) == len(blocks)
+    _, found, spent, defined, members, pages, killed = shown
+    assert '"kind":"external"' in found
+    # Household 4 has 18 baskets in the year.
+    assert '"receipts":18' in spent
+    assert '"entered_because":{"kind":"history"' in spent
+    assert '"sentence":"≥ 3 receipts of ≥ 20.00 each within 60 days"' in defined
+    assert re.fullmatch(r"([0-9a-f-]{36}\n)*", members)
+    assert "segment.entered.v1" in pages
+    assert "<title>" in pages
+    assert '"ready":true' in killed
+    assert '"service":"segment"' in killed

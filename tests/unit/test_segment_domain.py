@@ -1,0 +1,152 @@
+"""Definitions of segments: given a history, when a command, then these events."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.segment.domain import (
+    ArchiveSegment,
+    DefineSegment,
+    evolve,
+    rule_set,
+    segment_stream,
+    segments,
+)
+from services.segment.rules.language import to_json
+from shared.envelope import Causation, Envelope, Placed, decode, encode
+from shared.events.contract import EventData
+from shared.events.imports import ImportEnded
+from shared.events.segment import SegmentArchived, SegmentDefined
+from shared.testing import given
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BEHAVIOUR = segments(timedelta(days=400))
+NEW: dict[str, Any] = {"kind": "first_receipt", "within": "P14D"}
+OLDER: dict[str, Any] = {"kind": "not", "clause": NEW}
+FIRST = SegmentDefined(segment="new", definition=1, title="New ones", rule=NEW)
+SECOND = SegmentDefined(segment="new", definition=2, title="Older ones", rule=OLDER)
+ARCHIVED = SegmentArchived(segment="new")
+
+
+def define(**changes: Any) -> DefineSegment:  # noqa: ANN401 - fields of any kind
+    command: dict[str, Any] = {"name": "new", "title": "New ones", "rule": NEW, "at": NOW}
+    return DefineSegment(**(command | changes))
+
+
+def test_a_segment_is_defined() -> None:
+    given(BEHAVIOUR).when(define()).then([FIRST])
+
+
+def test_the_title_is_kept_without_spaces_around_it() -> None:
+    given(BEHAVIOUR).when(define(title="  New ones ")).then([FIRST])
+
+
+def test_another_rule_is_a_new_version() -> None:
+    given(BEHAVIOUR, [FIRST]).when(define(title="Older ones", rule=OLDER)).then([SECOND])
+
+
+def test_another_title_is_a_new_version() -> None:
+    renamed = SegmentDefined(segment="new", definition=2, title="Newcomers", rule=NEW)
+    given(BEHAVIOUR, [FIRST]).when(define(title="Newcomers")).then([renamed])
+
+
+def test_the_same_again_is_nothing_however_it_is_written() -> None:
+    given(BEHAVIOUR, [FIRST]).when(define(rule=dict(reversed(NEW.items())))).then_nothing()
+
+
+def test_an_archived_segment_can_be_defined_again_also_as_it_was() -> None:
+    again = SegmentDefined(segment="new", definition=2, title="New ones", rule=NEW)
+    given(BEHAVIOUR, [FIRST, ARCHIVED]).when(define()).then([again])
+
+
+def test_a_segment_is_archived_once() -> None:
+    archive = ArchiveSegment("new", NOW)
+    given(BEHAVIOUR, [FIRST]).when(archive).then([ARCHIVED])
+    given(BEHAVIOUR, [FIRST, ARCHIVED]).when(archive).then_nothing()
+
+
+def test_what_was_never_defined_cannot_be_archived() -> None:
+    given(BEHAVIOUR).when(ArchiveSegment("new", NOW)).then_refused("not-found")
+
+
+@pytest.mark.parametrize("name", ["", "New", "new_ones", "-new", "new-", "a--b", "ä", "n" * 61])
+def test_a_name_is_small_letters_digits_and_single_hyphens(name: str) -> None:
+    given(BEHAVIOUR).when(define(name=name)).then_refused("invalid", "name")
+
+
+@pytest.mark.parametrize("title", ["", "   ", "t" * 201])
+def test_a_title_is_needed_and_short(title: str) -> None:
+    given(BEHAVIOUR).when(define(title=title)).then_refused("invalid", "title")
+
+
+def test_a_rule_that_is_none_is_refused_with_its_path() -> None:
+    refusal = (
+        given(BEHAVIOUR)
+        .when(define(rule={"kind": "first_receipt", "within": "P1M"}))
+        .then_refused("invalid", "rule.within")
+    )
+    assert refusal.status == 422
+    assert "say it in days" in refusal.errors[0].message
+
+
+def test_a_rule_that_looks_back_beyond_the_horizon_is_refused() -> None:
+    rule = {
+        "kind": "receipts",
+        "aggregate": "count",
+        "within": "P401D",
+        "compare": {"op": ">=", "value": 1},
+    }
+    given(BEHAVIOUR).when(define(rule=rule)).then_refused("invalid", "rule.within")
+
+
+def test_a_foreign_event_in_the_stream_is_a_fault() -> None:
+    with pytest.raises(TypeError, match="does not belong"):
+        evolve(BEHAVIOUR.initial(), ImportEnded(import_id="i", facts=0))
+
+
+# The rule set
+
+
+def envelope(data: EventData, version: int, minutes: int, segment: str = "new") -> Envelope:
+    """An event as the log has it, recorded so many minutes after NOW."""
+    moment = NOW + timedelta(minutes=minutes)
+    why = Causation(correlation=f"chain-{minutes}")
+    stream = segment_stream(segment)
+    return decode(encode(Placed(data, "segment", stream, version, moment, moment, why)))
+
+
+def test_no_definitions_are_the_empty_rule_set() -> None:
+    rules = rule_set([])
+    assert (rules.number, dict(rules.rules)) == (0, {})
+
+
+def test_a_rule_set_holds_the_last_definition_of_each_segment_that_lives() -> None:
+    other = SegmentDefined(segment="old", definition=1, title="Old", rule=OLDER)
+    gone = SegmentDefined(segment="gone", definition=1, title="Gone", rule=OLDER)
+    rules = rule_set(
+        [
+            envelope(FIRST, 1, 0),
+            envelope(gone, 1, 1, "gone"),
+            envelope(SECOND, 2, 2),
+            envelope(other, 1, 3, "old"),
+            envelope(SegmentArchived(segment="gone"), 2, 4, "gone"),
+        ]
+    )
+    assert rules.number == 5
+    assert rules.at == NOW + timedelta(minutes=4)
+    assert list(rules.rules) == ["new", "old"]
+    live = rules.rules["new"]
+    assert (live.definition, live.defined_at) == (2, NOW + timedelta(minutes=2))
+    assert (live.event, live.correlation) == ("segment-new@2", "chain-2")
+    assert to_json(live.rule) == OLDER
+
+
+def test_the_order_of_reading_and_repetition_make_no_other_rule_set() -> None:
+    events = [envelope(FIRST, 1, 0), envelope(SECOND, 2, 2), envelope(ARCHIVED, 3, 3)]
+    assert rule_set(events) == rule_set([*reversed(events), *events])
+
+
+def test_events_of_other_types_are_passed_over() -> None:
+    ended = envelope(ImportEnded(import_id="i", facts=0), 1, 9, "other")
+    assert rule_set([envelope(FIRST, 1, 0), ended]).number == 1
