@@ -8,6 +8,7 @@ is the hot path's view, with `data` left raw until its type is known to matter.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -90,6 +91,8 @@ class Placed:
 _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_light = msgspec.json.Decoder(Light).decode
+_show_recorded = lru_cache(maxsize=16)(show_moment)
+"""The events of a batch are recorded at one moment."""
 
 
 def event_id(stream: str, version: int) -> str:
@@ -111,7 +114,7 @@ def encode(placed: Placed, sealed: dict[str, Any] | None = None) -> str:
             source=f"regulars/{placed.service}",
             type=placed.data.type,
             time=show_moment(placed.time),
-            recordedtime=show_moment(placed.recorded),
+            recordedtime=_show_recorded(placed.recorded),
             stream=placed.stream,
             streamversion=placed.version,
             correlationid=why.correlation,

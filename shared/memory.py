@@ -260,6 +260,11 @@ class MemoryParking:
         self._events.update({_place(event): replace(event, replay=True) for event in asked})
         return len(asked)
 
+    async def keep(self, events: Sequence[ParkedEvent]) -> None:
+        """Their replay failed: they stay, until it is asked for again."""
+        kept = [each for event in events if (each := self._events.get(_place(event))) is not None]
+        self._events.update({_place(event): replace(event, replay=False) for event in kept})
+
     async def release(self, events: Sequence[ParkedEvent]) -> None:
         """Forget events that were applied."""
         for event in events:

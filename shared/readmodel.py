@@ -114,6 +114,10 @@ class Parking(Protocol):
         """Ask the owner to replay the key's events (all when None); gives how many."""
         ...
 
+    async def keep(self, events: Sequence[ParkedEvent]) -> None:
+        """Their replay failed: they stay, until it is asked for again."""
+        ...
+
     async def release(self, events: Sequence[ParkedEvent]) -> None:
         """Forget events that were applied."""
         ...

@@ -7,9 +7,8 @@ from pydantic import Field
 from shared.events.contract import EventData, Part, Pii, PiiValue, open_list
 
 IdentifierKind = Literal["phone", "email", "card", "external"]
-Channel = Annotated[
-    Literal["email", "sms", "push", "messenger", "webhook"], open_list("the way to reach somebody")
-]
+Channel = Literal["email", "sms", "push", "messenger", "webhook"]
+AnyChannel = Annotated[Channel, open_list("the way to reach somebody")]
 
 
 class Identifier(Part):
@@ -74,7 +73,7 @@ class ConsentGiven(EventData):
 
     type: ClassVar[str] = "customer.consent_given.v1"
     topic: str
-    channel: Channel
+    channel: AnyChannel
     contact: str | None = Field(
         default=None, description="hash of the contact point it is bound to"
     )
@@ -86,7 +85,7 @@ class ConsentWithdrawn(EventData):
 
     type: ClassVar[str] = "customer.consent_withdrawn.v1"
     topic: str
-    channel: Channel
+    channel: AnyChannel
     evidence: Evidence
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from shared.events.contract import EventData, Moment, Part, open_list
-from shared.events.customer import Channel
+from shared.events.customer import AnyChannel
 
 
 class OnEntering(Part):
@@ -39,7 +39,7 @@ class CampaignDefined(EventData):
     campaign: str
     title: str
     trigger: Trigger
-    channel: Channel
+    channel: AnyChannel
     topic: str = Field(description="the topic of the consent that it needs")
     template: Template
     start: Moment = Field(description="causes before it are not taken")
@@ -77,15 +77,12 @@ class MessageScheduled(EventData):
     message: str
     campaign: str
     occurrence: str = Field(description="a membership version, or a broadcast's run")
-    channel: Channel
+    channel: AnyChannel
     cause: str | None = Field(default=None, description="id of the causing event")
 
 
-SuppressionReason = Annotated[
-    Literal[
-        "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
-    ],
-    open_list("why not"),
+SuppressionReason = Literal[
+    "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
 ]
 
 
@@ -95,7 +92,7 @@ class MessageSuppressed(EventData):
     type: ClassVar[str] = "message.suppressed.v1"
     message: str
     campaign: str
-    reason: SuppressionReason
+    reason: Annotated[SuppressionReason, open_list("why not")]
 
 
 class MessageHeldOut(EventData):

@@ -24,9 +24,7 @@ class SegmentArchived(EventData):
     segment: str
 
 
-CauseKind = Annotated[
-    Literal["event", "time", "history", "definition"], open_list("what kind of thing caused it")
-]
+CauseKind = Literal["event", "time", "history", "definition"]
 
 
 class Cause(Part):
@@ -36,7 +34,7 @@ class Cause(Part):
     the fact's event, or none for time); `definition`: the rule is new or changed.
     """
 
-    kind: CauseKind
+    kind: Annotated[CauseKind, open_list("what kind of thing caused it")]
     event: str | None = Field(default=None, description="id of the causing event")
     import_id: str | None = None
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from shared.clock import Clock
 from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Placed
-from shared.events.contract import EventData
+from shared.events.contract import EventData, pii_paths
 from shared.events.imports import BROADCAST
 from shared.eventstore import (
     Append,
@@ -40,6 +40,18 @@ FAILURES = 3
 """Tries of a batch at a store that does not answer; a slow answer may hide a recorded commit."""
 
 
+class _KeysWanted(Exception):  # noqa: N818 - says what is wanted
+    """Events hold personal fields, and the keys that seal them were not fetched yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(Generic[StateT]):
+    """A stream as it is stored."""
+
+    head: Head
+    state: StateT
+
+
 @dataclass(slots=True)
 class _Stream(Generic[StateT]):
     """A stream within one round: what it was, and the commit that grows on it."""
@@ -54,6 +66,14 @@ class _Stream(Generic[StateT]):
     key: str = ""
     broadcast: bool = False
     indexes: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided(Generic[StateT]):
+    """What a round comes to: streams that grew, and outcomes that need no append of their own."""
+
+    streams: Mapping[str, _Stream[StateT]]
+    settled: Mapping[int, Outcome]
 
 
 class Means(Protocol):
@@ -147,31 +167,47 @@ class Batch(Generic[BodyT, StateT]):
         pending = await self._settle_known(pending)
         if not pending:
             return
-        streams = await self._load(sorted({self.commands[i].stream for i in pending}))
+        loaded = await self._load(sorted({self.commands[i].stream for i in pending}))
         claims = await self._claims(pending)
-        await self._ensure_keys(pending)
+        try:
+            decided = self._decide_all(pending, loaded, claims)
+        except _KeysWanted:
+            await self._ensure_keys(pending)
+            decided = self._decide_all(pending, loaded, claims)
+        if await self._append(decided.streams):
+            # A refusal may rest on what this round was about to write: it counts if that got in.
+            self.outcomes.update(decided.settled)
+
+    def _decide_all(
+        self,
+        pending: Sequence[int],
+        loaded: Mapping[str, _Loaded[StateT]],
+        claims: Mapping[str, Claim],
+    ) -> _Decided[StateT]:
+        """Decide in order, each on what the ones before it gave. Raises `_KeysWanted`."""
         # Progress counts on it: nothing is written later than the deadline after this moment.
         self.moment = self.writer.clock.system_now()
         patience = self.writer.append_deadline.total_seconds()
         self.deadline = asyncio.get_running_loop().time() + patience
-        refused: dict[int, Refused] = {}
-        unchanged: dict[int, Done] = {}
+        streams = {
+            name: _Stream(found.head, found.state, found.head.version)
+            for name, found in loaded.items()
+        }
+        claimed = dict(claims)
+        settled: dict[int, Outcome] = {}
         for index in pending:
             command = self.commands[index]
             stream = streams[command.stream]
             if stream.size > MAX_COMMIT_BYTES:
                 continue
             try:
-                done = self._decide(index, command, stream, claims)
+                done = self._decide(index, command, stream, claimed)
             except Refused as refusal:
-                refused[index] = refusal
+                settled[index] = refusal
                 continue
             if done is not None:
-                unchanged[index] = done
-        if await self._append(streams):
-            # A refusal may rest on what this round was about to write: it counts if that got in.
-            self.outcomes.update(refused)
-            self.outcomes.update(unchanged)
+                settled[index] = done
+        return _Decided(streams, settled)
 
     async def _settle_known(self, pending: Sequence[int]) -> list[int]:
         known = await self.writer.store.known([self.commands[i].id for i in pending])
@@ -187,19 +223,17 @@ class Batch(Generic[BodyT, StateT]):
                 self.outcomes[index] = Done(record.stream, record.mark.version, repeated=True)
         return unknown
 
-    async def _load(self, names: Sequence[str]) -> dict[str, _Stream[StateT]]:
+    async def _load(self, names: Sequence[str]) -> dict[str, _Loaded[StateT]]:
         if self.stateless:
             heads = await self.writer.store.heads(names)
             return {
-                name: _Stream(head, self.decider.initial(), head.version)
-                for name in names
-                for head in [heads.get(name, Head())]
+                name: _Loaded(heads.get(name, Head()), self.decider.initial()) for name in names
             }
         histories = await self.writer.histories(names)
         loaded = {}
         for name in names:
             events, head = histories.get(name, ([], Head()))
-            loaded[name] = _Stream(head, self.decider.fold(events), head.version)
+            loaded[name] = _Loaded(head, self.decider.fold(events))
         return loaded
 
     async def _claims(self, pending: Sequence[int]) -> dict[str, Claim]:
@@ -244,7 +278,17 @@ class Batch(Generic[BodyT, StateT]):
     def _encode(
         self, command: Command[BodyT], version: int, events: Sequence[NewEvent]
     ) -> tuple[list[str], int]:
-        """The texts of the events and their bytes in UTF-8. Raises `Refused` for too many."""
+        """The texts of the events and their bytes in UTF-8. Raises `Refused` for too many.
+
+        Raises `_KeysWanted` too: most kinds of events hold nothing personal, and need no keys.
+        """
+        subject = command.subject
+        if (
+            subject is not None
+            and subject not in self.keys
+            and any(_is_personal(event) for event in events)
+        ):
+            raise _KeysWanted
         recorded = self.writer.clock.at_system(self.moment)
         texts = [
             encode_event(
@@ -263,7 +307,7 @@ class Batch(Generic[BodyT, StateT]):
             )
             for offset, event in enumerate(events, start=1)
         ]
-        sizes = [len(text.encode()) for text in texts]
+        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
         if max(sizes) > MAX_EVENT_BYTES:
             raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
         if sum(sizes) > MAX_COMMIT_BYTES:
@@ -301,6 +345,10 @@ class Batch(Generic[BodyT, StateT]):
     def _settle(self, commit: Commit, stream: _Stream[StateT]) -> None:
         for index, mark in zip(stream.indexes, stream.marks, strict=True):
             self.outcomes[index] = Done(commit.stream, mark.version)
+
+
+def _is_personal(event: NewEvent) -> bool:
+    return bool(pii_paths(type(event.data)))
 
 
 def _differs() -> Refused:

@@ -233,7 +233,7 @@ async def _next_offset(future: "asyncio.Future[object]", count: int) -> int:
 def _note_version(highest: dict[tuple[str, int], int], value: bytes, partition: int) -> None:
     try:
         light = decode_light(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     place = (light.stream, partition)
     highest[place] = max(highest.get(place, 0), light.streamversion)

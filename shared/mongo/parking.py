@@ -72,6 +72,15 @@ class MongoParking:
             result = await self._collection.motor.update_many(where, {"$set": {"replay": True}})
         return result.matched_count
 
+    async def keep(self, events: Sequence[ParkedEvent]) -> None:
+        """Their replay failed: they stay, until it is asked for again."""
+        if events:
+            with translated():
+                await self._collection.motor.update_many(
+                    {"_id": {"$in": [self._id(event) for event in events]}},
+                    {"$set": {"replay": False}},
+                )
+
     async def release(self, events: Sequence[ParkedEvent]) -> None:
         """Forget events that were applied."""
         with translated():

@@ -15,7 +15,8 @@ from shared.keyring import Keyring, Keys, key_ids, unseal
 from shared.projection import Event
 from shared.records import RawRecord
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoders raise of bytes that are no event; the last of them where it nests without end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from shared.decider import NewEvent
 from shared.envelope import Light, decode_light
 from shared.progress import Progress, Reach, reach
 from shared.projection import SteppedDocument
+from shared.projector.decoding import UNREADABLE
 from shared.projector.stepped import SteppedFolder
 from shared.readmodel import RawDocument
 from shared.records import RawRecord
@@ -153,6 +154,6 @@ class Errands(Generic[SteppedT]):
 def _type_of(value: bytes) -> str:
     try:
         light: Light = decode_light(value)
-    except ValueError:
+    except UNREADABLE:
         return ""
     return light.type

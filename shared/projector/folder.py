@@ -102,9 +102,15 @@ class Folder(Generic[DocumentT]):
             self.parked_keys = {event.key for event in parked}
             return
         self.parked_keys -= wanted
-        entries = await self._decoder.decode(again)
-        await self._fold_entries(entries)
-        await self.parking.release([event for event in again if event.key not in self.parked_keys])
+        try:
+            await self._fold_entries(await self._decoder.decode(again))
+            failed = wanted & self.parked_keys
+            await self.parking.keep([event for event in again if event.key in failed])
+            await self.parking.release([event for event in again if event.key not in failed])
+        except BaseException:
+            # They are parked still: nothing of their keys may pass them.
+            self.parked_keys |= wanted
+            raise
         telemetry.PARKED.labels(self.projection.name).set(await self.parking.count())
 
     async def _fold_entries(self, entries: Sequence[Entry]) -> None:

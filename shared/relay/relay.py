@@ -95,14 +95,17 @@ class Relay:
 
     async def run(self) -> None:
         """Stand by, lead, and stand by again, until cancelled."""
-        while True:
-            try:
-                await self.stand_by_and_lead()
-            except (StoreUnavailable, BrokerUnavailable, LeaseLost) as failure:
-                log.warning("relay stands by", service=self.router.service, reason=str(failure))
-            finally:
-                self.leading = False
-            await asyncio.sleep(RETRY_SECONDS)
+        try:
+            while True:
+                try:
+                    await self.stand_by_and_lead()
+                except (StoreUnavailable, BrokerUnavailable, LeaseLost) as failure:
+                    log.warning("relay stands by", service=self.router.service, reason=str(failure))
+                finally:
+                    self.leading = False
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            await self.publisher.close()
 
     async def stand_by_and_lead(self) -> None:
         """Take the lease when it is free, and lead until it is lost."""

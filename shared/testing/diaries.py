@@ -85,15 +85,19 @@ def _write(diary: Diary | None, event: Event) -> Diary:
 
 
 def _put(shelf: Shelf | None, event: Event) -> Shelf:
-    shelf = shelf or Shelf(id=event.data.topic[:1])
+    shelf = shelf or Shelf(id=_shelf(event) or "")
     shelf.owners.append(event.light.subject or "")
     return shelf
 
 
 def diaries(
-    name: str = "diaries_v1", *, mended: bool = False, opens: bool = False
+    name: str = "diaries_v1",
+    *,
+    mended: bool = False,
+    opens: bool = False,
+    gapless: bool = True,
 ) -> Projection[Diary]:
-    """One document per owner, which reads whole streams."""
+    """One document per owner; with `gapless` it insists on every version."""
 
     def apply(diary: Diary | None, event: Event) -> Diary:
         if not mended:
@@ -102,7 +106,7 @@ def diaries(
 
     return Projection(
         name=name, topics=(TOPIC,), reads=READS, document=Diary,
-        target=_owner, apply=apply, opens=opens, gapless=True,
+        target=_owner, apply=apply, opens=opens, gapless=gapless,
     )  # fmt: skip
 
 

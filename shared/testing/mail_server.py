@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, Literal
+from typing import Literal
 
-from aiosmtpd.smtp import MISSING, SMTP
+from aiosmtpd.smtp import MISSING, SMTP, Envelope, Session
 
 Step = Literal["MAIL", "RCPT", "DATA"]
 DROP = "drop"
@@ -45,8 +45,8 @@ class MailServer:
         self._open.clear()
 
     async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd calls
-        self, server: SMTP, _session: Any, envelope: Any, address: str, options: list[str]
-    ) -> Any:  # noqa: ANN401 - MISSING has no type
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> object:
         """Answer MAIL."""
         answer = await self._answer(server, "MAIL")
         if answer is None:
@@ -57,8 +57,8 @@ class MailServer:
         return answer
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
-        self, server: SMTP, _session: Any, envelope: Any, address: str, _options: list[str]
-    ) -> Any:  # noqa: ANN401 - MISSING has no type
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> object:
         """Answer RCPT."""
         answer = await self._answer(server, "RCPT")
         if answer is None:
@@ -68,15 +68,15 @@ class MailServer:
         return answer
 
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
-        self, server: SMTP, _session: Any, envelope: Any
-    ) -> Any:  # noqa: ANN401 - MISSING has no type
+        self, server: SMTP, _session: Session, envelope: Envelope
+    ) -> object:
         """Take the mail, unless it is to be refused."""
         if self.answers.get("DATA", "")[:1] not in ("4", "5"):
-            mail = message_from_bytes(envelope.original_content, policy=policy.default)
+            mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
             self.taken.append(mail)
         return await self._answer(server, "DATA") or "250 OK: queued as 4F2A"
 
-    async def _answer(self, server: SMTP, step: Step) -> Any:  # noqa: ANN401 - MISSING has no type
+    async def _answer(self, server: SMTP, step: Step) -> object:
         answer = self.answers.get(step)
         if answer == DROP and server.transport is not None:
             server.transport.close()

@@ -43,6 +43,17 @@ async def test_a_replay_is_asked_for_by_key_or_for_all(parkings: Parkings) -> No
     assert all(event.replay for event in await parking.parked([0]))
 
 
+async def test_what_is_kept_waits_until_it_is_asked_for_again(parkings: Parkings) -> None:
+    parking, _ = parkings
+    await parking.park([parked(1), parked(2), parked(3, key=b"2")])
+    await parking.request_replay(None)
+    await parking.keep([parked(1), parked(7)])
+    assert [event.offset for event in await parking.parked([0]) if event.replay] == [2, 3]
+    assert await parking.count() == 3
+    assert await parking.request_replay(b"1") == 2
+    assert all(event.replay for event in await parking.parked([0]))
+
+
 async def test_released_events_are_forgotten_and_only_they(parkings: Parkings) -> None:
     parking, _ = parkings
     await parking.park([parked(1), parked(2), parked(1, topic="b")])
@@ -64,5 +75,6 @@ async def test_projections_do_not_see_each_others_events(parkings: Parkings) -> 
 async def test_parking_and_releasing_nothing_is_nothing(parkings: Parkings) -> None:
     parking, _ = parkings
     await parking.park([])
+    await parking.keep([])
     await parking.release([])
     assert await parking.count() == 0

@@ -1,15 +1,22 @@
 """The five minutes of the README, as somebody would paste them, after a demo of few households."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from deploy.client import connect
+from deploy.demo.definitions import AS_OF
+from deploy.demo.steps import Demo
+from deploy.installation import ChainSettings, Running, running, settle
+from deploy.keys import read_owner_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -45,22 +52,24 @@ def logs(home: Path) -> str:
     )
 
 
+class Silent:
+    """Nobody watches."""
+
+    def begin(self, _title: str, _total: int | None) -> Callable[[int], None]:
+        return lambda _steps: None
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home that has lived a small demo, and is up."""
+    """A home that is up, and has lived a small demo: the same as a demo first and then `up`."""
     folder = tmp_path_factory.mktemp("readme") / "home"
-    demo = subprocess.run(
-        [*REGULARS, "demo", "--households", str(HOUSEHOLDS)],
-        cwd=REPOSITORY, env=environment(folder), capture_output=True, text=True,
-        timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert demo.returncode == 0, demo.stderr + logs(folder)
+    settle(folder, ChainSettings(clock_frozen_at=AS_OF, households=str(HOUSEHOLDS)))
     with subprocess.Popen(
         [*REGULARS, "up"], cwd=REPOSITORY, env=environment(folder),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as up:  # fmt: skip
         try:
-            await_running(folder, up)
+            asyncio.run(live(folder, await_running(folder, up)))
             yield folder
         finally:
             up.send_signal(signal.SIGINT)
@@ -70,12 +79,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 up.kill()
 
 
-def await_running(home: Path, up: "subprocess.Popen[str]") -> None:
+def await_running(home: Path, up: "subprocess.Popen[str]") -> Running:
     end = time.monotonic() + SECONDS
-    while not (home / "running.json").exists():
+    while (found := running(home)) is None:
         assert up.poll() is None, logs(home)
         assert time.monotonic() < end, logs(home)
         time.sleep(0.1)
+    return found
+
+
+async def live(home: Path, found: Running) -> None:
+    async with connect(found.urls, read_owner_key(home)) as chain:
+        await Demo(chain, HOUSEHOLDS, home / "mail", Silent()).run()
 
 
 def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:

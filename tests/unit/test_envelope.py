@@ -22,7 +22,7 @@ RECEIPT = ReceiptRecorded(
     source_id="b-1",
     total=0,
     coupon_lines=0,
-    lines=(ReceiptLine(product="p", quantity="0.50", amount=0),),  # type: ignore[arg-type]
+    lines=(ReceiptLine(product="p", quantity="0.50", amount=0),),  # type: ignore[arg-type]  # pydantic reads a text
 )
 PLACED = Placed(
     data=RECEIPT,

@@ -21,7 +21,7 @@ from shared.readmodel import Lease, RawDocument
 from shared.relay import Relay
 from shared.relay.ports import BrokerUnavailable
 from shared.testing import DAY
-from shared.testing.virtual_time import ended, in_virtual_time
+from shared.testing.virtual_time import in_virtual_time
 from tests.unit.relaying import PARTITIONS, TOPIC, World, feed_of, publisher_of, running
 
 

@@ -8,6 +8,9 @@ from shared.eventstore import Append, Commit
 from shared.testing.virtual_time import ended, in_virtual_time
 from tests.unit.relaying import PARTITIONS, SECOND, TOPIC, TOPICS, World, publisher_of, running
 
+Promise = tuple[datetime, set[str]]
+"""W of a progress record, and the ids of the events below its offsets."""
+
 
 async def _append_late(world: World, owner: str, seconds: float) -> None:
     """Begin a diary; the insert takes so long."""
@@ -51,7 +54,7 @@ async def test_all_that_was_recorded_before_w_lies_below_its_offsets() -> None:
                 promised.append((record.system, below))
             checked = len(world.kafka.progress)
 
-    promised: list[tuple[datetime, set[str]]] = []
+    promised: list[Promise] = []
     async with running(world.relay(batch_size=3)):
         checking = asyncio.create_task(check())
         for number in range(60):

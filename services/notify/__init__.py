@@ -1,0 +1,1 @@
+"""Owns campaigns and messages; publishes `notification.events.v1`."""

@@ -1,0 +1,105 @@
+"""All campaigns as this service's own store has them, never older than a second.
+
+A stop has to act at once, so it is never learnt by way of Kafka.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
+from shared.envelope import Causation, decode
+from shared.events import EVENT_TYPES
+from shared.events.notification import CampaignStarted
+from shared.eventstore import Commit, EventStore, StoreUnavailable
+
+OLDEST_SECONDS = 1.0
+FOLLOW_SECONDS = 0.5
+PREFIX = campaign_stream("")
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The last start of a campaign: when it was recorded (system time), and what follows from it.
+
+    `why` is the causation of events that the start causes.
+    """
+
+    recorded_at: datetime
+    why: Causation
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A campaign, by its name."""
+
+    name: str
+    campaign: Campaign
+    start: Start | None = None
+
+
+@dataclass(slots=True)
+class CampaignBook:
+    """Every campaign by name; only streams that have grown are read again."""
+
+    store: EventStore
+    _entries: dict[str, Entry] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def fresh(self) -> Mapping[str, Entry]:
+        """The campaigns as they were within the last second. Raises `StoreUnavailable`."""
+        async with self._lock:
+            if asyncio.get_running_loop().time() - self._read_at > OLDEST_SECONDS:
+                await self._read()
+            return self._entries
+
+    async def now(self) -> Mapping[str, Entry]:
+        """The campaigns as they are. Raises `StoreUnavailable`."""
+        async with self._lock:
+            await self._read()
+            return self._entries
+
+    async def follow(self) -> None:
+        """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
+        while True:
+            try:
+                await self.now()
+            except StoreUnavailable as failure:
+                log.warning("campaigns unread", reason=str(failure))
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _read(self) -> None:
+        asked_at = asyncio.get_running_loop().time()
+        names = await self.store.names(PREFIX)
+        heads = await self.store.heads(names) if names else {}
+        grown = [
+            stream
+            for stream, head in heads.items()
+            if (known := self._entries.get(stream.removeprefix(PREFIX))) is None
+            or known.campaign.version != head.version
+        ]
+        if grown:
+            commits = await self.store.read(grown)
+            changed = [_entry(stream, found) for stream, found in commits.items()]
+            self._entries = self._entries | {entry.name: entry for entry in changed}
+        self._read_at = asked_at
+
+
+def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
+    campaign, start = CAMPAIGN.initial(), None
+    for commit in commits:
+        for text in commit.events:
+            envelope = decode(text)
+            data = EVENT_TYPES[envelope.type].model_validate_json(bytes(envelope.data))
+            campaign = CAMPAIGN.evolve(campaign, data)
+            if isinstance(data, CampaignStarted):
+                depth = envelope.causedepth + 1
+                why = Causation(envelope.correlationid, envelope.id, depth)
+                start = Start(commit.recorded_at, why)
+    return Entry(stream.removeprefix(PREFIX), campaign, start)

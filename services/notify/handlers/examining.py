@@ -1,0 +1,181 @@
+"""One look at a batch of messages: from what is known now to what is to be done. No I/O."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.notify import templates
+from services.notify.channels import Outgoing
+from services.notify.domain import (
+    BeginSending,
+    Defer,
+    Facts,
+    HoldOut,
+    Knowledge,
+    MessageCommand,
+    RecordUncertain,
+    Reject,
+    Release,
+    Stage,
+    Suppress,
+    Wait,
+    is_held_out,
+    verdict,
+)
+from services.notify.handlers.book import Entry
+from services.notify.projections import Contact, QueuedMessage, Recipient, consent_key
+from shared.events.notification import CampaignDefined
+from shared.ids import new_id
+
+CONTACT_KINDS: Mapping[str, str] = {"email": "email", "sms": "phone"}
+"""The kind of identifier that a channel reaches people by."""
+
+SENDING_GRACE = timedelta(seconds=15)
+"""A hand-over is long over by then: whoever began it has ended, or stands frozen past its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with a message; `outgoing` is there where it is handed over."""
+
+    message: QueuedMessage
+    command: MessageCommand
+    outgoing: Outgoing | None = None
+
+
+@dataclass(slots=True)
+class _Writing:
+    """A template for one customer, rendered when somebody asks whether it can be."""
+
+    definition: CampaignDefined
+    recipient: Recipient
+    rendered: templates.Rendered | None = None
+
+    def works(self) -> bool:
+        """Render; False where something is missing."""
+        person = self.recipient
+        customer = {name: getattr(person, name) for name in templates.FIELDS}
+        template = self.definition.template
+        try:
+            self.rendered = templates.render(template.subject, template.text, customer)
+        except templates.TemplateError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All that is known at one moment.
+
+    `reached` gives W of `customer.events` for a customer, taken before `recipients` was read;
+    `withheld` are customers of whom events are parked or refused; `deduplicates` is what each
+    channel declares. `abandoned` are attempts, by message, that are known to have handed nothing
+    over; `unanswered` those that are over without saying whether they have. `now` is system time,
+    `at` the chain's; `deadline` is the time of the event loop.
+    """
+
+    campaigns: Mapping[str, Entry]
+    recipients: Mapping[str, Recipient]
+    reached: Mapping[str, datetime | None]
+    withheld: frozenset[str]
+    deduplicates: Mapping[str, timedelta | None]
+    secret: bytes = field(repr=False)
+    now: datetime
+    at: datetime
+    deadline: float
+    abandoned: Mapping[str, str] = field(default_factory=dict)
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    new_attempt: Callable[[], str] = new_id
+
+    def plan(self, message: QueuedMessage) -> Plan | None:
+        """What is to be done with an open message now; None: nothing yet."""
+        if message.stage is Stage.SENDING:
+            return self._cut_off(message)
+        decided, outgoing = self._decided(message)
+        match decided:
+            case Wait():
+                return None
+            case Reject(reason=reason):
+                if reason is None:
+                    return Plan(message, HoldOut(message=message.id, at=self.at))
+                return Plan(message, Suppress(message=message.id, at=self.at, reason=reason))
+            case Release(contact=contact):
+                return Plan(message, self._begin(message, contact, None), outgoing)
+
+    def _cut_off(self, message: QueuedMessage) -> Plan | None:
+        """A hand-over that began and has no result."""
+        attempt = message.attempt or ""
+        if self.abandoned.get(message.id) == attempt:
+            late = Defer(message=message.id, at=self.at, attempt=attempt, reason="late")
+            return Plan(message, late)
+        began = message.sending_at or message.recorded
+        over = self.unanswered.get(message.id) == attempt
+        if not over and self.now - began <= SENDING_GRACE:
+            return None
+        uncertain = RecordUncertain(message=message.id, at=self.at, attempt=attempt)
+        window = self.deduplicates.get(message.channel)
+        if window is None or self.now - (message.sending_since or began) >= window:
+            return Plan(message, uncertain)
+        decided, outgoing = self._decided(message)
+        match decided:
+            case Wait():
+                return None
+            case Release(contact=contact):
+                return Plan(message, self._begin(message, contact, attempt), outgoing)
+            case Reject():
+                # It must not go out any more, and whether it has cannot be told.
+                return Plan(message, uncertain)
+
+    def _begin(self, message: QueuedMessage, contact: str, instead_of: str | None) -> BeginSending:
+        return BeginSending(
+            message=message.id,
+            at=self.at,
+            contact=contact,
+            attempt=self.new_attempt(),
+            instead_of=instead_of,
+        )
+
+    def _decided(self, message: QueuedMessage) -> tuple[Wait | Reject | Release, Outgoing | None]:
+        entry = self.campaigns.get(message.campaign)
+        if entry is None or entry.campaign.definition is None:
+            return Wait(), None
+        definition = entry.campaign.definition
+        known = self.recipients.get(message.customer)
+        recipient = known or Recipient(id=message.customer)
+        contact = _contact(definition, recipient)
+        writing = _Writing(definition, recipient)
+        percent = definition.holdout_percent
+        facts = Facts(
+            running=entry.campaign.sends(message.occurrence),
+            withheld=message.customer in self.withheld,
+            known=recipient.registered,
+            internal=recipient.internal,
+            consents=consent_key(definition.topic, definition.channel) in recipient.consents,
+            contact=None if contact is None else contact.hash,
+            renders=writing.works,
+            held_out=is_held_out(self.secret, message.customer, percent),
+        )
+        reach = self.reached.get(message.customer)
+        decided = verdict(facts, Knowledge(reach, message.recorded, self.now))
+        if not isinstance(decided, Release) or contact is None or writing.rendered is None:
+            return decided, None
+        outgoing = Outgoing(
+            id=message.id,
+            address=contact.value or "",
+            subject=writing.rendered.subject,
+            text=writing.rendered.text,
+            at=self.at,
+            deadline=self.deadline,
+        )
+        return decided, outgoing
+
+
+def _contact(definition: CampaignDefined, recipient: Recipient) -> Contact | None:
+    """The first contact point of the channel's kind, or the one that the consent is bound to."""
+    bound = recipient.consents.get(consent_key(definition.topic, definition.channel))
+    kind = CONTACT_KINDS.get(definition.channel)
+    for contact in recipient.contacts:
+        fits = contact.kind == kind and contact.value is not None
+        if fits and (bound is None or contact.hash == bound):
+            return contact
+    return None

@@ -1,0 +1,83 @@
+"""From occasions to messages: the first step of every message, and one that cannot happen twice.
+
+The id of a message, and of the command that schedules it, follow from campaign, customer and
+occurrence, so a cause that is read again, or that two processes read, finds the stream taken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.notify.domain import (
+    MESSAGE,
+    MessageCommand,
+    Schedule,
+    message_id,
+    message_stream,
+)
+from services.notify.projections import QueuedMessage, queued
+from shared.envelope import Causation
+from shared.events.customer import Channel
+from shared.events.notification import MessageScheduled
+from shared.eventstore import body_hash
+from shared.execute import Command as Execution
+from shared.execute import Done, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why a customer is to get a message; `why.causation` is the event that caused it."""
+
+    campaign: str
+    customer: str
+    occurrence: str
+    channel: Channel
+    why: Causation
+
+
+async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[QueuedMessage]:
+    """Schedule a message for each; gives those that are new. Raises `StoreUnavailable`."""
+    at = writer.clock.now()
+    commands = []
+    for occasion in occasions:
+        message = message_id(occasion.campaign, occasion.customer, occasion.occurrence)
+        body = Schedule(
+            message=message,
+            at=at,
+            campaign=occasion.campaign,
+            occurrence=occasion.occurrence,
+            channel=occasion.channel,
+            cause=occasion.why.causation,
+        )
+        commands.append(_execution(occasion, body))
+    outcomes = await writer.many(MESSAGE, commands, stateless=True)
+    recorded = writer.clock.system_now()
+    return [
+        queued(
+            command.body.message,
+            MessageScheduled(
+                message=command.body.message,
+                campaign=occasion.campaign,
+                occurrence=occasion.occurrence,
+                channel=occasion.channel,
+            ),
+            occasion.customer,
+            at=at,
+            recorded=recorded,
+            why=occasion.why,
+        )
+        for occasion, command, outcome in zip(occasions, commands, outcomes, strict=True)
+        if isinstance(outcome, Done) and not outcome.repeated
+    ]
+
+
+def _execution(occasion: Occasion, body: MessageCommand) -> Execution[MessageCommand]:
+    command_id = f"schedule|{body.message}"
+    return Execution(
+        id=command_id,
+        hash=body_hash(command_id),
+        stream=message_stream(body.message),
+        key=occasion.customer,
+        body=body,
+        causation=occasion.why,
+        subject=occasion.customer,
+    )

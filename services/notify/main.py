@@ -1,0 +1,174 @@
+"""`python -m services.notify --role api|worker|relay|all`: builds everything, then runs."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from faststream.kafka import KafkaBroker
+from pydantic import Field, field_validator
+
+from services.notify.api import CampaignApi
+from services.notify.channels.email import EmailChannel, SmtpServer, is_sender
+from services.notify.consumers import TOPICS, Triggers, trigger_group, triggered
+from services.notify.handlers import (
+    Audiences,
+    Buckets,
+    CampaignBook,
+    Dispatcher,
+    Occasion,
+    schedule,
+)
+from services.notify.projections import CAMPAIGN_FIGURES, QUEUE, RECIPIENTS
+from services.notify.queries import Figures, Queue, Recipients
+from shared.kafka import GroupReach, partition_of
+from shared.mongo import MongoLeases
+from shared.mongo.parking import PARKED
+from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.settings import Settings
+
+SERVICE = "notify"
+CUSTOMERS = ("customer.events.v1",)
+CHANNELS = frozenset({"email"})
+GRACE_SECONDS = 15.0
+
+
+class NotifySettings(Settings):
+    """Notify's own settings.
+
+    `mail_from` is the From of all mail. `smtp_deduplicates` says for how long the server behind
+    `smtp_url` delivers a Message-ID once (ISO 8601 duration); absent, it does not at all.
+    """
+
+    mail_from: str = "Regulars <news@regulars.invalid>"
+    smtp_deduplicates: timedelta | None = Field(default=None, gt=timedelta(0))
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if not is_sender(value):
+            message = "should be an address, or a name with one: Shop <news@example.com>"
+            raise ValueError(message)
+        return value
+
+
+async def build(settings: NotifySettings, role: Role) -> Parts:
+    """Construct the service for a role."""
+    kernel = await Kernel.build(settings, SERVICE)
+    book = CampaignBook(kernel.store)
+    queue = Queue(kernel.documents(QUEUE).collection)
+    recipients = Recipients(
+        kernel.documents(RECIPIENTS).collection, kernel.database.collection(PARKED)
+    )
+    reader = await kernel.projector(RECIPIENTS)
+    queueing = await kernel.projector(QUEUE)
+    counting = await kernel.projector(CAMPAIGN_FIGURES)
+    reach = GroupReach(
+        kernel.kafka,
+        reader.group,
+        RECIPIENTS.topics,
+        settings.partitions,
+        kernel.progress,
+    )
+    email = _email(settings)
+    dispatcher = _dispatcher(
+        kernel, book=book, queue=queue, recipients=recipients, reach=reach, email=email
+    )
+    queueing.folder.on_folded = dispatcher.wake
+
+    async def schedule_here(occasions: Sequence[Occasion]) -> None:
+        dispatcher.offer(await schedule(kernel.writer, occasions))
+
+    triggers = Triggers(
+        KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None),
+        kernel.kafka,
+        book,
+        schedule_here,
+    )
+    audiences = Audiences(
+        writer=kernel.writer,
+        book=book,
+        leases=MongoLeases(kernel.database),
+        owner=kernel.owner,
+        recipients=recipients,
+        passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
+        scheduled=dispatcher.offer,
+    )
+    api = CampaignApi(
+        writer=kernel.writer,
+        book=book,
+        queue=queue,
+        figures=Figures(kernel.documents(CAMPAIGN_FIGURES).collection),
+        clock=kernel.clock,
+        channels=CHANNELS,
+    )
+    parts = await assemble(
+        kernel,
+        role,
+        title="Regulars: campaigns and messages",
+        routers=[api.router()],
+        projectors=[reader, queueing, counting],
+        worker_tasks=[book.follow, reach.run, triggers.run, audiences.run, dispatcher.run],
+        reports=_reports(book, queue, email is not None),
+    )
+    if email is not None:
+        parts.closing = (email.close, *parts.closing)
+    return parts
+
+
+def _email(settings: NotifySettings) -> EmailChannel | None:
+    if settings.smtp_url is None:
+        return None
+    server = SmtpServer.of(settings.smtp_url)
+    return EmailChannel(server, settings.mail_from, settings.smtp_deduplicates)
+
+
+def _dispatcher(
+    kernel: Kernel,
+    *,
+    book: CampaignBook,
+    queue: Queue,
+    recipients: Recipients,
+    reach: GroupReach,
+    email: EmailChannel | None,
+) -> Dispatcher:
+    place = partition_of(kernel.settings.partitions)
+
+    def reached(customer: str) -> datetime | None:
+        found = reach.of(place(customer.encode()), CUSTOMERS)
+        return None if found is None else found.system
+
+    def refused() -> frozenset[str]:
+        records = kernel.progress.of_topics(CUSTOMERS)
+        return frozenset(key for record in records if record is not None for key in record.refused)
+
+    return Dispatcher(
+        writer=kernel.writer,
+        book=book,
+        buckets=Buckets(MongoLeases(kernel.database), kernel.owner),
+        queue=queue,
+        recipients=recipients,
+        channels={} if email is None else {"email": email},
+        reached=reached,
+        refused=refused,
+        secret=kernel.hmac_secret,
+    )
+
+
+def _reports(book: CampaignBook, queue: Queue, has_email: bool) -> Reports:  # noqa: FBT001 - one yes or no
+    async def counts() -> Mapping[str, int]:
+        entries = (await book.now()).values()
+        gathering = sum(entry.campaign.gathering for entry in entries)
+        return {"open_messages": await queue.count_open() + gathering}
+
+    async def readers() -> Mapping[str, tuple[str, ...]]:
+        running = triggered(list((await book.now()).values()))
+        return {trigger_group(name): TOPICS for name in running}
+
+    async def notes() -> Mapping[str, str]:
+        return {} if has_email else {"email": "no REGULARS_SMTP_URL: its messages wait"}
+
+    return Reports(counts=counts, readers=readers, notes=notes)
+
+
+def main() -> None:
+    """Run the service."""
+    start(SERVICE, NotifySettings, build)

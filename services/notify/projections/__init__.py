@@ -1,0 +1,25 @@
+"""The read models of notify: who can be reached, what is to be sent, and what became of it."""
+
+from services.notify.projections.figures import CAMPAIGN_FIGURES, CampaignFigures, figures_id
+from services.notify.projections.queue import QUEUE, QueuedMessage, queued
+from services.notify.projections.recipients import (
+    RECIPIENTS,
+    Contact,
+    Membership,
+    Recipient,
+    consent_key,
+)
+
+__all__ = [
+    "CAMPAIGN_FIGURES",
+    "QUEUE",
+    "RECIPIENTS",
+    "CampaignFigures",
+    "Contact",
+    "Membership",
+    "QueuedMessage",
+    "Recipient",
+    "consent_key",
+    "figures_id",
+    "queued",
+]

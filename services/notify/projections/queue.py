@@ -1,0 +1,183 @@
+"""`queue`: every message with its state; the open ones are what dispatchers work through.
+
+It is a view of the log and may be behind it: whoever acts on it asks the stream again by appending.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from services.notify.domain import OPEN, Stage, bucket_of
+from shared.envelope import Causation
+from shared.events.notification import (
+    MessageDeferred,
+    MessageFailed,
+    MessageHeldOut,
+    MessageScheduled,
+    MessageSending,
+    MessageSent,
+    MessageSuppressed,
+    MessageUncertain,
+)
+from shared.projection import Document, Event, Projection
+
+CLOSED = ""
+"""What `due` is of a message that needs nothing any more: before every turn."""
+_MILLISECOND_DIGITS = 15
+
+
+class QueuedMessage(Document, kw_only=True):
+    """One message.
+
+    `turn` is `<milliseconds>|<id>`, unique, so that pages go on from it; `due` is the turn while
+    the message is open. In system time are `recorded` and `sending_at`, at or after the moment at
+    which it was scheduled and at which the present attempt began, and `sending_since`, that of the
+    first attempt that may have been taken over; `scheduled_at` and `changed_at` are the chain's.
+    `code` is the channel's last answer, `refusals` counts its temporary ones. `correlation` and
+    `depth` are what its next events go on from.
+    """
+
+    campaign: str
+    customer: str
+    occurrence: str
+    channel: str
+    bucket: int
+    turn: str
+    due: str
+    recorded: datetime
+    scheduled_at: datetime
+    changed_at: datetime
+    stage: Stage
+    correlation: str
+    depth: int
+    attempt: str | None = None
+    sending_at: datetime | None = None
+    sending_since: datetime | None = None
+    refusals: int = 0
+    reason: str | None = None
+    code: str | None = None
+
+
+class Scheduled(msgspec.Struct):
+    """Of `message.scheduled`."""
+
+    message: str
+    campaign: str
+    occurrence: str
+    channel: str
+
+
+class Began(msgspec.Struct):
+    """Of `message.sending`."""
+
+    message: str
+    attempt: str
+
+
+class Deferred(msgspec.Struct):
+    """Of `message.deferred`."""
+
+    message: str
+    reason: Literal["refused", "away", "late"]
+    code: str | None = None
+
+
+class Ended(msgspec.Struct):
+    """Of an outcome."""
+
+    message: str
+    reason: str | None = None
+    code: str | None = None
+
+
+OUTCOMES: dict[str, Stage] = {
+    MessageSuppressed.type: Stage.SUPPRESSED,
+    MessageHeldOut.type: Stage.HELD_OUT,
+    MessageSent.type: Stage.SENT,
+    MessageFailed.type: Stage.FAILED,
+    MessageUncertain.type: Stage.UNCERTAIN,
+}
+
+
+def queued(
+    message: str,
+    scheduled: MessageScheduled | Scheduled,
+    customer: str,
+    *,
+    at: datetime,
+    recorded: datetime,
+    why: Causation,
+) -> QueuedMessage:
+    """A message as it is first queued; `why` is the causation of its scheduling."""
+    turn = f"{int(recorded.timestamp() * 1000):0{_MILLISECOND_DIGITS}d}|{message}"
+    return QueuedMessage(
+        id=message,
+        campaign=scheduled.campaign,
+        customer=customer,
+        occurrence=scheduled.occurrence,
+        channel=scheduled.channel,
+        bucket=bucket_of(customer),
+        turn=turn,
+        due=turn,
+        recorded=recorded,
+        scheduled_at=at,
+        changed_at=at,
+        stage=Stage.SCHEDULED,
+        correlation=why.correlation,
+        depth=why.depth,
+    )
+
+
+def _target(event: Event) -> str | None:
+    return event.data.message if event.light.subject is not None else None
+
+
+def apply(message: QueuedMessage | None, event: Event) -> QueuedMessage:
+    """The message after an event."""
+    data, taken = event.data, datetime.fromtimestamp(event.timestamp / 1000, UTC)
+    if message is None:
+        if not isinstance(data, Scheduled):
+            text = "the first event of a message is its scheduling"
+            raise ValueError(text)
+        light = event.light
+        why = Causation(light.correlationid, depth=light.causedepth)
+        return queued(
+            data.message, data, light.subject or "", at=event.time, recorded=taken, why=why
+        )
+    match data:
+        case Began(attempt=attempt):
+            message.stage, message.attempt, message.sending_at = Stage.SENDING, attempt, taken
+            message.sending_since = message.sending_since or taken
+        case Deferred(reason=reason, code=code):
+            message.refusals += reason == "refused"
+            _leave_sending(message, Stage.SCHEDULED, reason, code)
+        case Ended(reason=reason, code=code):
+            _leave_sending(message, OUTCOMES[event.type], reason, code)
+    message.due = message.turn if message.stage in OPEN else CLOSED
+    message.changed_at = event.time
+    return message
+
+
+def _leave_sending(
+    message: QueuedMessage, stage: Stage, reason: str | None, code: str | None
+) -> None:
+    message.stage, message.reason, message.code = stage, reason, code
+    message.attempt = message.sending_at = message.sending_since = None
+
+
+QUEUE: Projection[QueuedMessage] = Projection(
+    name="queue_v1",
+    topics=("notification.events.v1",),
+    reads={
+        MessageScheduled.type: Scheduled,
+        MessageSending.type: Began,
+        MessageDeferred.type: Deferred,
+        **dict.fromkeys(OUTCOMES, Ended),
+    },
+    document=QueuedMessage,
+    target=_target,
+    apply=apply,
+    gapless=True,
+    indexes=((("due", 1),), (("turn", 1),), (("campaign", 1), ("turn", 1))),
+)
