@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     """What every service needs; a service adds its own by a subclass.
 
     `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
-    ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. Empty variables
-    count as absent.
+    ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `phone_region`
+    (ISO 3166) is that of phone numbers without a country code. Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = "info"
     smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
+    phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     append_deadline_seconds: float = Field(default=2.0, gt=0)
 
     @field_validator("log_level", mode="before")

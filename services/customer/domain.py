@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
+from shared.claims import ClaimPolicy
 from shared.decider import Decider, NewEvent, Refused, not_found
 from shared.events.contract import EventData
 from shared.events.customer import (
@@ -22,7 +23,6 @@ from shared.events.customer import (
     IdentifierRemoved,
 )
 from shared.eventstore import Claim, ClaimChange
-from shared.execute import ClaimPolicy
 from shared.identifiers import KnownIdentifier, claim_id
 
 MAX_IDENTIFIERS = 50

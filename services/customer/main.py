@@ -11,13 +11,7 @@ from shared.settings import Settings
 SERVICE = "customer"
 
 
-class CustomerSettings(Settings):
-    """The customer service's own settings; `phone_region` is that of numbers without a prefix."""
-
-    phone_region: str | None = None
-
-
-async def build(settings: CustomerSettings, role: Role) -> Parts:
+async def build(settings: Settings, role: Role) -> Parts:
     """Construct the service for a role."""
     kernel = await Kernel.build(settings, SERVICE)
     api = CustomerApi(
@@ -38,4 +32,4 @@ async def build(settings: CustomerSettings, role: Role) -> Parts:
 
 def main() -> None:
     """Run the service."""
-    start(SERVICE, CustomerSettings, build)
+    start(SERVICE, Settings, build)

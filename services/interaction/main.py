@@ -13,13 +13,7 @@ from shared.settings import Settings
 SERVICE = "interaction"
 
 
-class InteractionSettings(Settings):
-    """The interaction service's own; `phone_region` must be that of the customer service."""
-
-    phone_region: str | None = None
-
-
-async def build(settings: InteractionSettings, role: Role) -> Parts:
+async def build(settings: Settings, role: Role) -> Parts:
     """Construct the service for a role."""
     kernel = await Kernel.build(settings, SERVICE)
     imports = Imports(kernel.writer)
@@ -44,4 +38,4 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
 
 def main() -> None:
     """Run the service."""
-    start(SERVICE, InteractionSettings, build)
+    start(SERVICE, Settings, build)

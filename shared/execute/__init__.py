@@ -6,7 +6,7 @@ state a batch costs three round trips: known commands, heads, insert.
 """
 
 from shared.execute.batch import ATTEMPTS, FAILURES, MAX_COMMIT_BYTES, MAX_EVENT_BYTES
-from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.execute.commands import Command, Done, Outcome
 from shared.execute.sealing import encode_event
 from shared.execute.writer import Writer
 
@@ -15,7 +15,6 @@ __all__ = [
     "FAILURES",
     "MAX_COMMIT_BYTES",
     "MAX_EVENT_BYTES",
-    "ClaimPolicy",
     "Command",
     "Done",
     "Outcome",

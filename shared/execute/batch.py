@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from shared.claims import ClaimPolicy
 from shared.clock import Clock
 from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Placed
@@ -21,7 +22,7 @@ from shared.eventstore import (
     Head,
     StoreUnavailable,
 )
-from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.execute.commands import Command, Done, Outcome
 from shared.execute.sealing import encode_event
 from shared.keyring import Keyring, Keys
 
@@ -121,7 +122,7 @@ class Batch(Generic[BodyT, StateT]):
     policy: ClaimPolicy[BodyT] | None
     stateless: bool
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    first_of: dict[str, int] = field(default_factory=dict)
+    first_of: dict[tuple[str, str], int] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
     moment: datetime = field(init=False)
     deadline: float = field(init=False)
@@ -149,15 +150,13 @@ class Batch(Generic[BodyT, StateT]):
 
     def _deduplicate(self) -> None:
         for index, command in enumerate(self.commands):
-            self.first_of.setdefault(command.id, index)
+            self.first_of.setdefault((command.id, command.hash), index)
 
     def _answer(self, index: int) -> Outcome:
         """The outcome of a command, or that of its twin earlier in the batch."""
         command = self.commands[index]
-        first = self.first_of[command.id]
+        first = self.first_of[command.id, command.hash]
         outcome = self.outcomes[first]
-        if self.commands[first].hash != command.hash:
-            return _differs()
         if first == index or isinstance(outcome, Refused):
             return outcome
         return Done(outcome.stream, outcome.version, repeated=True, changed=outcome.changed)
@@ -195,11 +194,14 @@ class Batch(Generic[BodyT, StateT]):
         }
         claimed = dict(claims)
         settled: dict[int, Outcome] = {}
+        ids: set[str] = set()
         for index in pending:
             command = self.commands[index]
             stream = streams[command.stream]
-            if stream.size > MAX_COMMIT_BYTES:
+            if stream.size > MAX_COMMIT_BYTES or command.id in ids:
+                # Of two that differ under one id, the second is compared with what was recorded.
                 continue
+            ids.add(command.id)
             try:
                 done = self._decide(index, command, stream, claimed)
             except Refused as refusal:

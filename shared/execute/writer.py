@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from shared.claims import ClaimPolicy
 from shared.clock import Clock
 from shared.decider import Decider, Refused
 from shared.envelope import decode
@@ -14,7 +15,7 @@ from shared.events import EVENT_TYPES
 from shared.events.contract import EventData, pii_paths
 from shared.eventstore import EventStore, Head
 from shared.execute.batch import Batch
-from shared.execute.commands import ClaimPolicy, Command, Done, Outcome
+from shared.execute.commands import Command, Done, Outcome
 from shared.keyring import Keyring, Keys, key_ids, unseal
 
 BodyT = TypeVar("BodyT")

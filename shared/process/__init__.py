@@ -1,6 +1,6 @@
 """What every service's process is made of, and how it runs in its roles."""
 
-from shared.process.assembly import Reactions, assemble, start
+from shared.process.assembly import assemble, start
 from shared.process.kernel import Kernel
 from shared.process.reporting import Reports
 from shared.process.running import ROLES, Parts, Role

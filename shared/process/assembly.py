@@ -1,14 +1,11 @@
 """From a service's own pieces to a running process: the same for every service."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 import typer
 from fastapi import APIRouter
-from faststream.kafka import KafkaBroker
 
 from shared import telemetry
 from shared.http import build_app
@@ -26,14 +23,6 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 Task = Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reactions:
-    """The broker that reactions are registered with, and their groups (short names) and topics."""
-
-    broker: KafkaBroker
-    groups: Mapping[str, tuple[str, ...]]
-
-
 async def assemble(
     kernel: Kernel,
     role: Role,
@@ -41,7 +30,6 @@ async def assemble(
     title: str,
     routers: Sequence[APIRouter],
     projectors: Sequence[Projector] = (),
-    reactions: Reactions | None = None,
     worker_tasks: Sequence[Task] = (),
     reports: Reports = NO_REPORTS,
 ) -> Parts:
@@ -50,15 +38,9 @@ async def assemble(
     `worker_tasks` run until cancelled, in a worker; `reports` is what the service adds to what
     `/v1/progress` and `/readyz` say.
     """
-    works, relays, serves = (
-        role in ("worker", "all"),
-        role in ("relay", "all"),
-        role in ("api", "all"),
-    )
-    relay = kernel.relay() if relays else None
-    readers = {projector.group: projector.folder.projection.topics for projector in projectors} | (
-        {} if reactions is None else dict(reactions.groups)
-    )
+    works, serves = role in {"worker", "all"}, role in {"api", "all"}
+    relay = kernel.relay() if role in {"relay", "all"} else None
+    readers = {projector.group: projector.folder.projection.topics for projector in projectors}
     app = build_app(
         title=title,
         service=kernel.service,
@@ -74,8 +56,6 @@ async def assemble(
     tasks: list[Task] = [kernel.progress.run]
     if works:
         tasks += worker_tasks
-        if reactions is not None:
-            tasks.append(lambda: _react(reactions.broker))
     return Parts(
         app=app,
         host=kernel.settings.host,
@@ -101,15 +81,6 @@ async def _readiness(
     if relay is not None:
         checks["relay"] = "leads" if relay.leading else "stands by"
     return checks | dict(await reports.notes())
-
-
-async def _react(broker: KafkaBroker) -> None:
-    """Run the reactions; on the way out let the batches in hand finish."""
-    await broker.start()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await broker.stop()
 
 
 def start(

@@ -12,11 +12,14 @@ import msgspec
 from shared.clock import Clock
 from shared.decider import NewEvent
 from shared.envelope import Causation, Placed
-from shared.eventstore import CommandMark, Commit, body_hash
+from shared.eventstore import CommandMark, Commit, StoreUnavailable, body_hash
 from shared.execute import encode_event
 from shared.projection import Event, SteppedDocument, SteppedSource
 from shared.projector.folder import Folded, Folder, raw_document
 from shared.readmodel import RawDocument, SteppedDocuments
+
+MOST_STEPS = 2_000
+"""In one write; a slower server gets fewer at once."""
 
 SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 
@@ -31,6 +34,7 @@ class SteppedFolder(Folder[SteppedT]):
     service: str = field(kw_only=True)
     append_deadline: timedelta = field(kw_only=True)
     _transitions: dict[str, list[NewEvent]] = field(default_factory=lambda: defaultdict(list))
+    _most: int = field(init=False, default=MOST_STEPS)
 
     def _fold_document(self, raw: RawDocument | None, events: Sequence[Event]) -> Folded[SteppedT]:
         if raw is not None:
@@ -50,17 +54,38 @@ class SteppedFolder(Folder[SteppedT]):
         return after
 
     async def _write(self, folded: Mapping[str, Folded[SteppedT]]) -> set[str]:
-        steps = [
-            self._step(result.document, self._transitions.pop(target, []))
-            for target, result in folded.items()
-            if result.document is not None
-        ]
-        return await self._write_steps(steps)
+        return await self._write_in_parts(
+            [
+                (result.document, self._transitions.pop(target, []))
+                for target, result in folded.items()
+                if result.document is not None
+            ]
+        )
 
-    async def _write_steps(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
-        """Write within the append deadline, which progress relies on. Raises TimeoutError."""
-        async with asyncio.timeout(self.append_deadline.total_seconds()):
-            return await self.stepped_documents.write_stepped(steps)
+    async def _write_in_parts(
+        self, changes: Sequence[tuple[SteppedT, Sequence[NewEvent]]]
+    ) -> set[str]:
+        """Write as many at once as the append deadline allows, which progress relies on.
+
+        Raises TimeoutError and `StoreUnavailable`: what was written stays, and the next parts are
+        smaller, since a batch that is too much for a slow server would be so for ever.
+        """
+        loop, patience = asyncio.get_running_loop(), self.append_deadline.total_seconds()
+        lost: set[str] = set()
+        while changes:
+            part, changes = changes[: self._most], changes[self._most :]
+            began = loop.time()
+            try:
+                async with asyncio.timeout(patience):
+                    lost |= await self.stepped_documents.write_stepped(
+                        [self._step(document, transitions) for document, transitions in part]
+                    )
+            except (TimeoutError, StoreUnavailable):
+                self._most = max(1, len(part) // 2)
+                raise
+            if loop.time() - began < patience / 4:
+                self._most = min(2 * self._most, MOST_STEPS)
+        return lost
 
     async def revise(
         self,
@@ -71,11 +96,9 @@ class SteppedFolder(Folder[SteppedT]):
 
         A lost one was written by somebody else meanwhile, and is found again if still due.
         """
-        steps = []
-        for raw in raws:
-            document, transitions = change(msgspec.convert(raw, self.projection.document))
-            steps.append(self._step(document, transitions))
-        return await self._write_steps(steps)
+        return await self._write_in_parts(
+            [change(msgspec.convert(raw, self.projection.document)) for raw in raws]
+        )
 
     def _step(
         self, document: SteppedT, transitions: Sequence[NewEvent]

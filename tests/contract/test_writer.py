@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared.claims import ClaimPolicy
 from shared.clock import Clock, ManualClock, SystemClock
 from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Causation, decode
 from shared.events.contract import EventData
 from shared.events.customer import CustomerRegistered, Identifier, IdentifierRemoved
 from shared.eventstore import Append, Claim, ClaimChange, EventStore, StoreUnavailable, body_hash
-from shared.execute import ClaimPolicy, Command, Done, Writer
+from shared.execute import Command, Done, Writer
 from shared.keyring import Keyring, KeyStore
 from shared.testing import DAY, InterceptedStore, Note, Receive, diary, note, receive
 

@@ -7,10 +7,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.customer.main import CustomerSettings, build
+from services.customer.main import build
 from shared.access import Role
 from shared.mongo import Database, connect
 from shared.mongo.events import COMMITS
+from shared.settings import Settings
 from shared.testing import LocalChain
 
 Json = Any
@@ -30,7 +31,7 @@ ANNA = {
 @pytest.fixture
 async def owner(chain: LocalChain) -> AsyncIterator[httpx2.AsyncClient]:
     """The service of this test alone, as its owner calls it."""
-    async with chain.running(build, chain.settings(CustomerSettings)) as client:
+    async with chain.running(build, chain.settings(Settings)) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from services.interaction.main import InteractionSettings
+from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 
 START_SECONDS = 120.0
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 def environment(chain: LocalChain, port: int) -> dict[str, str]:
     """Of this process, with the chain's settings as an operator would set them."""
-    settings = chain.settings(InteractionSettings, port=port)
+    settings = chain.settings(Settings, port=port)
     names = set(type(settings).model_fields) & settings.model_fields_set
     return os.environ | {f"REGULARS_{name.upper()}": str(getattr(settings, name)) for name in names}
 

@@ -8,11 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.customer.main import CustomerSettings
 from services.customer.main import build as build_customer
-from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
 from shared.access import Role
+from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 
 Json = Any
@@ -62,8 +61,8 @@ class Shops:
 @pytest.fixture
 async def shops(chain: LocalChain) -> AsyncIterator[Shops]:
     """The two services of this test alone; the chain's clock stands still."""
-    customer = chain.settings(CustomerSettings, clock_frozen_at=NOW)
-    interaction = chain.settings(InteractionSettings, clock_frozen_at=NOW)
+    customer = chain.settings(Settings, clock_frozen_at=NOW)
+    interaction = chain.settings(Settings, clock_frozen_at=NOW)
     async with (
         chain.running(build_customer, customer) as customers,
         chain.running(build_interaction, interaction) as interactions,

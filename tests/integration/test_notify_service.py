@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.customer.main import CustomerSettings
 from services.customer.main import build as build_customer
 from services.notify.main import NotifySettings
 from services.notify.main import build as build_notify
@@ -126,7 +125,7 @@ async def town(chain: LocalChain) -> AsyncIterator[Town]:
     async with AsyncExitStack() as exits:
         mails = await exits.enter_async_context(mail_server())
         customers = await exits.enter_async_context(
-            chain.running(build_customer, chain.settings(CustomerSettings, **FROZEN))
+            chain.running(build_customer, chain.settings(Settings, **FROZEN))
         )
         segments = await Kernel.build(chain.settings(Settings, **FROZEN), "segment")
         exits.push_async_callback(segments.close)
@@ -257,7 +256,7 @@ async def test_broken_and_foreign_records_keep_no_trigger_waiting(town: Town) ->
     anna = await town.register("anna")
     await town.enter(anna, "lapsed", NOW)
     url = town.segments.kafka
-    async with producing(url) as producer:
+    async with producing(url.bootstrap) as producer:
         for value in (b"no json", b'{"type":"segment.entered.v1"}', b"", b"segment.entered.v1"):
             for partition in range(3):
                 await producer.send_and_wait(

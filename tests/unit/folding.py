@@ -24,8 +24,13 @@ async def commits_of(*commands: Command[Any]) -> Sequence[Commit]:
     """What the commands give, a commit each."""
     store = MemoryEventStore()
     writer = Writer(store, KEYS, ManualClock(DAY), "customer")
-    for command in commands:
-        await writer.one(diary, command)
+    pending = list(commands)
+    while pending:
+        together: dict[str, Command[Any]] = {}
+        while pending and pending[0].stream not in together:
+            command = pending.pop(0)
+            together[command.stream] = command
+        await writer.many(diary, list(together.values()))
     return store.commits
 
 

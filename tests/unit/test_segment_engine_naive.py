@@ -33,7 +33,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR, "P1D": DAY}
 BRANCHES = ("1", "2", "3")
-TOPICS = ("offers", "news")
+TOPICS = ("offers", "offers", "news")
 Rules = dict[str, tuple[int, dict[str, Any]]]  # segment → version of its definition, rule
 
 
@@ -408,20 +408,13 @@ ATTRIBUTES = st.sampled_from(sorted(FIELDS)).flatmap(
         {"kind": st.just("attribute"), "field": st.just(name), "test": criteria_of(FIELDS[name])}
     )
 )
-LEAVES = st.one_of(
-    WINDOWED,
-    WINDOWED,
-    st.fixed_dictionaries(COUNT),
-    st.fixed_dictionaries(SUM),
-    ATTRIBUTES,
-    st.fixed_dictionaries(
-        {
-            "kind": st.just("consent"),
-            "topic": st.sampled_from(TOPICS),
-            "channel": CHANNELS,
-        }
-    ),
+CONSENTS = st.fixed_dictionaries(
+    {"kind": st.just("consent"), "topic": st.just("offers"), "channel": CHANNELS}
 )
+TIMELESS = st.one_of(
+    st.fixed_dictionaries(COUNT), st.fixed_dictionaries(SUM), ATTRIBUTES, ATTRIBUTES, CONSENTS
+)
+LEAVES = st.one_of(WINDOWED, TIMELESS)
 JOINS = st.sampled_from(["all", "any"])
 NESTED = st.recursive(
     LEAVES,
@@ -434,10 +427,12 @@ NESTED = st.recursive(
 RULES = st.one_of(
     WINDOWED,
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.lists(WINDOWED, min_size=2, max_size=3)}),
+    st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, TIMELESS).map(list)}),
+    TIMELESS,
     NESTED,
 )
 DISTANCES = st.sampled_from(
-    [0, 0, 1, HOUR // 2, HOUR - 1, HOUR, HOUR, HOUR + 1, HOUR * 3 // 2, 2 * HOUR, 5 * HOUR, DAY]
+    [0, 0, 1, HOUR // 2, HOUR // 2, HOUR - 1, HOUR, HOUR + 1, HOUR * 3 // 2, 5 * HOUR, DAY]
 )
 CONTENTS: dict[str, st.SearchStrategy[Any]] = {
     "receipt": st.fixed_dictionaries({"total": AMOUNTS, "coupon_lines": st.sampled_from([0, 2])}),
@@ -452,16 +447,20 @@ CONTENTS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+IMPORTS = [(None,), (None, None, "i1", "i2"), ("i1",), ("i1",) * 6 + ("i2", None)]
+
+
 @st.composite
 def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
-    """Up to 14 things in the order of reading; recorded times may step back a little."""
+    """Up to 16 things in the order of reading; recorded times may step back a little."""
     now = floor = 0
     number = 1
     version = {"interaction-c1": 0, "customer-c1": 0}
     what: list[Happening] = []
-    for _ in range(draw(st.integers(1, 14))):
+    imports = draw(st.sampled_from(IMPORTS))
+    for _ in range(draw(st.integers(3, 16))):
         now += draw(DISTANCES)
-        kinds = ["receipt"] * 6 + ["consent", "registered", "ended", "redefined"]
+        kinds = ["receipt"] * 6 + ["consent", "registered"] * 2 + ["ended", "redefined"]
         kind = draw(st.sampled_from(kinds))
         if kind == "ended":
             what.append(Ended(draw(st.sampled_from(["i1", "i2"])), now))
@@ -477,11 +476,12 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             continue
         recorded = max(floor, now - draw(st.sampled_from([0, 0, 0, 1, HOUR])))
         time = recorded - draw(st.one_of(st.just(0), DISTANCES, st.just(-HOUR)))
-        history = draw(st.sampled_from([None, None, None, "i1", "i1", "i2"]))
+        history = draw(st.sampled_from(imports))
         branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
         fact = Fact(kind, time, recorded, history, draw(CONTENTS[kind]), branch)
         version[fact.stream] += 1
         what.append(replace(fact, version=version[fact.stream]))
+    what.append(Ended("i1", now + HOUR))
     return what
 
 
@@ -495,7 +495,7 @@ def earliest_to_come(what: Sequence[Happening]) -> int:
 
 
 def first_rules(draw: st.DataObject) -> Iterator[tuple[str, tuple[int, dict[str, Any]]]]:
-    for name in "abc"[: draw.draw(st.integers(1, 3))]:
+    for name in "abcd"[: draw.draw(st.integers(2, 4))]:
         yield name, (1, draw.draw(RULES))
 
 
