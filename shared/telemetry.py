@@ -47,11 +47,6 @@ RELAY_LAG_SECONDS = Gauge(
 PROJECTION_APPLIED = Counter(
     "regulars_projection_applied", "Events folded into documents.", ["projection"]
 )
-PROJECTION_PARKED = Counter(
-    "regulars_projection_parked",
-    "Events parked, those waiting behind one included.",
-    ["projection"],
-)
 PARKED = Gauge("regulars_parked", "Events that are parked now.", ["projection"])
 PROJECTION_STALE = Counter(
     "regulars_projection_stale", "Events skipped, as the document had them.", ["projection"]

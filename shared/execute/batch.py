@@ -1,11 +1,13 @@
 """One call of `Writer.many`: rounds of load, decide and append until every command is settled."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from shared import telemetry
 from shared.claims import ClaimPolicy
 from shared.clock import Clock
 from shared.decider import Decider, NewEvent, Refused
@@ -62,6 +64,7 @@ class _Stream(Generic[StateT]):
     version: int
     marks: list[CommandMark] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    types: Counter[str] = field(default_factory=Counter)
     claims: list[ClaimChange] = field(default_factory=list)
     size: int = 0
     key: str = ""
@@ -266,9 +269,10 @@ class Batch(Generic[BodyT, StateT]):
         stream.version += len(events)
         stream.state = self.decider.fold((event.data for event in events), stream.state)
         stream.events += texts
+        stream.types.update(event.data.type for event in events)
         stream.size += size
         stream.key = command.key
-        stream.broadcast |= any(event.data.type in BROADCAST for event in events)
+        stream.broadcast |= not BROADCAST.isdisjoint(stream.types)
         stream.marks.append(CommandMark(command.id, command.hash, stream.version))
         stream.indexes.append(index)
         if self.policy is not None:
@@ -347,6 +351,8 @@ class Batch(Generic[BodyT, StateT]):
     def _settle(self, commit: Commit, stream: _Stream[StateT]) -> None:
         for index, mark in zip(stream.indexes, stream.marks, strict=True):
             self.outcomes[index] = Done(commit.stream, mark.version)
+        for kind, count in stream.types.items():
+            telemetry.EVENTS_APPENDED.labels(kind).inc(count)
 
 
 def _is_personal(event: NewEvent) -> bool:

@@ -290,8 +290,3 @@ def _reason(failure: Exception) -> str:
         trace = trace.tb_next
     place = "" if trace is None else f" in {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
     return f"{type(failure).__name__}{place}"[:REASON_CHARACTERS]
-
-
-def partitions_of(records: Iterable[RawRecord]) -> set[int]:
-    """The partitions that records come from."""
-    return {record.partition for record in records}

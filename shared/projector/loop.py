@@ -147,7 +147,8 @@ class Projector:
         delay = FIRST_DELAY_SECONDS
         while True:
             try:
-                await self.folder.fold(records)
+                with telemetry.BATCH_SECONDS.labels(self.group).time():
+                    await self.folder.fold(records)
             except RETRIED as failure:
                 telemetry.BATCH_RETRIES.labels(self.group).inc()
                 log.warning("batch waits", group=self.group, reason=str(failure))

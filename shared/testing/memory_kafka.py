@@ -18,7 +18,7 @@ from shared.relay import FeedBatch, Record, TokenLost
 from shared.relay.ports import Place, Published, Token
 from shared.testing.reading import LoggedRecord
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.1
 
 
 async def _nothing(_step: str) -> None:
