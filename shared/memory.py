@@ -144,28 +144,31 @@ class MemoryDocuments:
             for document in self._of(partitions)
             if document.get("due_at") is not None and document["due_at"] < before
         ]
-        return sorted(found, key=lambda document: document["due_at"])[:limit]
+        found.sort(key=lambda document: document["due_at"])
+        return [_stored(document) for document in found[:limit]]
 
     async def with_older_rules(
         self, partitions: Sequence[int], rules: int, limit: int
     ) -> Sequence[RawDocument]:
         """Documents of the partitions that were evaluated with an older rule set."""
-        return [doc for doc in self._of(partitions) if doc.get("rules", 0) < rules][:limit]
+        found = [doc for doc in self._of(partitions) if doc.get("rules", 0) < rules]
+        return [_stored(document) for document in found[:limit]]
 
     async def with_history(
         self, partition: int, import_id: str, limit: int
     ) -> Sequence[RawDocument]:
         """Documents of the partition that keep facts of the import unlived."""
-        found = self._of([partition])
-        return [document for document in found if import_id in document.get("history", ())][:limit]
+        found = [doc for doc in self._of([partition]) if import_id in doc.get("history", ())]
+        return [_stored(document) for document in found[:limit]]
 
     def everything(self) -> Sequence[RawDocument]:
         """All documents, in the order of their first writing."""
         return [_stored(document) for document in self._documents.values()]
 
     def _of(self, partitions: Sequence[int]) -> list[RawDocument]:
+        """The documents themselves, not to be handed out."""
         return [
-            _stored(document)
+            document
             for document in self._documents.values()
             if document.get("partition") in partitions
         ]

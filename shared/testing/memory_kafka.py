@@ -37,6 +37,7 @@ class MemoryKafka:
     partitions: int = 3
     logs: dict[Place, list[LoggedRecord]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
+    newest: dict[str, Progress] = field(default_factory=dict)
 
     def append(self, topic: str, partition: int, key: bytes, value: bytes) -> int:
         """Take a record; gives its offset."""
@@ -57,9 +58,10 @@ class MemoryKafka:
             for record in self.log(topic, partition)
         ]
 
-    def newest(self) -> Sequence[Progress]:
-        """The newest progress of each service."""
-        return list({record.service: record for record in self.progress}.values())
+    def tell(self, record: Progress) -> None:
+        """Take a progress record; the last one of each service is its newest."""
+        self.progress.append(record)
+        self.newest[record.service] = record
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class MemoryPublisher:
     async def progress(self, value: bytes) -> None:
         """Keep the progress record."""
         await self.at("progress")
-        self.kafka.progress.append(decode_progress(value))
+        self.kafka.tell(decode_progress(value))
 
     async def close(self) -> None:
         """Nothing."""

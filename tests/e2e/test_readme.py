@@ -131,6 +131,6 @@ def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:
     assert '"sentence": "≥ 3 receipts of ≥ 20.00 each within 60 days"' in defined
     assert all(re.fullmatch(r"[0-9a-f-]{36}", line) for line in members.split())
     assert "segment.entered.v1" in pages
-    assert "<title>" in pages
+    assert "0 caught" in pages
     assert '"ready":true' in killed
     assert '"service": "segment"' in killed

@@ -23,7 +23,7 @@ from shared.process import Kernel
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 from shared.testing.kafka_log import producing
-from shared.testing.mail_server import SILENT, MailServer, mail_server
+from shared.testing.mail_server import DROP, MailServer, mail_server
 
 Json = Any
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
@@ -242,16 +242,6 @@ async def test_a_withdrawal_just_before_the_sending_is_in_time(town: Town) -> No
     assert town.mails.taken == []
 
 
-async def test_nothing_is_sent_while_the_topic_of_customers_stands_still(town: Town) -> None:
-    """The reader knows anna's consent, and not whether it still holds."""
-    anna = await town.register("anna")
-    async with town.notify() as notify:
-        await run(notify, "we-miss-you", WE_MISS_YOU)
-        await town.enter(anna, "lapsed", NOW)
-        await settled(town, notify)
-        assert len(town.mails.taken) == 1
-
-
 async def test_broken_and_foreign_records_keep_no_trigger_waiting(town: Town) -> None:
     anna = await town.register("anna")
     await town.enter(anna, "lapsed", NOW)
@@ -284,7 +274,7 @@ async def test_what_was_handed_over_without_an_answer_is_settled_by_what_the_cha
     town: Town, more: dict[str, object], expected: Json, mails: int
 ) -> None:
     anna = await town.register("anna")
-    town.mails.answers["DATA"] = SILENT
+    town.mails.answers["DATA"] = DROP
     async with town.notify(**more) as notify:
         await run(notify, "we-miss-you", WE_MISS_YOU)
         await town.enter(anna, "lapsed", NOW)

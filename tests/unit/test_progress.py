@@ -58,7 +58,7 @@ def test_one_record_may_tell_of_several_topics() -> None:
 
 
 @given_hypothesis(
-    seconds=st.integers(-10**6, 10**6),
+    seconds=st.integers(-(10**6), 10**6),
     offsets=st.dictionaries(
         st.sampled_from([A, B]), st.dictionaries(st.integers(0, 48), st.integers(0, 2**62))
     ),

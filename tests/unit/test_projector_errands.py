@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import msgspec
-
 from shared.events.contract import show_moment
 from shared.progress import Progress
 from shared.projector import Errands, SteppedFolder
 from shared.testing import DAY, LoggedRecord
-from shared.testing.diaries import TOPIC, Habit, Habits, HabitSource
+from shared.testing.diaries import TOPIC, Habit, Habits
 from shared.testing.virtual_time import in_virtual_time
 from tests.unit.folding import log_of
 from tests.unit.stepping import Room
@@ -266,13 +264,3 @@ async def test_a_document_that_was_written_meanwhile_is_found_again() -> None:
         "entered by customer-anna@2",
         "exited by time",
     ]
-
-
-async def test_rules_taken_up_elsewhere_do_not_confuse_an_owner_that_lags() -> None:
-    duty = await with_timers(("anna", 5))
-    newer = duty.room.folder(HabitSource(Habits(2), number=2))
-    (line,) = await log_of(("anna", "1"))
-    await newer.fold([msgspec.structs.replace(line)] if False else [line])
-    duty.tell(10)
-    await duty.run(2)
-    assert duty.room.habits()["anna"].due_at is None

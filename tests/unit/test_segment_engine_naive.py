@@ -30,8 +30,7 @@ from shared.projection import Event
 CASES = int(os.environ.get("HYPOTHESIS_CASES", "80"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000
-DAY = 24 * HOUR
-SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR, "P1D": DAY}
+SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR}
 BRANCHES = ("1", "2", "3")
 TOPICS = ("offers", "offers", "news")
 Rules = dict[str, tuple[int, dict[str, Any]]]  # segment → version of its definition, rule
@@ -432,7 +431,7 @@ RULES = st.one_of(
     NESTED,
 )
 DISTANCES = st.sampled_from(
-    [0, 0, 1, HOUR // 2, HOUR // 2, HOUR - 1, HOUR, HOUR + 1, HOUR * 3 // 2, 5 * HOUR, DAY]
+    [0, 1, HOUR // 2, HOUR // 2, HOUR // 2, HOUR - 1, HOUR, HOUR + 1, HOUR * 3 // 2, 5 * HOUR]
 )
 CONTENTS: dict[str, st.SearchStrategy[Any]] = {
     "receipt": st.fixed_dictionaries({"total": AMOUNTS, "coupon_lines": st.sampled_from([0, 2])}),
@@ -447,6 +446,7 @@ CONTENTS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+DELAYS = st.sampled_from([0, 0, 0, 1, HOUR // 2, HOUR, HOUR * 3 // 2, 5 * HOUR, -HOUR])
 IMPORTS = [(None,), (None, None, "i1", "i2"), ("i1",), ("i1",) * 6 + ("i2", None)]
 
 
@@ -458,9 +458,9 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
     version = {"interaction-c1": 0, "customer-c1": 0}
     what: list[Happening] = []
     imports = draw(st.sampled_from(IMPORTS))
-    for _ in range(draw(st.integers(3, 16))):
+    for _ in range(draw(st.integers(4, 16))):
         now += draw(DISTANCES)
-        kinds = ["receipt"] * 6 + ["consent", "registered"] * 2 + ["ended", "redefined"]
+        kinds = ["receipt"] * 8 + ["consent", "registered"] * 2 + ["ended", "redefined"]
         kind = draw(st.sampled_from(kinds))
         if kind == "ended":
             what.append(Ended(draw(st.sampled_from(["i1", "i2"])), now))
@@ -475,7 +475,7 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             what.append(Redefined(number, now, rules))
             continue
         recorded = max(floor, now - draw(st.sampled_from([0, 0, 0, 1, HOUR])))
-        time = recorded - draw(st.one_of(st.just(0), DISTANCES, st.just(-HOUR)))
+        time = recorded - draw(DELAYS)
         history = draw(st.sampled_from(imports))
         branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
         fact = Fact(kind, time, recorded, history, draw(CONTENTS[kind]), branch)
@@ -509,11 +509,11 @@ def first_rules(draw: st.DataObject) -> Iterator[tuple[str, tuple[int, dict[str,
 def test_the_engine_transitions_as_a_naive_evaluation_at_every_instant(data: st.DataObject) -> None:
     rules: Rules = dict(first_rules(data))
     what = data.draw(happenings(rules))
-    horizon = data.draw(st.sampled_from([DAY, 30 * HOUR, 400 * DAY]))
+    horizon = data.draw(st.sampled_from([5 * HOUR, 7 * HOUR, 9600 * HOUR]))
     oracle = Oracle(rules, 1, horizon)
     driven = Driven(Engine(rule_set(rules, 1, -HOUR), timedelta(milliseconds=horizon)))
     for index, one in enumerate(what):
-        if data.draw(st.booleans()):
+        if data.draw(st.sampled_from([False, False, True])):
             driven.store()
         if data.draw(st.booleans()):
             driven.wake(earliest_to_come(what[index:]))

@@ -101,6 +101,7 @@ class Dispatcher:
     reached: Callable[[str], datetime | None]
     refused: Callable[[], Collection[str]]
     secret: bytes = field(repr=False)
+    hand_over_seconds: float = HAND_OVER_SECONDS
     _offers: dict[str, QueuedMessage] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _pacing: Pacing = field(default_factory=Pacing)
@@ -166,7 +167,7 @@ class Dispatcher:
         found, more = await self._find()
         if not found:
             return more
-        examination = await self._examine(found, began + HAND_OVER_SECONDS)
+        examination = await self._examine(found, began + self.hand_over_seconds)
         plans = []
         for message in found:
             plan = examination.plan(message)
