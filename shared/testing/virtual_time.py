@@ -13,12 +13,13 @@ import selectors
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from shared.clock import to_milliseconds
 from shared.testing.doubles import DAY
 
 ParamsT = ParamSpec("ParamsT")
+ResultT = TypeVar("ResultT")
 BEGINNING = 100_000.0
 """What a loop's time begins with: like a machine that has been up for a day."""
 
@@ -58,10 +59,15 @@ def in_virtual_time(
 
     @functools.wraps(test)
     def run(*args: ParamsT.args, **kwargs: ParamsT.kwargs) -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(test(*args, **kwargs))
+        at_once(test(*args, **kwargs))
 
     return run
+
+
+def at_once(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """What the work gives, on a virtual loop of its own."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(work)
 
 
 @dataclass(frozen=True, slots=True)

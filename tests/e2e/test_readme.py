@@ -23,7 +23,6 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 REGULARS = [sys.executable, "-c", "from deploy.cli import app; app()"]
 HOUSEHOLDS = 4
 """The README asks for the customer with the external id 4."""
-pytestmark = pytest.mark.e2e
 SECONDS = 120
 MAKE = re.compile(r"^make [a-z]+$", re.MULTILINE)
 
@@ -113,6 +112,7 @@ async def caught_up(chain: Chain, *services: str) -> None:
         await asyncio.sleep(0.5)
 
 
+@pytest.mark.e2e
 def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:
     blocks = snippets()
     done = subprocess.run(

@@ -1,7 +1,7 @@
 """Notify on real servers: from published events to mail, once, or to a reason why not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,15 +13,13 @@ import pytest
 from services.customer.main import build as build_customer
 from services.notify.main import NotifySettings
 from services.notify.main import build as build_notify
-from shared.decider import Decider, NewEvent
-from shared.envelope import Causation
+from shared.decider import NewEvent
 from shared.events.contract import EventData
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
-from shared.execute import Command
-from shared.ids import new_id
 from shared.process import Kernel
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
+from shared.testing.facts import tell
 from shared.testing.kafka_log import producing
 from shared.testing.mail_server import DROP, MailServer, mail_server
 
@@ -44,10 +42,6 @@ WE_MISS_YOU = {
 }
 COUPONS = {**WE_MISS_YOU, "trigger": {"kind": "broadcast", "segment": "coupon"}}
 FROZEN = {"clock_frozen_at": NOW}
-
-_LOG: Decider[Sequence[NewEvent], None] = Decider(
-    lambda: None, lambda events, _state: events, lambda state, _data: state
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +88,7 @@ class Town:
             if events:
                 events.append(self._transition(SegmentExited, segment, time))
             events.append(self._transition(SegmentEntered, segment, time))
-        command = Command(
-            id=new_id(),
-            hash="",
-            stream=f"membership-{customer}",
-            key=customer,
-            body=events,
-            causation=Causation(correlation="test"),
-            subject=customer,
-        )
-        await self.segments.writer.one(_LOG, command)
+        await tell(self.segments.writer, f"membership-{customer}", customer, events)
 
     async def published(self) -> None:
         """Wait until everything recorded so far is known to be in Kafka."""
@@ -167,7 +152,7 @@ async def figures(notify: httpx2.AsyncClient, name: str) -> Json:
     return (await notify.get(f"/v1/campaigns/{name}")).json()["figures"]
 
 
-def result(**counts: Any) -> Json:
+def result(**counts: object) -> Json:
     nothing = {"sent": 0, "suppressed": {}, "holdout": 0, "failed": 0, "uncertain": 0, "open": 0}
     return {**nothing, **counts}
 
