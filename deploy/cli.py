@@ -1,7 +1,8 @@
 """`regulars`: run the whole on this machine, and ask it.
 
 Exit codes: 0 done, 1 it could not be done (the reason is on standard error), 2 wrong arguments.
-Machine-readable output is `--json`, on standard output; everything for people is on standard error.
+Answers go to standard output, as one JSON object with `--json`; progress and words of advice go to
+standard error.
 """
 
 import asyncio

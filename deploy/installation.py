@@ -63,24 +63,26 @@ def remembered(home: Path) -> ChainSettings | None:
     return ChainSettings(**raw)
 
 
-def settle(home: Path, wanted: ChainSettings | None) -> ChainSettings:
-    """The home's settings, written at its first start. Raises `HomeMismatchError`."""
+def chosen_settings(home: Path, wanted: ChainSettings | None) -> ChainSettings:
+    """What the home is to run with: what it remembers, if any. Raises `HomeMismatchError`."""
     known = remembered(home)
     if known is None:
-        chosen = wanted or ChainSettings()
-        home.mkdir(parents=True, exist_ok=True)
-        draft = _settings_file(home).with_suffix(".tmp")
-        draft.write_text(
-            json.dumps({name: getattr(chosen, name) for name in ChainSettings.__slots__})
-        )
-        draft.replace(_settings_file(home))
-        return chosen
+        return wanted or ChainSettings()
     if wanted is not None and wanted != known:
         raise HomeMismatchError(
             f"{home} was begun as {_describe(known)}; asked for is {_describe(wanted)}. "
             "Use another folder (REGULARS_HOME=…), or remove this one: make clean."
         )
     return known
+
+
+def _remember(home: Path, settings: ChainSettings) -> None:
+    if remembered(home) is None:
+        draft = _settings_file(home).with_suffix(".tmp")
+        draft.write_text(
+            json.dumps({name: getattr(settings, name) for name in ChainSettings.__slots__})
+        )
+        draft.replace(_settings_file(home))
 
 
 def _describe(settings: ChainSettings) -> str:
@@ -109,8 +111,11 @@ class Installation:
     async def __aenter__(self) -> Self:
         """Start everything. Raises `EmbeddedError` that says what to do."""
         try:
-            self.chain = settle(self.home, self._wanted)
+            self.chain = chosen_settings(self.home, self._wanted)
             self.stack = await self._exit.enter_async_context(EmbeddedStack(self.home))
+            # Asked again under the home's lock: somebody may have begun it in between.
+            self.chain = chosen_settings(self.home, self._wanted)
+            _remember(self.home, self.chain)
             self.first_start = not (self.home / "owner.key").exists()
             self.owner_key = await ensure_owner_key(self.home, self.stack.mongo_url)
             await self._start_services()

@@ -81,7 +81,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who owns a unique value; `owner` is None after a release. `epoch` counts its owners."""
+    """Who owns a unique value; `owner` is None after a release. `epoch` counts the changes."""
 
     id: str
     owner: str | None

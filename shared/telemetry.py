@@ -42,7 +42,8 @@ RELAY_REFUSED = Counter(
     "regulars_relay_refused", "Streams stopped because Kafka refused a record of theirs."
 )
 RELAY_LAG_SECONDS = Gauge(
-    "regulars_relay_lag_seconds", "Age of the oldest commit not published yet; 0 without any."
+    "regulars_relay_lag_seconds",
+    "Since the moment up to which all is known to be in Kafka: about 1 at rest; 0 on a standby.",
 )
 PROJECTION_APPLIED = Counter(
     "regulars_projection_applied", "Events folded into documents.", ["projection"]

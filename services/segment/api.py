@@ -15,7 +15,7 @@ from services.segment.queries import Defined, Definitions, Figures, Members, int
 from services.segment.rules.describe import describe
 from services.segment.rules.language import rule_schema
 from services.segment.rules.reading import parse_rule
-from shared.access import Permission, Principal
+from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock, to_milliseconds
 from shared.decider import not_found
 from shared.events.contract import show_moment
@@ -137,8 +137,9 @@ class SegmentApi:
         router.add_api_route("/customers/{customer}/memberships", self.memberships, methods=["GET"])
         return router
 
-    async def all(self, _calling: Reader) -> SegmentList:
+    async def all(self, calling: Reader) -> SegmentList:
         """All segments with their figures."""
+        _whole_chain(calling)
         figures = await self.members.figures()
         return SegmentList(
             items=[
@@ -151,8 +152,9 @@ class SegmentApi:
         """The JSON Schema of the rule language."""
         return rule_schema()
 
-    async def get(self, name: str, _calling: Reader, response: Response) -> SegmentView:
+    async def get(self, name: str, calling: Reader, response: Response) -> SegmentView:
         """One segment with its figures."""
+        _whole_chain(calling)
         defined = await self._defined(name)
         figures = await self.members.figures()
         response.headers["ETag"] = etag(defined.version)
@@ -162,11 +164,12 @@ class SegmentApi:
         self,
         name: str,
         body: DefinitionInput,
-        _calling: Writing,
+        calling: Writing,
         command_id: CommandId,
         response: Response,
     ) -> Recorded:
         """Give the segment its (new) definition; the same again changes nothing."""
+        _whole_chain(calling)
         now = self.clock.now()
         command = DefineSegment(name, body.title, body.rule, now)
         request = Request(command_id, body.model_dump(mode="json"), now)
@@ -174,8 +177,9 @@ class SegmentApi:
         response.headers["ETag"] = etag(done.version)
         return Recorded(name=name, version=done.version, repeated=done.repeated)
 
-    async def archive(self, name: str, _calling: Writing, command_id: CommandId) -> Recorded:
+    async def archive(self, name: str, calling: Writing, command_id: CommandId) -> Recorded:
         """Evaluate the segment no longer; its history stays."""
+        _whole_chain(calling)
         request = Request(command_id, "archive", self.clock.now())
         done = await handlers.archive(self.writer, self.horizon, request, name)
         return Recorded(name=name, version=done.version, repeated=done.repeated)
@@ -183,12 +187,13 @@ class SegmentApi:
     async def page(
         self,
         name: str,
-        _calling: Reader,
+        calling: Reader,
         at: Moment = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> MemberPage:
         """Who is in the segment, now or at any moment of the past."""
+        _whole_chain(calling)
         await self._defined(name)
         moment = None if at is None else to_milliseconds(at)
         after = position_of(cursor, str)
@@ -203,8 +208,9 @@ class SegmentApi:
             next_cursor=cursor_of(shown[-1].customer) if more else None,
         )
 
-    async def memberships(self, customer: str, _calling: Reader) -> CustomerMemberships:
+    async def memberships(self, customer: str, calling: Reader) -> CustomerMemberships:
         """Every segment that a customer is or was in, with its intervals and their causes."""
+        _whole_chain(calling)
         found = await self.members.of_customer(customer)
         return CustomerMemberships(
             customer=customer,
@@ -223,6 +229,14 @@ class SegmentApi:
         if defined is None:
             raise not_found("segment", name)
         return defined
+
+
+def _whole_chain(calling: Principal) -> None:
+    """A segment is of the whole chain: a key of some branches sees and touches none of it.
+
+    Raises `Refused` (403).
+    """
+    scope(calling, Kind.SEGMENT).require(None)
 
 
 def _view(defined: Defined, figures: Figures) -> SegmentView:

@@ -146,11 +146,6 @@ def profiles_v1(engine: Engine) -> Stepped[Profile]:
         target=_profile_of,
         apply=engine.fold,
         opens=True,
-        indexes=(
-            (("partition", 1), ("due_at", 1)),
-            (("partition", 1), ("rules", 1)),
-            (("partition", 1), ("history", 1)),
-        ),
     )
     return Stepped(
         projection=projection,

@@ -15,7 +15,8 @@ class Identifier(Part):
     """One way to find a customer.
 
     `hash` is the keyed HMAC-SHA-256 (hex) of kind and normalised value, the same for every service
-    of the chain; `epoch` grows each time the value changes its owner, and the highest one counts.
+    of the chain; `epoch` grows with each claim and each release of the value, and the highest
+    counts.
     """
 
     kind: IdentifierKind

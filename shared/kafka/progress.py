@@ -25,6 +25,7 @@ class ProgressReader:
     url: KafkaUrl
     services: Iterable[str] = tuple(TOPICS)
     latest: dict[str, Progress] = field(default_factory=dict)
+    connected: bool = False
 
     async def run(self) -> None:
         """Follow the progress topics until cancelled; reconnect by itself."""
@@ -54,10 +55,12 @@ class ProgressReader:
             ]
             consumer.assign(places)
             await consumer.seek_to_beginning()
+            self.connected = True
             while True:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     self._take(records[-1].value)
         finally:
+            self.connected = False
             await consumer.stop()
 
     def _take(self, value: bytes) -> None:

@@ -74,7 +74,7 @@ class GroupReach:
         """Look once: first at the progress, then at the offsets, so that these can pass it."""
         for record in self.progress.of_topics(self.topics):
             if record is not None:
-                self._keep(record)
+                self.keep(record)
         self.advance(await self._positions())
 
     def advance(self, positions: Positions) -> None:
@@ -87,7 +87,8 @@ class GroupReach:
                 if reached is not None and (known is None or reached.system > known.system):
                     self._reached[(topic, partition)] = reached
 
-    def _keep(self, record: Progress) -> None:
+    def keep(self, record: Progress) -> None:
+        """Remember a progress record, unless a newer one is known."""
         kept = self._records.setdefault(record.service, deque(maxlen=KEPT_RECORDS))
         if not kept or record.system > kept[-1].system:
             kept.append(record)

@@ -16,6 +16,8 @@ from shared.progress import progress_topic
 
 EVENT_TOPIC = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 PROGRESS_TOPIC = {"cleanup.policy": "compact", "segment.ms": "600000"}
+BROKER_DEFAULT = -1
+"""As many replicas as `default.replication.factor` of the cluster says."""
 TRIES = 60
 
 
@@ -32,8 +34,9 @@ async def ensure_topics(url: KafkaUrl, partitions: int) -> None:
     wanted = {url.topic(topic): partitions for topics in TOPICS.values() for topic in topics}
     progress = {url.topic(progress_topic(service)): 1 for service in TOPICS}
     new = [
-        NewTopic(name, count, 1, topic_configs=EVENT_TOPIC) for name, count in wanted.items()
-    ] + [NewTopic(name, 1, 1, topic_configs=PROGRESS_TOPIC) for name in progress]
+        NewTopic(name, count, BROKER_DEFAULT, topic_configs=EVENT_TOPIC)
+        for name, count in wanted.items()
+    ] + [NewTopic(name, 1, BROKER_DEFAULT, topic_configs=PROGRESS_TOPIC) for name in progress]
     for attempt in range(TRIES):
         try:
             await _create(url, new)

@@ -76,7 +76,7 @@ async def _readiness(
     kernel: Kernel, projectors: Sequence[Projector], relay: Relay | None, reports: Reports
 ) -> Mapping[str, bool | str]:
     await kernel.database.ping()
-    checks: dict[str, bool | str] = {"database": True}
+    checks: dict[str, bool | str] = {"database": True, "broker": kernel.progress.connected}
     checks |= {projector.group: projector.ready for projector in projectors}
     if relay is not None:
         checks["relay"] = "leads" if relay.leading else "stands by"

@@ -103,6 +103,7 @@ class Relay:
                     log.warning("relay stands by", service=self.router.service, reason=str(failure))
                 finally:
                     self.leading = False
+                    telemetry.RELAY_LAG_SECONDS.set(0)
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
             await self.publisher.close()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from services.customer.domain import stream_of
 from services.customer.projections import DirectoryEntry
 from shared.access import Scope
+from shared.events.contract import show_moment
 from shared.events.customer import IdentifierKind
 from shared.execute import Done
 from shared.http import etag
@@ -68,7 +69,7 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
     return CustomerView(
         id=entry.id,
         version=entry.versions.get(stream_of(entry.id), 0),
-        registered_at=entry.registered_at.isoformat(),
+        registered_at=show_moment(entry.registered_at),
         contacts=[
             ContactView(
                 kind=contact.kind,
