@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     """What every service needs; a service adds its own by a subclass.
 
     `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
-    ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `phone_region`
-    (ISO 3166) is that of phone numbers without a country code. Empty variables count as absent.
+    ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
+    many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a country code. Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     database_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,30}$")
     partitions: int = Field(default=48, ge=1)
+    replicas: int = Field(default=1, ge=1)
     clock_frozen_at: AwareDatetime | None = None
     clock_shift: timedelta = timedelta(0)
     master_key_file: KeyFile

@@ -16,8 +16,6 @@ from shared.progress import progress_topic
 
 EVENT_TOPIC = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 PROGRESS_TOPIC = {"cleanup.policy": "compact", "segment.ms": "600000"}
-BROKER_DEFAULT = -1
-"""As many replicas as `default.replication.factor` of the cluster says."""
 TRIES = 60
 
 
@@ -25,7 +23,7 @@ class PartitionMismatch(Exception):  # noqa: N818 - names what is wrong
     """A topic has another number of partitions than the installation."""
 
 
-async def ensure_topics(url: KafkaUrl, partitions: int) -> None:
+async def ensure_topics(url: KafkaUrl, partitions: int, replicas: int = 1) -> None:
     """Make the topics of all services that are not there yet, and check those that are.
 
     Every service makes all of them, so that each can start before the others. Waits for the
@@ -34,9 +32,8 @@ async def ensure_topics(url: KafkaUrl, partitions: int) -> None:
     wanted = {url.topic(topic): partitions for topics in TOPICS.values() for topic in topics}
     progress = {url.topic(progress_topic(service)): 1 for service in TOPICS}
     new = [
-        NewTopic(name, count, BROKER_DEFAULT, topic_configs=EVENT_TOPIC)
-        for name, count in wanted.items()
-    ] + [NewTopic(name, 1, BROKER_DEFAULT, topic_configs=PROGRESS_TOPIC) for name in progress]
+        NewTopic(name, count, replicas, topic_configs=EVENT_TOPIC) for name, count in wanted.items()
+    ] + [NewTopic(name, 1, replicas, topic_configs=PROGRESS_TOPIC) for name in progress]
     for attempt in range(TRIES):
         try:
             await _create(url, new)

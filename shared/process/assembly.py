@@ -1,10 +1,10 @@
 """From a service's own pieces to a running process: the same for every service."""
 
-import sys
+import argparse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
+import structlog
 from fastapi import APIRouter
 
 from shared import telemetry
@@ -21,6 +21,8 @@ from shared.settings import Settings, read_settings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 Task = Callable[[], Awaitable[None]]
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 async def assemble(
@@ -88,17 +90,19 @@ def start(
     settings_type: type[SettingsT],
     build: Callable[[SettingsT, Role], Awaitable[Parts]],
 ) -> None:
-    """The command line of a service: read the settings, and run in the role that is asked for."""
+    """The command line of a service: read the settings, and run in the role that is asked for.
 
-    def command(
-        role: Annotated[str, typer.Option(help=f"one of {', '.join(ROLES)}")] = "all",
-    ) -> None:
-        if role not in ROLES:
-            sys.stderr.write(f"--role: {role!r} is none of {', '.join(ROLES)}\n")
-            raise typer.Exit(2)
-        settings = read_settings(settings_type)
-        telemetry.configure(settings, service)
-        chosen: Role = role
-        run(lambda: build(settings, chosen))
-
-    typer.run(command)
+    Exit codes: 0 stopped as asked, 1 it could not run (the log says why), 2 wrong arguments or
+    settings.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
+    parser.add_argument("--role", choices=ROLES, default="all", help="what this process does")
+    role: Role = parser.parse_args().role
+    settings = read_settings(settings_type)
+    telemetry.configure(settings, service)
+    try:
+        run(lambda: build(settings, role))
+    except Exception:
+        # A bare traceback would show texts of others' exceptions, and those may quote people.
+        log.exception("the process ends")
+        raise SystemExit(1) from None

@@ -74,7 +74,7 @@ class Kernel:
         """
         kernel = cls.unconnected(settings, service)
         await patiently(kernel.store.create_indexes)
-        await ensure_topics(kernel.kafka, settings.partitions)
+        await ensure_topics(kernel.kafka, settings.partitions, settings.replicas)
         return kernel
 
     @classmethod
