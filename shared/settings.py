@@ -74,7 +74,8 @@ class Settings(BaseSettings):
 
     `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
     ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
-    many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a country code. Empty variables count as absent.
+    many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a
+    country code. Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(

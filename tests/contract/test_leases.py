@@ -115,3 +115,15 @@ async def test_of_many_who_want_a_free_lease_one_gets_it(leases_and_time: Leases
     for name, fence in (("new", 1), ("expired", 2)):
         taken = await asyncio.gather(*(leases.acquire(name, str(n), LONG) for n in range(5)))
         assert [lease.fence for lease in taken if lease is not None] == [fence]
+
+
+async def test_those_who_hold_leases_of_one_kind_are_known(
+    leases_and_time: LeasesAndTime,
+) -> None:
+    leases, wait = leases_and_time
+    await leases.acquire("dispatcher-0", "a", LONG)
+    await leases.acquire("dispatcher-1", "b", SHORT)
+    await leases.acquire("dispatch-0", "c", LONG)
+    await wait(SHORT * 2)
+    assert await leases.holders("dispatcher-") == {"dispatcher-0": "a"}
+    assert await leases.holders("dispatch") == {"dispatcher-0": "a", "dispatch-0": "c"}

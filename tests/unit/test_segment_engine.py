@@ -341,6 +341,27 @@ def test_a_timer_due_before_the_import_ended_counts_as_a_log_woken_or_not() -> N
     assert asleep.log == awake.log == [("quiet", "entered", day(31), "time", None)]
 
 
+def test_an_import_that_ended_before_the_profiles_clock_is_lived_up_to_that_clock() -> None:
+    customer = Customer(rule_set(lapsed=LAPSED))
+    customer.reads(consent(2, day(40), given=True))
+    customer.reads(receipt(1, day(0), recorded=day(20), history="i")).lives("i", day(20))
+    assert customer.log == [("lapsed", "entered", day(30), "history", None)]
+    assert customer.known.clock == day(40)
+
+
+def test_with_a_log_too_the_clock_does_not_go_back_to_the_imports_end() -> None:
+    customer = Customer(rule_set(bought=BOUGHT, twice=TWICE)).reads(receipt(1, day(40)))
+    customer.reads(receipt(2, day(15), recorded=day(20), history="i")).lives("i", day(20))
+    assert customer.log[1:] == [("twice", "entered", day(40), "history", None)]
+
+
+def test_an_imports_fact_from_after_its_end_moves_the_end() -> None:
+    customer = Customer(rule_set(bought=BOUGHT, twice=TWICE)).reads(receipt(1, day(1)))
+    customer.reads(receipt(2, day(10), history="i")).lives("i", day(9))
+    assert customer.log[1:] == [("twice", "entered", day(10), "history", None)]
+    assert customer.known.clock == day(10)
+
+
 def test_a_repeated_end_changes_nothing() -> None:
     customer = Customer(rule_set(bought=BOUGHT))
     customer.reads(receipt(1, day(0), recorded=day(9), history="i")).lives("i", day(10))
@@ -401,6 +422,13 @@ def test_who_has_lost_facts_to_the_horizon_is_not_lived_from_zero() -> None:
     customer.reads(*[receipt(v, day(v), recorded=day(60), history="i") for v in (3, 4)])
     customer.lives("i", day(60))
     assert customer.log == [("four", "entered", day(60), "history", None)]
+
+
+def test_what_was_told_is_kept_one_by_one_only_while_the_past_may_be_lived() -> None:
+    customer = Customer(rule_set(bought=BOUGHT)).reads(consent(2, day(1), given=True))
+    assert len(customer.known.told) == 1
+    assert customer.reads(receipt(1, day(2))).known.told == []
+    assert len(customer.known.consents) == 1
 
 
 def test_too_many_receipts_are_no_persons_and_leave_every_segment_for_good() -> None:

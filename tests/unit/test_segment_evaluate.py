@@ -186,6 +186,14 @@ def test_an_attribute_is_compared_by_value_and_kind(
     assert ask(rule, view, 0) == (truth, NEVER)
 
 
+def test_of_two_values_for_one_field_that_of_the_later_version_holds() -> None:
+    view = View()
+    view.learn([Attribute("language", "de", 5)], [])
+    view.learn([Attribute("language", "ru", 3)], [])  # learnt late
+    rule = {"kind": "attribute", "field": "language", "test": {"op": "is", "value": "de"}}
+    assert ask(rule, view, 0).value
+
+
 def test_a_consent_is_as_the_last_word_of_the_stream_has_it() -> None:
     rule = {"kind": "consent", "topic": "news", "channel": "email"}
     view = View()
