@@ -34,7 +34,7 @@ from shared.testing.virtual_time import LoopClock, at_once, ended
 from tests.faults.shopping import IMPORT_ENDS, LIFE_BEGINS, QUIET, Script, rules_of, script_of
 
 LONG = "REGULARS_LONG_TESTS"
-SEEDS = range(40 if os.environ.get(LONG) else 4)
+SEEDS = range(40 if os.environ.get(LONG) else 3)
 PARTITIONS = 3
 PUBLISHERS = ("customer", "interaction")
 READ = tuple(TOPICS[service][0] for service in PUBLISHERS)
@@ -48,7 +48,7 @@ class Pauses:
 
     random: Random
     longest: float = 0.0
-    often: float = 0.2
+    often: float = 0.1
 
     async def at(self, _step: str) -> None:
         if self.longest and self.random.random() < self.often:
@@ -125,7 +125,7 @@ class Town:
         return Relay(
             router=Router(service, "", PARTITIONS, partition_of(PARTITIONS)),
             owner=f"{service}-{self.random.random()}",
-            feed=MemoryFeed(store, self.random.choice([2, 500]), at=self._pauses(8).at),
+            feed=MemoryFeed(store, self.random.choice([5, 500]), at=self._pauses(8).at),
             commits=MemoryCommitLog(store),
             publisher=MemoryPublisher(self.kafka, topics, at=self._pauses(8).at),
             leases=MemoryLeases(self.clock),

@@ -27,7 +27,7 @@ from shared.envelope import Light
 from shared.events.segment import SegmentEntered, SegmentExited
 from shared.projection import Event
 
-CASES = int(os.environ.get("HYPOTHESIS_CASES", "80"))
+CASES = int(os.environ.get("HYPOTHESIS_CASES", "60"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000
 SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR}
