@@ -10,6 +10,22 @@ log_message  # http.server
 server_version  # http.server
 sys_version  # http.server
 model_config  # pydantic
+succeeded  # pymongo
+bson_type  # bson
+transform_bson  # bson
+AsyncIOMotorCollection  # a type that is subscriptable only for mypy
+capture_signals  # uvicorn
+handle_MAIL  # aiosmtpd
+handle_RCPT  # aiosmtpd
+nullable_schema  # pydantic
+field_title_should_be_set  # pydantic
+force_liquid_default  # python-liquid
+context_class  # python-liquid
+template_class  # python-liquid
+loop_iteration_limit  # python-liquid
+local_namespace_limit  # python-liquid
+output_stream_limit  # python-liquid
+pytestmark  # pytest
 
 # Parameters of protocols: __exit__ and __aexit__ are handed them all.
 trace
@@ -40,3 +56,18 @@ till
 time_zone
 trigger
 wording
+
+# Answers of the API: fields for whoever calls.
+average_minor
+holdout
+next_cursor
+open_messages
+requested
+spent_minor
+
+# Models and structs that tests make to be looked at by their fields.
+barks
+born
+city
+coupon_line
+street

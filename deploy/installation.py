@@ -76,8 +76,10 @@ def chosen_settings(home: Path, wanted: ChainSettings | None) -> ChainSettings:
     return known
 
 
-def _remember(home: Path, settings: ChainSettings) -> None:
+def remember(home: Path, settings: ChainSettings) -> None:
+    """Write what the home is to run with from now on; what it remembers already stays."""
     if remembered(home) is None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = _settings_file(home).with_suffix(".tmp")
         draft.write_text(
             json.dumps({name: getattr(settings, name) for name in ChainSettings.__slots__})
@@ -115,7 +117,7 @@ class Installation:
             self.stack = await self._exit.enter_async_context(EmbeddedStack(self.home))
             # Asked again under the home's lock: somebody may have begun it in between.
             self.chain = chosen_settings(self.home, self._wanted)
-            _remember(self.home, self.chain)
+            remember(self.home, self.chain)
             self.first_start = not (self.home / "owner.key").exists()
             self.owner_key = await ensure_owner_key(self.home, self.stack.mongo_url)
             await self._start_services()

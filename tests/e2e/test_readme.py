@@ -15,7 +15,7 @@ import pytest
 from deploy.client import Chain, connect
 from deploy.demo.dataset import load
 from deploy.demo.definitions import AS_OF, SEGMENTS
-from deploy.installation import ChainSettings, Running, running, settle
+from deploy.installation import ChainSettings, Running, remember, running
 from deploy.keys import read_owner_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def logs(home: Path) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home that is up, and has lived the year of a few households."""
     folder = tmp_path_factory.mktemp("readme") / "home"
-    settle(folder, ChainSettings(clock_frozen_at=AS_OF, households=str(HOUSEHOLDS)))
+    remember(folder, ChainSettings(clock_frozen_at=AS_OF, households=str(HOUSEHOLDS)))
     with subprocess.Popen(
         [*REGULARS, "up"], cwd=REPOSITORY, env=environment(folder),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

@@ -39,7 +39,7 @@ from shared.testing import DAY, logs_of, read, readings
 
 VALUES = [KnownIdentifier("card", str(n), f"CARD{n}") for n in range(4)]
 PEOPLE = ("anna", "boris", "clara")
-ANNA, BORIS, CLARA = map(new_customer_id, PEOPLE)
+ANNA, BORIS, _ = map(new_customer_id, PEOPLE)
 HOUR = timedelta(hours=1)
 
 
