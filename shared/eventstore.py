@@ -7,8 +7,8 @@ A commit keeps the exact CloudEvents JSON that Kafka will get.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -35,7 +35,9 @@ class Commit:
     """Events appended together to one stream.
 
     `version` is the stream version after them; `recorded_at` is system time; `events` are
-    CloudEvents JSON texts; a `broadcast` commit goes to every partition of its topic.
+    CloudEvents JSON texts; a `broadcast` commit goes to every partition of its topic. `expires` is
+    when it is too late to write it, by the event loop's time: a store writes it before, or not at
+    all. It goes with `recorded_at`, which progress counts from, and is not stored.
     """
 
     stream: str
@@ -46,6 +48,7 @@ class Commit:
     commands: tuple[CommandMark, ...]
     events: tuple[str, ...]
     broadcast: bool = False
+    expires: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -141,7 +144,8 @@ class EventStore(Protocol):
         """Append at most one commit per stream; says for each whether it was.
 
         False: the seq is taken, a command is known, or a claim has changed; nothing of it was
-        written. Raises `StoreUnavailable` when the outcome is not known.
+        written. Raises `StoreUnavailable` when the outcome is not known, and when one of the
+        commits expires before it is written.
         """
         ...
 
@@ -149,6 +153,12 @@ class EventStore(Protocol):
 def body_hash(body: Any) -> str:  # noqa: ANN401 - any JSON value
     """SHA-256 (hex) of a command's JSON body, keys sorted."""
     return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
+
+
+def first_expiry(commits: Iterable[Commit], otherwise: float) -> float:
+    """When it is too late to write the commits together; `otherwise` for one that does not say."""
+    moments = (otherwise if each.expires is None else each.expires for each in commits)
+    return min(moments, default=otherwise)
 
 
 def check_one_commit_per_stream(appends: Sequence[Append]) -> None:

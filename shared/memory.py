@@ -5,7 +5,8 @@ shortest form; nothing of them survives the process.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,10 +20,12 @@ from shared.eventstore import (
     Commit,
     Head,
     Known,
+    StoreUnavailable,
     check_one_commit_per_stream,
+    first_expiry,
 )
 from shared.keyring import StoredKey
-from shared.readmodel import Lease, ParkedEvent, RawDocument
+from shared.readmodel import EndedImport, Lease, ParkedEvent, RawDocument
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class MemoryEventStore:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
         await asyncio.sleep(0)
+        _check_in_time(append.commit for append in appends)
         return [self.append_now(append) for append in appends]
 
     def append_now(self, append: Append) -> bool:
@@ -90,6 +94,11 @@ class MemoryEventStore:
         return changed
 
 
+def _check_in_time(commits: Iterable[Commit]) -> None:
+    if first_expiry(commits, math.inf) <= asyncio.get_running_loop().time():
+        raise StoreUnavailable("too late to be written")
+
+
 @dataclass(slots=True)
 class MemoryKeyStore:
     """Wrapped keys in a dict."""
@@ -112,6 +121,7 @@ class MemoryDocuments:
 
     commits: MemoryEventStore = field(default_factory=MemoryEventStore)
     _documents: dict[str, RawDocument] = field(default_factory=dict)
+    _ended: dict[tuple[int, str], EndedImport] = field(default_factory=dict)
 
     async def load(self, ids: Sequence[str]) -> Mapping[str, RawDocument]:
         """Those of the documents that exist."""
@@ -124,6 +134,7 @@ class MemoryDocuments:
     async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
         """Each document with its commit, or neither; gives the ids that were not written."""
         await asyncio.sleep(0)
+        _check_in_time(commit for _, commit in steps if commit is not None)
         return {document["_id"] for document, commit in steps if not self._step(document, commit)}
 
     def _step(self, document: RawDocument, commit: Commit | None) -> bool:
@@ -155,11 +166,30 @@ class MemoryDocuments:
         return [_stored(document) for document in found[:limit]]
 
     async def with_history(
-        self, partition: int, import_id: str, limit: int
+        self,
+        partition: int,
+        imports: Collection[str],
+        limit: int,
+        without: Collection[str] = (),
     ) -> Sequence[RawDocument]:
-        """Documents of the partition that keep facts of the import unlived."""
-        found = [doc for doc in self._of([partition]) if import_id in doc.get("history", ())]
+        """Documents of the partition that keep facts of the imports unlived."""
+        found = [
+            document
+            for document in self._of([partition])
+            if not set(imports).isdisjoint(document.get("history", ()))
+            and document["_id"] not in without
+        ]
         return [_stored(document) for document in found[:limit]]
+
+    async def note_ended(self, end: EndedImport) -> None:
+        """Remember the end; one that is noted already stays as it is."""
+        self._ended.setdefault(
+            (end.partition, end.id), replace(end, until=to_milliseconds(end.until))
+        )
+
+    async def ended(self, partitions: Sequence[int]) -> Sequence[EndedImport]:
+        """The ends that were noted in the partitions."""
+        return [end for end in self._ended.values() if end.partition in partitions]
 
     def everything(self) -> Sequence[RawDocument]:
         """All documents, in the order of their first writing."""

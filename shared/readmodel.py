@@ -59,11 +59,23 @@ class Documents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EndedImport:
+    """An import whose end a partition has passed; `until` is the `recordedtime` of that end."""
+
+    partition: int
+    id: str
+    until: datetime
+
+
 class SteppedDocuments(Documents, Protocol):
     """Documents that are the only writers of a stream, in the database of its commits."""
 
     async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
-        """Each document with its commit, or neither; gives the ids that were not written."""
+        """Each document with its commit, or neither; gives the ids that were not written.
+
+        Raises `StoreUnavailable` as `EventStore.append` does.
+        """
         ...
 
     async def due(
@@ -79,9 +91,24 @@ class SteppedDocuments(Documents, Protocol):
         ...
 
     async def with_history(
-        self, partition: int, import_id: str, limit: int
+        self,
+        partition: int,
+        imports: Collection[str],
+        limit: int,
+        without: Collection[str] = (),
     ) -> Sequence[RawDocument]:
-        """Documents of the partition that keep facts of the import unlived."""
+        """Documents of the partition that keep facts of the imports unlived.
+
+        Those with an id in `without` are left out, and do not count against the limit.
+        """
+        ...
+
+    async def note_ended(self, end: EndedImport) -> None:
+        """Remember the end for good; one that is noted already stays as it is."""
+        ...
+
+    async def ended(self, partitions: Sequence[int]) -> Sequence[EndedImport]:
+        """The ends that were noted in the partitions."""
         ...
 
 

@@ -187,10 +187,11 @@ class Batch(Generic[BodyT, StateT]):
         claims: Mapping[str, Claim],
     ) -> _Decided[StateT]:
         """Decide in order, each on what the ones before it gave. Raises `_KeysWanted`."""
-        # Progress counts on it: nothing is written later than the deadline after this moment.
-        self.moment = self.writer.clock.system_now()
+        # Progress counts on it: nothing is written later than the deadline after this moment. So
+        # the deadline begins first: a pause between the two must not lengthen it.
         patience = self.writer.append_deadline.total_seconds()
         self.deadline = asyncio.get_running_loop().time() + patience
+        self.moment = self.writer.clock.system_now()
         streams = {
             name: _Stream(found.head, found.state, found.head.version)
             for name, found in loaded.items()
@@ -336,6 +337,7 @@ class Batch(Generic[BodyT, StateT]):
                     commands=tuple(stream.marks),
                     events=tuple(stream.events),
                     broadcast=stream.broadcast,
+                    expires=self.deadline,
                 ),
                 tuple(stream.claims),
             )

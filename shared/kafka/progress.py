@@ -63,10 +63,11 @@ class ProgressReader:
             self.connected = False
             await consumer.stop()
 
-    def _take(self, value: bytes) -> None:
+    def _take(self, value: bytes | None) -> None:
         try:
-            progress = decode_progress(value)
-        except msgspec.DecodeError:
+            # Anybody may delete a compacted record: a tombstone has no value.
+            progress = decode_progress(value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             log.warning("unreadable progress record")
             return
         known = self.latest.get(progress.service)

@@ -1,5 +1,6 @@
 """Connections, and the translation of driver errors into the kernel's own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -89,12 +90,16 @@ APPEND_DEADLINE = timedelta(seconds=2)
 
 
 @contextmanager
-def abandoned_after(deadline: timedelta) -> Iterator[None]:
-    """Have driver and server give up after the deadline, retries included.
+def abandoned_at(moment: float) -> Iterator[None]:
+    """Have driver and server give up at the moment (of the event loop's time), retries included.
 
     Cancelling the awaiting task is not enough: motor's thread would go on, and write late.
+    Raises `StoreUnavailable` at once where the moment has passed.
     """
-    with timeout(deadline.total_seconds()):
+    left = moment - asyncio.get_running_loop().time()
+    if left <= 0:
+        raise StoreUnavailable("too late to be written")
+    with timeout(left):
         yield
 
 

@@ -1,6 +1,9 @@
 """Read models on MongoDB: guarded writes, one per document and batch."""
 
+import asyncio
+from collections.abc import Collection as Many
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,22 +12,23 @@ from bson.errors import InvalidDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from shared.eventstore import Commit
+from shared.eventstore import Commit, first_expiry
 from shared.mongo.connection import (
     APPEND_DEADLINE,
     Collection,
     Database,
     Index,
     Session,
-    abandoned_after,
+    abandoned_at,
     lost_indexes,
     session_of,
     translated,
 )
 from shared.mongo.events import insert_commits
-from shared.readmodel import RawDocument, UnwritableDocuments
+from shared.readmodel import EndedImport, RawDocument, UnwritableDocuments
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
+ENDED_IMPORTS = "ended_imports"
 
 STEPPED_INDEXES: Sequence[Index] = (
     # What is asked for by range comes first: it is few, a worker's partitions may be all.
@@ -75,10 +79,17 @@ class MongoDocuments:
 
     async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
         """All in one transaction; where one is in the way, each in its own."""
+        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
+        commits = [commit for _, commit in steps if commit is not None]
+        return await self._write_until(first_expiry(commits, otherwise), steps)
+
+    async def _write_until(
+        self, moment: float, steps: Sequence[tuple[RawDocument, Commit | None]]
+    ) -> set[str]:
         if all(commit is None for _, commit in steps):
             return await self.write([document for document, _ in steps])
         try:
-            with abandoned_after(self.append_deadline):
+            with abandoned_at(moment):
                 await self._transact(steps)
         except (OverflowError, InvalidDocument) as failure:
             raise UnwritableDocuments(unwritable([document for document, _ in steps])) from failure
@@ -89,7 +100,7 @@ class MongoDocuments:
                 return {steps[0][0]["_id"]}
             lost: set[str] = set()
             for step in steps:
-                lost |= await self.write_stepped([step])
+                lost |= await self._write_until(moment, [step])
             return lost
         return set()
 
@@ -132,12 +143,40 @@ class MongoDocuments:
         return found
 
     async def with_history(
-        self, partition: int, import_id: str, limit: int
+        self,
+        partition: int,
+        imports: Many[str],
+        limit: int,
+        without: Many[str] = (),
     ) -> Sequence[RawDocument]:
-        """Documents of the partition that keep facts of the import unlived."""
-        return await self.collection.find(
-            {"partition": partition, "history": import_id}, limit=limit
+        """Documents of the partition that keep facts of the imports unlived."""
+        # SecantusDB scans as soon as the filter names `_id`, so they are fetched and passed over.
+        found = await self.collection.find(
+            {"partition": partition, "history": {"$in": sorted(imports)}},
+            limit=limit + len(without),
         )
+        return [document for document in found if document["_id"] not in without][:limit]
+
+    async def note_ended(self, end: EndedImport) -> None:
+        """Remember the end; one that is noted already stays as it is."""
+        note = {
+            "_id": f"{self.name}|{end.partition}|{end.id}",
+            "partition": end.partition,
+            "import_id": end.id,
+            "until": end.until,
+        }
+        with translated(), suppress(DuplicateKeyError):
+            await self.database.motor[ENDED_IMPORTS].insert_one(note)
+
+    async def ended(self, partitions: Sequence[int]) -> Sequence[EndedImport]:
+        """The ends that were noted in the partitions."""
+        found = await self.database.collection(ENDED_IMPORTS).find(
+            {
+                "_id": {"$gte": f"{self.name}|", "$lt": f"{self.name}|\U0010ffff"},
+                "partition": {"$in": list(partitions)},
+            }
+        )
+        return [EndedImport(each["partition"], each["import_id"], each["until"]) for each in found]
 
 
 def unwritable(documents: Sequence[RawDocument]) -> set[str]:

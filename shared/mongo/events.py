@@ -1,5 +1,6 @@
 """The event store on MongoDB: one document per commit, one per claim."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,12 +18,13 @@ from shared.eventstore import (
     Head,
     Known,
     check_one_commit_per_stream,
+    first_expiry,
 )
 from shared.mongo.connection import (
     APPEND_DEADLINE,
     Database,
     Session,
-    abandoned_after,
+    abandoned_at,
     lost_indexes,
     session_of,
     translated,
@@ -74,7 +76,10 @@ class ClaimLost(Exception):  # noqa: N818 - an answer that aborts the transactio
 
 @dataclass(frozen=True, slots=True)
 class MongoEventStore:
-    """An event store in one database; after the deadline an append is abandoned."""
+    """An event store in one database; an append is abandoned when one of its commits expires.
+
+    One that does not say when, does so the deadline after the append began.
+    """
 
     database: Database
     append_deadline: timedelta = APPEND_DEADLINE
@@ -155,7 +160,8 @@ class MongoEventStore:
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
-        with abandoned_after(self.append_deadline):
+        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
+        with abandoned_at(first_expiry((append.commit for append in appends), otherwise)):
             return await self._append(appends)
 
     async def _append(self, appends: Sequence[Append]) -> Sequence[bool]:

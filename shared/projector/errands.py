@@ -1,14 +1,16 @@
 """What the owner of partitions does beside its batches, a slice at a time.
 
-Barriers (an import has ended: wait until nothing can be missing, then live its history), timers
-(as far as progress reaches), and documents that were evaluated with an older rule set. Each slice
-is bounded, so that events are never kept waiting long.
+Barriers (an import has ended: wait until nothing can be missing, then live its history), histories
+that come late, timers (as far as progress reaches), and documents that were evaluated with an older
+rule set. Each slice is bounded, so that events are never kept waiting long. Documents whose key is
+parked or refused are left out of all of it: their log is not complete.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from shared.decider import NewEvent
@@ -16,11 +18,11 @@ from shared.envelope import Light, decode_light
 from shared.progress import Progress, Reach, reach
 from shared.projection import SteppedDocument
 from shared.projector.decoding import UNREADABLE
+from shared.projector.histories import Histories
 from shared.projector.stepped import SteppedFolder
-from shared.readmodel import RawDocument
+from shared.readmodel import EndedImport, RawDocument
 from shared.records import RawRecord
 
-HISTORY_SLICE = 50
 TIMER_SLICE = 500
 RULES_SLICE = 200
 KEPT_SNAPSHOTS = 60
@@ -30,6 +32,14 @@ REST_SECONDS = 0.2
 
 SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 Positions = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A W that the owner has, by the records that were kept `age` changes ago."""
+
+    reach: Reach
+    age: int
 
 
 @dataclass(slots=True)
@@ -48,6 +58,11 @@ class Errands(Generic[SteppedT]):
         default_factory=lambda: deque(maxlen=KEPT_SNAPSHOTS)
     )
     _revised: dict[int, int] = field(default_factory=dict)
+    _histories: Histories[SteppedT] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is known before the first slice."""
+        self._histories = Histories(self.folder)
 
     def is_barrier(self, record: RawRecord) -> bool:
         """Whether the partition must stop at this record."""
@@ -59,68 +74,85 @@ class Errands(Generic[SteppedT]):
     def forget(self) -> None:
         """Partitions have changed hands: what was known of them is not."""
         self._revised.clear()
+        self._histories.forget()
 
     async def pass_barrier(self, record: RawRecord, positions: Positions) -> bool:
         """Live a slice of the history that the record ends; True once none is left.
 
-        Nothing is lived before every other topic is known to hold nothing older than the record.
+        Nothing is lived before every other topic is known to hold nothing older than the record,
+        and before it is told what of its own topic Kafka had refused by then.
         """
+        self._remember()
         others = [topic for topic in self.topics if topic != record.topic]
-        have = reach(self.progress(), record.partition, positions, others)
-        if others and (have is None or have.system.timestamp() * 1000 <= record.timestamp):
+        known = self._known(record.partition, positions, others)
+        if others and (known is None or not _passes(known.reach.system, record)):
+            return False
+        told = (each for each in self._snapshots[0] if each and record.topic in each.offsets)
+        if not any(_passes(each.system, record) for each in told):
             return False
         light = decode_light(record.value or b"")
-        import_id = light.stream.removeprefix("import-")
-        documents = await self.folder.stepped_documents.with_history(
-            record.partition, import_id, HISTORY_SLICE
+        end = EndedImport(
+            record.partition, light.stream.removeprefix("import-"), light.recordedtime
         )
-        if not documents:
-            return True
-        stepped = self.folder.source.stepped
-        await self.folder.revise(
-            documents, lambda document: stepped.live(document, import_id, light.recordedtime)
-        )
-        return False
+        return await self._histories.live_at_end(end, self._blocked(known.age if known else 0))
 
     async def run_slice(self, partitions: Sequence[int], positions: Positions) -> bool:
-        """One slice of timers and of revisions; True when there may be more to do at once."""
+        """One slice of histories, timers and revisions; True when there may be more to do."""
         now = asyncio.get_running_loop().time()
         if now < self._not_before:
             return False
         self._not_before = now + REST_SECONDS
-        reached = self._reached(partitions, positions)
-        more = await self._wake(reached)
-        more = await self._revise(reached) or more
+        self._remember()
+        known = {
+            partition: have
+            for partition in partitions
+            if (have := self._known(partition, positions, self.topics)) is not None
+        }
+        blocked = self._blocked(max((have.age for have in known.values()), default=0))
+        reached = {partition: have.reach for partition, have in known.items()}
+        more = await self._histories.live_late(sorted(known), blocked)
+        more = await self._wake(reached, blocked) or more
+        more = await self._revise(reached, blocked) or more
         if more:
             self._not_before = 0.0
         return more
 
-    def _reached(self, partitions: Sequence[int], positions: Positions) -> dict[int, Reach]:
+    def _remember(self) -> None:
         newest = tuple(self.progress())
         if not self._snapshots or newest != self._snapshots[0]:
             self._snapshots.appendleft(newest)
-        reached = {}
-        for partition in partitions:
-            for records in self._snapshots:
-                have = reach(records, partition, positions, self.topics)
-                if have is not None:
-                    reached[partition] = have
-                    break
-        return reached
 
-    async def _wake(self, reached: Mapping[int, Reach]) -> bool:
+    def _known(self, partition: int, positions: Positions, topics: Sequence[str]) -> _Known | None:
+        """The newest W over the topics that the owner of the partition has."""
+        for age, records in enumerate(self._snapshots):
+            have = reach(records, partition, positions, topics)
+            if have is not None:
+                return _Known(have, age)
+        return None
+
+    def _blocked(self, age: int) -> set[str]:
+        """Ids of those whose key is parked here, or refused by what was told so long ago or later.
+
+        A key that is refused no more was published before that was told, so who goes by an older
+        record may lack it.
+        """
+        told = (record for records in list(self._snapshots)[: age + 1] for record in records)
+        refused = {key for record in told if record is not None for key in record.refused}
+        return refused | {key.decode(errors="replace") for key in self.folder.parked_keys}
+
+    async def _wake(self, reached: Mapping[int, Reach], blocked: Collection[str]) -> bool:
         if not reached:
             return False
         until = min(have.chain for have in reached.values())
         due = await self.folder.stepped_documents.due(sorted(reached), until, TIMER_SLICE)
-        free = self._free(due)
+        free = _without(blocked, due)
         if free:
             await self.folder.revise(
                 free, lambda document: self.folder.source.stepped.wake(document, until)
             )
         return len(due) == TIMER_SLICE and bool(free)
 
-    async def _revise(self, reached: Mapping[int, Reach]) -> bool:
+    async def _revise(self, reached: Mapping[int, Reach], blocked: Collection[str]) -> bool:
         rules = self.folder.source.number
         behind = [p for p in reached if self._revised.get(p, 0) < rules]
         if not behind:
@@ -129,7 +161,7 @@ class Errands(Generic[SteppedT]):
         if not found:
             self._revised.update(dict.fromkeys(behind, rules))
             return False
-        free = self._free(found)
+        free = _without(blocked, found)
         if free:
             await self.folder.revise(free, lambda document: self._at(document, reached))
         return bool(free)
@@ -139,16 +171,14 @@ class Errands(Generic[SteppedT]):
     ) -> tuple[SteppedT, Sequence[NewEvent]]:
         return self.folder.source.stepped.revise(document, reached[document.partition].chain)
 
-    def _free(self, raws: Sequence[RawDocument]) -> list[RawDocument]:
-        """Without those whose key is parked here or refused by Kafka: their log is not complete."""
-        refused = {
-            key for record in self.progress() if record is not None for key in record.refused
-        }
-        return [
-            raw
-            for raw in raws
-            if raw["_id"] not in refused and raw["_id"].encode() not in self.folder.parked_keys
-        ]
+
+def _without(blocked: Collection[str], raws: Sequence[RawDocument]) -> list[RawDocument]:
+    return [raw for raw in raws if raw["_id"] not in blocked]
+
+
+def _passes(until: datetime, record: RawRecord) -> bool:
+    """Whether W has passed the record."""
+    return until.timestamp() * 1000 > record.timestamp
 
 
 def _type_of(value: bytes) -> str:

@@ -203,12 +203,23 @@ class Projector:
             self._barriers.clear()
             self.positions.clear()
             for place in self.owned:
-                committed = await consumer.committed(place)
-                self.positions[(place.topic, place.partition)] = committed or 0
+                committed = await self._committed(consumer, place)
+                self.positions[(place.topic, place.partition)] = committed
             if self.errands is not None:
                 self.errands.forget()
             await self._learn_parked()
             self.ready = True
+
+    async def _committed(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
+        """The next offset to apply; an error here would leave the partition owned and untended."""
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            try:
+                return await consumer.committed(place) or 0
+            except KafkaError as failure:
+                log.warning("offset unread", group=self.group, reason=type(failure).__name__)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY_SECONDS)
 
     async def _learn_parked(self) -> None:
         delay = FIRST_DELAY_SECONDS

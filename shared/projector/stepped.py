@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -26,13 +26,18 @@ SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 
 @dataclass(slots=True)
 class SteppedFolder(Folder[SteppedT]):
-    """Folds batches whose transitions become commits of each document's own stream."""
+    """Folds batches whose transitions become commits of each document's own stream.
+
+    `on_history` is called with partition and import for each fact of an import that is folded,
+    before that is durable; it must be quick and must not raise.
+    """
 
     source: SteppedSource[SteppedT] = field(kw_only=True)
     stepped_documents: SteppedDocuments = field(kw_only=True)
     clock: Clock = field(kw_only=True)
     service: str = field(kw_only=True)
     append_deadline: timedelta = field(kw_only=True)
+    on_history: Callable[[int, str], None] = lambda _partition, _import: None
     _transitions: dict[str, list[NewEvent]] = field(default_factory=lambda: defaultdict(list))
     _most: int = field(init=False, default=MOST_STEPS)
 
@@ -51,6 +56,8 @@ class SteppedFolder(Folder[SteppedT]):
     def _apply(self, document: SteppedT | None, event: Event) -> SteppedT:
         after, transitions = self.source.stepped.step(document, event)
         self._transitions[after.id] += transitions
+        if event.light.history is not None:
+            self.on_history(event.partition, event.light.history)
         return after
 
     async def _write(self, folded: Mapping[str, Folded[SteppedT]]) -> set[str]:
@@ -74,11 +81,16 @@ class SteppedFolder(Folder[SteppedT]):
         lost: set[str] = set()
         while changes:
             part, changes = changes[: self._most], changes[self._most :]
+            # The deadline begins first: a pause before the moment must not lengthen it.
             began = loop.time()
+            moment = self.clock.system_now()
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout_at(began + patience):
                     lost |= await self.stepped_documents.write_stepped(
-                        [self._step(document, transitions) for document, transitions in part]
+                        [
+                            self._step(document, transitions, moment, began + patience)
+                            for document, transitions in part
+                        ]
                     )
             except (TimeoutError, StoreUnavailable):
                 self._most = max(1, len(part) // 2)
@@ -101,15 +113,24 @@ class SteppedFolder(Folder[SteppedT]):
         )
 
     def _step(
-        self, document: SteppedT, transitions: Sequence[NewEvent]
+        self,
+        document: SteppedT,
+        transitions: Sequence[NewEvent],
+        moment: datetime,
+        expires: float,
     ) -> tuple[RawDocument, Commit | None]:
         """The document and the commit that belongs to it; moves the document's head."""
-        commit = self._commit(document, transitions) if transitions else None
+        commit = self._commit(document, transitions, moment, expires) if transitions else None
         return raw_document(document), commit
 
-    def _commit(self, document: SteppedT, transitions: Sequence[NewEvent]) -> Commit:
+    def _commit(
+        self,
+        document: SteppedT,
+        transitions: Sequence[NewEvent],
+        moment: datetime,
+        expires: float,
+    ) -> Commit:
         stream = self.source.stepped.stream(document.id)
-        moment = self.clock.system_now()
         recorded = self.clock.at_system(moment)
         first = document.stream_version + 1
         texts = [
@@ -140,4 +161,5 @@ class SteppedFolder(Folder[SteppedT]):
             recorded_at=moment,
             commands=(CommandMark(mark, body_hash(mark), document.stream_version),),
             events=tuple(texts),
+            expires=expires,
         )

@@ -3,8 +3,9 @@
     @in_virtual_time
     async def test_...() -> None: ...
 
-Nothing real may be waited for inside: no thread, no socket, no other process. The order in which
-tasks run is always the same, so a failure found under a seed is found again.
+Nothing real may be waited for inside: no thread, no socket, no other process. Tasks run in the same
+order each time, so a failure that was found under a seed is found again (`PYTHONHASHSEED` has to be
+the same where sets are gone through).
 """
 
 import asyncio

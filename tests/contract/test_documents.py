@@ -227,6 +227,6 @@ async def test_documents_that_keep_facts_of_an_import_are_found(
             document("elsewhere", 1, partition=1, history=["import-1"]),
         ]
     )
-    found = await documents.with_history([0], ["import-1"], 10)
+    found = await documents.with_history(0, ["import-1"], 10)
     assert sorted(each["_id"] for each in found) == ["both", "one"]
-    assert len(await documents.with_history([0], ["import-1"], 1)) == 1
+    assert len(await documents.with_history(0, ["import-1"], 1)) == 1

@@ -15,7 +15,7 @@ from benchmarks.__main__ import arguments, chosen
 from benchmarks.counting import CommandCount
 from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, in_turn
-from benchmarks.running import GROUPS, ROWS
+from benchmarks.running import GROUPS, LIMIT_SECONDS, ROWS
 from benchmarks.sample import ReceiptLog, recorded
 from services.interaction.domain import decide_receipt
 from shared.envelope import Placed, decode, encode
@@ -58,9 +58,9 @@ def test_the_rows_are_those_of_the_design_that_exist_so_far() -> None:
     }
 
 
-def test_a_run_within_its_limits_ends() -> None:
-    # Each group is cut off at its limit; what they usually take is in docs/benchmarks.md.
-    assert all(group.seconds <= 180 for group in GROUPS)
+def test_a_run_ends_within_five_minutes() -> None:
+    # What is left is for starting and stopping the servers.
+    assert LIMIT_SECONDS < 300
 
 
 def test_every_group_has_its_module() -> None:
@@ -148,6 +148,14 @@ async def test_the_sides_take_turns_in_going_first_and_the_warm_round_does_not_c
     assert went == ["ours 0", "bare 0", "bare 1", "ours 1", "ours 2", "bare 2"]
     assert [cost.cpu for cost in first.costs] == [1, 2]
     assert [cost.cpu for cost in second.costs] == [1, 2]
+
+
+async def test_on_a_slow_machine_there_are_fewer_rounds_but_three() -> None:
+    async def side(_number: int) -> Cost:
+        return Cost(1, 1, 1)
+
+    first, second = await in_turn(10, side, side, seconds=0)
+    assert (len(first.costs), len(second.costs)) == (3, 3)
 
 
 def started(name: str, command: dict[str, object]) -> CommandStartedEvent:

@@ -11,7 +11,7 @@ from shared.progress import Progress
 from shared.projector import Errands, SteppedFolder
 from shared.projector.decoding import Entry
 from shared.projector.folder import parked_event
-from shared.readmodel import RawDocument
+from shared.readmodel import EndedImport, RawDocument
 from shared.testing import DAY, LoggedRecord
 from shared.testing.diaries import TOPIC, Habit
 from tests.unit.folding import log_of
@@ -29,13 +29,13 @@ class WatchedDocuments(SlowDocuments):
 
     async def with_history(
         self,
-        partitions: Sequence[int],
+        partition: int,
         imports: Collection[str],
         limit: int,
         without: Collection[str] = (),
     ) -> Sequence[RawDocument]:
         self.looks += 1
-        return await SlowDocuments.with_history(self, partitions, imports, limit, without)
+        return await SlowDocuments.with_history(self, partition, imports, limit, without)
 
 
 @dataclass(slots=True)
@@ -160,6 +160,8 @@ async def test_who_was_left_out_is_lived_also_when_the_replay_brings_nothing_of_
     await owner.park(another)
     owner.tell(60)
     assert await owner.pass_barrier(ended(5))
+    await owner.run(2)
+    assert owner.lived() == {}
     await owner.replay()
     await owner.run(2)
     assert owner.lived() == {"anna": 2}
@@ -335,4 +337,23 @@ async def test_a_reader_that_lags_on_a_busy_topic_passes_by_an_older_record() ->
     owner.tell(70, customer=90)
     owner.positions = {(TOPIC, 0): 7}
     assert await owner.pass_barrier(ended(5))
+    assert owner.lived() == {"anna": 1}
+
+
+async def test_many_partitions_that_come_at_once_are_looked_at_in_slices() -> None:
+    killed = Owner()
+    for partition in range(20):
+        for topic in TOPICS:
+            killed.positions[(topic, partition)] = 0
+        await killed.room.documents.note_ended(EndedImport(partition, "2017", DAY))
+    await killed.bring(("anna", "1"))
+    owner = killed.next()
+    owner.tell(60)
+    looks = []
+    for _ in range(5):
+        more = await owner.errands.run_slice(range(20), owner.positions)
+        looks.append((owner.looks, more))
+        owner.errands._not_before = 0.0  # noqa: SLF001 - as if the rest were over
+    # Her own; it again and 7 that are empty; 8; and the 4 that remain of 20.
+    assert looks == [(1, True), (9, True), (17, True), (21, False), (21, False)]
     assert owner.lived() == {"anna": 1}
