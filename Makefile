@@ -83,8 +83,8 @@ lock: $(DEV) ## Write the locks anew from pyproject.toml: UPGRADE=1 takes newer 
 	$(COMPILE) --constraints requirements.lock --output-file requirements-image.lock
 
 keys: $(RUN) ## Make the secrets that docker-compose.yml hands to the services
-	$(BIN)/python -c 'from pathlib import Path; \
-		from deploy.embedded.home import ensure_keys; ensure_keys(Path(".regulars"))'
+	$(BIN)/python -c 'from deploy.cli import home_folder; \
+		from deploy.embedded.home import ensure_keys; ensure_keys(home_folder())'
 
 fast-mongo: ## Build the faster MongoDB stand-in with cargo (about 6 minutes, once)
 	@command -v cargo >/dev/null || { \

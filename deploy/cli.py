@@ -217,12 +217,12 @@ async def _members(chain: Chain, name: str, at: str | None, *, as_json: bool) ->
 
 
 async def _imports(chain: Chain, *, as_json: bool) -> None:
-    found = await chain.get("interaction", "/v1/imports")
+    items = await chain.all("interaction", "/v1/imports")
     if as_json:
-        _print_json(found)
+        _print_json({"items": items})
         return
     table = Table("Import", "Title", "State", "Facts")
-    for each in found["items"]:
+    for each in items:
         state = "begun, not ended: run it again to go on" if each["open"] else "ended"
         table.add_row(each["id"], each["title"], state, str(each.get("facts") or ""))
     people.print(table)
@@ -244,12 +244,7 @@ async def _key(role: Role, title: str, branches: list[str] | None) -> None:
 async def _parked(chain: Chain, *, replay: bool, as_json: bool) -> None:
     found: list[dict[str, Any]] = []
     for service in SERVICES:
-        cursor = None
-        while True:
-            page = await chain.get(service, "/v1/parked", limit=1000, cursor=cursor)
-            found += [{"service": service, **each} for each in page["items"]]
-            if (cursor := page["next_cursor"]) is None:
-                break
+        found += [{"service": service, **each} for each in await chain.all(service, "/v1/parked")]
     if replay:
         for service, projection in sorted({(e["service"], e["projection"]) for e in found}):
             await chain.post(service, "/v1/parked/replay", {"projection": projection})

@@ -32,6 +32,16 @@ class Chain:
         """The JSON of a resource."""
         return await self._call("GET", service, path, None, query)
 
+    async def all(self, service: str, path: str) -> list[Json]:
+        """Every item of a list, whatever the number of its pages."""
+        found: list[Json] = []
+        cursor = None
+        while True:
+            page = await self.get(service, path, limit=BATCH, cursor=cursor)
+            found += page["items"]
+            if (cursor := page["next_cursor"]) is None:
+                return found
+
     async def put(self, service: str, path: str, body: Json) -> Json:
         """Define something."""
         return await self._call("PUT", service, path, body, {})

@@ -211,6 +211,6 @@ def running(home: Path) -> Running | None:
     try:
         raw = json.loads(_running_file(home).read_text())
         os.kill(raw["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
         return None
     return Running(raw["urls"], raw["mongo_url"])

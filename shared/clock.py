@@ -12,11 +12,18 @@ from typing import Protocol
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """The moment in UTC, cut to whole milliseconds. A naive moment is refused with ValueError."""
+    """The moment in UTC, cut to whole milliseconds.
+
+    Raises ValueError for a naive moment, and for one that is none of the years 1 to 9999 in UTC.
+    """
     if moment.tzinfo is None:
         message = "a moment needs its time zone"
         raise ValueError(message)
-    moment = moment.astimezone(UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as failure:
+        message = "lies outside of the years 1 to 9999"
+        raise ValueError(message) from failure
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

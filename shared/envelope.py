@@ -9,13 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from shared.events.contract import EventData, show_moment
 
 SPEC_VERSION = "1.0"
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoders raise of bytes that are no event; the last of them where it nests without end."""
+
+Zoned = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class Light(msgspec.Struct, frozen=True, gc=False):
     type: str
     stream: str
     streamversion: int
-    time: datetime
-    recordedtime: datetime
+    time: Zoned
+    recordedtime: Zoned
     data: msgspec.Raw
     subject: str | None = None
     branch: str | None = None

@@ -79,8 +79,8 @@ class Demo:
             {"id": IMPORT, "title": "The Complete Journey, 2017"},
             "demo-import",
         )
-        imports = await self.chain.get("interaction", "/v1/imports")
-        if any(each["id"] == IMPORT and not each["open"] for each in imports["items"]):
+        begun = await self.chain.get("interaction", f"/v1/imports/{IMPORT}")
+        if not begun["open"]:
             move(data.lines.num_rows)
             return
         await self._caught_up()

@@ -11,9 +11,6 @@ from shared.access import Scope
 from shared.identifiers import KnownIdentifier
 from shared.mongo import Collection
 
-PAGE = 50
-END = "\U0010ffff"
-
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notify import handlers
 from services.notify.domain import CampaignState, Stage
@@ -76,7 +76,9 @@ class CampaignInput(Input):
     channel: Channel
     topic: Slug = Field(description="the topic of the consent that it needs")
     template: TemplateInput
-    start: AwareDatetime = Field(description="causes before it are not taken")
+    start: Annotated[AwareDatetime, AfterValidator(to_milliseconds)] = Field(
+        description="causes before it are not taken"
+    )
     holdout_percent: int = Field(default=0, ge=0, le=100)
 
     def definition(self, name: str) -> CampaignDefined:
@@ -93,7 +95,7 @@ class CampaignInput(Input):
             channel=self.channel,
             topic=self.topic,
             template=Template(subject=self.template.subject, text=self.template.text),
-            start=to_milliseconds(self.start),
+            start=self.start,
             holdout_percent=self.holdout_percent,
         )
 

@@ -18,7 +18,7 @@ from faststream.kafka import KafkaBroker
 from services.notify.domain import occurrence_of_entering
 from services.notify.handlers import CampaignBook, Entry, Occasion
 from shared import telemetry
-from shared.envelope import Causation, Light, decode_light
+from shared.envelope import UNREADABLE, Causation, Light, decode_light
 from shared.events.notification import CampaignDefined, OnEntering
 from shared.events.segment import SegmentEntered
 from shared.eventstore import StoreUnavailable
@@ -70,7 +70,7 @@ def occasions(definition: CampaignDefined, records: Sequence[RawRecord]) -> list
         try:
             light = decode_light(value)
             entered = light.type == SegmentEntered.type and _decode_entered(light.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             telemetry.REACTION_PASSED_OVER.labels(READER).inc()
             continue
         if entered and entered.segment == definition.trigger.segment:

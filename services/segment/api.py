@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.segment import handlers
 from services.segment.domain import DefineSegment
@@ -17,15 +17,17 @@ from services.segment.rules.language import rule_schema
 from services.segment.rules.reading import parse_rule
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock, to_milliseconds
-from shared.decider import not_found
+from shared.decider import invalid, not_found
 from shared.events.contract import show_moment
+from shared.eventstore import body_hash
 from shared.execute import Writer
 from shared.http import CommandId, Cursor, Limit, cursor_of, etag, position_of, principal
 
 Reader = Annotated[Principal, Depends(principal(Permission.SEGMENTS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.SEGMENTS_WRITE))]
 Moment = Annotated[
-    AwareDatetime | None, Query(description="A moment; now when left out. ISO 8601 with its zone.")
+    Annotated[AwareDatetime, AfterValidator(to_milliseconds)] | None,
+    Query(description="A moment; now when left out. ISO 8601 with its zone."),
 ]
 
 
@@ -172,7 +174,7 @@ class SegmentApi:
         _whole_chain(calling)
         now = self.clock.now()
         command = DefineSegment(name, body.title, body.rule, now)
-        request = Request(command_id, body.model_dump(mode="json"), now)
+        request = Request(command_id, _plain(body), now)
         done = await handlers.define(self.writer, self.horizon, request, command)
         response.headers["ETag"] = etag(done.version)
         return Recorded(name=name, version=done.version, repeated=done.repeated)
@@ -195,16 +197,15 @@ class SegmentApi:
         """Who is in the segment, now or at any moment of the past."""
         _whole_chain(calling)
         await self._defined(name)
-        moment = None if at is None else to_milliseconds(at)
         after = position_of(cursor, str)
-        found = await self.members.page(name, moment, after, limit)
+        found = await self.members.page(name, at, after, limit)
         shown = found[:limit]
         more = len(found) > limit
         return MemberPage(
             segment=name,
-            at=show_moment(moment or self.clock.now()),
-            count=await self.members.count(name, moment),
-            items=[_member(each, moment) for each in shown],
+            at=show_moment(at or self.clock.now()),
+            count=await self.members.count(name, at),
+            items=[_member(each, at) for each in shown],
             next_cursor=cursor_of(shown[-1].customer) if more else None,
         )
 
@@ -229,6 +230,16 @@ class SegmentApi:
         if defined is None:
             raise not_found("segment", name)
         return defined
+
+
+def _plain(body: DefinitionInput) -> object:
+    """The definition as it was sent. Raises `Refused` for what cannot be written down."""
+    try:
+        plain: object = body.model_dump(mode="json")
+        body_hash(plain)
+    except (ValueError, RecursionError) as failure:
+        raise invalid("rule", "nests too deep, or holds text that is no Unicode") from failure
+    return plain
 
 
 def _whole_chain(calling: Principal) -> None:

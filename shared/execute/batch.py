@@ -178,7 +178,10 @@ class Batch(Generic[BodyT, StateT]):
             decided = self._decide_all(pending, loaded, claims)
         if await self._append(decided.streams):
             # A refusal may rest on what this round was about to write: it counts if that got in.
-            self.outcomes.update(decided.settled)
+            # It may rest as well on the very same command, recorded by another process after it
+            # was asked for and before the streams were read: so that is asked again.
+            still_unknown = await self._settle_known(list(decided.settled))
+            self.outcomes.update({index: decided.settled[index] for index in still_unknown})
 
     def _decide_all(
         self,
@@ -216,6 +219,9 @@ class Batch(Generic[BodyT, StateT]):
         return _Decided(streams, settled)
 
     async def _settle_known(self, pending: Sequence[int]) -> list[int]:
+        """Settle those that are recorded; gives the others."""
+        if not pending:
+            return []
         known = await self.writer.store.known([self.commands[i].id for i in pending])
         unknown = []
         for index in pending:

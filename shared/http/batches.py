@@ -32,7 +32,7 @@ async def raw_items(request: Request) -> Sequence[bytes]:
     """The JSON of each item. Raises `Refused` (400, 422) for the whole body."""
     try:
         items = _decode(await request.body()).items
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise unreadable('the body should be JSON, {"items": […]}') from error
     if len(items) > MAX_ITEMS:
         raise invalid("items", f"should have at most {MAX_ITEMS} items")

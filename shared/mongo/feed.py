@@ -17,8 +17,10 @@ from shared.mongo.connection import Database, Session, translated
 from shared.mongo.events import COMMITS, commit_of
 from shared.relay.ports import FeedBatch, Token, TokenLost
 
-FATAL_CODES = frozenset({280, 286})
-"""ChangeStreamFatalError and ChangeStreamHistoryLost: the token leads nowhere any more."""
+FATAL_CODES = frozenset({280, 286, 260, 40647, 9})
+"""The token leads nowhere: ChangeStreamFatalError, ChangeStreamHistoryLost; or the server cannot
+even read it, which happens where another server goes on with the same files: InvalidResumeToken,
+and what MongoDB and SecantusDB say of a broken one (40647, FailedToParse)."""
 
 
 @dataclass(slots=True)

@@ -8,15 +8,12 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from shared import telemetry
-from shared.envelope import Light, decode_light, glimpse_type, light_decoder
+from shared.envelope import UNREADABLE, Light, decode_light, glimpse_type, light_decoder
 from shared.events import EVENT_TYPES
 from shared.events.contract import Path, pii_paths
 from shared.keyring import Keyring, Keys, key_ids, unseal
 from shared.projection import Event
 from shared.records import RawRecord
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoders raise of bytes that are no event; the last of them where it nests without end."""
 
 
 @dataclass(frozen=True, slots=True)

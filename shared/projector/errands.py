@@ -14,10 +14,9 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from shared.decider import NewEvent
-from shared.envelope import Light, decode_light
+from shared.envelope import UNREADABLE, Light, decode_light
 from shared.progress import Progress, Reach, reach
 from shared.projection import SteppedDocument
-from shared.projector.decoding import UNREADABLE
 from shared.projector.histories import Histories
 from shared.projector.stepped import SteppedFolder
 from shared.readmodel import EndedImport, RawDocument
@@ -144,20 +143,23 @@ class Errands(Generic[SteppedT]):
         if not reached:
             return False
         until = min(have.chain for have in reached.values())
-        due = await self.folder.stepped_documents.due(sorted(reached), until, TIMER_SLICE)
+        # Those that are blocked must not stand in the way of the others.
+        limit = TIMER_SLICE + len(blocked)
+        due = await self.folder.stepped_documents.due(sorted(reached), until, limit)
         free = _without(blocked, due)
         if free:
             await self.folder.revise(
                 free, lambda document: self.folder.source.stepped.wake(document, until)
             )
-        return len(due) == TIMER_SLICE and bool(free)
+        return len(due) == limit and bool(free)
 
     async def _revise(self, reached: Mapping[int, Reach], blocked: Collection[str]) -> bool:
         rules = self.folder.source.number
         behind = [p for p in reached if self._revised.get(p, 0) < rules]
         if not behind:
             return False
-        found = await self.folder.stepped_documents.with_older_rules(behind, rules, RULES_SLICE)
+        limit = RULES_SLICE + len(blocked)
+        found = await self.folder.stepped_documents.with_older_rules(behind, rules, limit)
         if not found:
             self._revised.update(dict.fromkeys(behind, rules))
             return False

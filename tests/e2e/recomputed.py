@@ -262,7 +262,7 @@ def campaign_pairs(
     """Every occurrence is sent, suppressed (no consent: ids divisible by 5) or held out, once."""
     refused = sum(household % 5 == 0 for household in occurrences)
     return [
-        (f"{name}, suppressed", sum(figures["suppressed"].values()), refused),
+        (f"{name}, suppressed", figures["suppressed"], {"no_consent": refused} if refused else {}),
         (
             f"{name}, sent and held out",
             figures["sent"] + figures["holdout"],

@@ -102,9 +102,9 @@ async def test_nothing_personal_is_in_the_log_that_the_list_is_made_from() -> No
 async def test_identifiers_and_consents_come_and_go() -> None:
     shop = Shop.opened()
     await shop.register("anna", CustomerRegistered(), EMAIL)
-    await handlers.add_identifier(shop.writer, Request("1", 1, DAY), ANNA, CARD)
-    await handlers.remove_identifier(shop.writer, Request("2", 2, DAY), ANNA, "email", "e1")
-    await handlers.withdraw_consent(shop.writer, Request("3", 3, DAY), ANNA, WITHDRAWN)
+    await handlers.add_identifier(shop.writer, Request("1", "1", DAY), ANNA, CARD)
+    await handlers.remove_identifier(shop.writer, Request("2", "2", DAY), ANNA, "email", "e1")
+    await handlers.withdraw_consent(shop.writer, Request("3", "3", DAY), ANNA, WITHDRAWN)
     entry = (await shop.entries())[ANNA]
     assert entry.contacts == [Contact("card", "c1", "A1")]
     assert entry.found_by == ["card|c1"]
@@ -116,7 +116,7 @@ async def test_identifiers_and_consents_come_and_go() -> None:
 async def test_a_consent_given_twice_stands_there_once() -> None:
     shop = Shop.opened()
     await shop.register("anna", CustomerRegistered())
-    await handlers.give_consent(shop.writer, Request("1", 1, DAY), ANNA, GIVEN)
+    await handlers.give_consent(shop.writer, Request("1", "1", DAY), ANNA, GIVEN)
     assert (await shop.entries())[ANNA].consents == ["marketing|email"]
 
 
@@ -141,7 +141,7 @@ ACTIONS = st.tuples(
 async def lived(shop: Shop, actions: Sequence[tuple[str, str, KnownIdentifier]]) -> None:
     for number, (who, what, value) in enumerate(actions):
         customer = new_customer_id(who)
-        request = Request(f"command {number}", number, DAY)
+        request = Request(f"command {number}", str(number), DAY)
         try:
             match what:
                 case "register":

@@ -55,12 +55,12 @@ async def register(writer: Writer, who: str, *identifiers: KnownIdentifier) -> N
 
 
 async def add(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
-    request = CustomerRequest(f"add {who} {value.hash} {number}", number, DAY)
+    request = CustomerRequest(f"add {who} {value.hash} {number}", str(number), DAY)
     await customer_handlers.add_identifier(writer, request, new_customer_id(who), value)
 
 
 async def remove(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
-    request = CustomerRequest(f"remove {who} {value.hash} {number}", number, DAY)
+    request = CustomerRequest(f"remove {who} {value.hash} {number}", str(number), DAY)
     customer = new_customer_id(who)
     await customer_handlers.remove_identifier(writer, request, customer, value.kind, value.hash)
 

@@ -235,6 +235,24 @@ async def test_what_was_scheduled_here_is_handed_over_before_the_queue_shows_it(
     assert len(desk.channel.taken) == 1
 
 
+async def test_new_messages_do_not_keep_older_ones_waiting() -> None:
+    desk = await Desk.opened()
+    for name in ("anna", "boris"):
+        await desk.customer(name, GIVEN)
+    await desk.schedule("anna")
+    desk.know_all()
+    why = Causation("c", "membership@1", 1)
+    new = await schedule(desk.writer(), [Occasion(CAMPAIGN, "boris", "lapsed@1", "email", why)])
+    dispatcher = await desk.dispatcher()
+    dispatcher.offer(new)
+    await dispatcher.step()
+    # The new one first, and the one in the queue in the same batch.
+    assert [message.address for message in desk.channel.taken] == [
+        "boris@x.example",
+        "anna@x.example",
+    ]
+
+
 async def test_each_message_gets_its_reason_and_only_when_everything_was_read() -> None:
     desk = await Desk.opened()
     await desk.customer("anna")

@@ -33,7 +33,8 @@ HOUR = 3_600_000
 SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR}
 BRANCHES = ("1", "2", "3")
 TOPICS = ("offers", "offers", "news")
-Rules = dict[str, tuple[int, dict[str, Any]]]  # segment → version of its definition, rule
+Defined = tuple[int, int, dict[str, Any]]  # version of the definition, since when, rule
+Rules = dict[str, Defined]
 
 
 # What happens
@@ -172,7 +173,7 @@ class Oracle:
     whole: bool = True
 
     def look(self, at: int, cause: tuple[Any, ...], only: Sequence[str] | None = None) -> None:
-        for name, (definition, rule) in sorted(self.rules.items()):
+        for name, (definition, _, rule) in sorted(self.rules.items()):
             if only is not None and name not in only:
                 continue
             value = truth(rule, self.known, at)
@@ -275,11 +276,11 @@ def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
         name: LiveRule(
             definition=definition,
             rule=parse_rule(rule),
-            defined_at=moment(at if definition > 1 else -HOUR),
+            defined_at=moment(since),
             event=f"segment-{name}@{definition}",
             correlation="defining",
         )
-        for name, (definition, rule) in rules.items()
+        for name, (definition, since, rule) in rules.items()
     }
     return RuleSet(number, live, moment(at))
 
@@ -469,7 +470,7 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             number, floor = number + 1, now
             changed = draw(st.sampled_from([*rules, "new"]))
             definition = rules[changed][0] + 1 if changed in rules else 2
-            rules = {**rules, changed: (definition, draw(RULES))}
+            rules = {**rules, changed: (definition, now, draw(RULES))}
             if draw(st.booleans()):
                 rules.pop(draw(st.sampled_from(sorted(rules))))
             what.append(Redefined(number, now, rules))
@@ -494,9 +495,9 @@ def earliest_to_come(what: Sequence[Happening]) -> int:
     return min(moments, default=10**12)
 
 
-def first_rules(draw: st.DataObject) -> Iterator[tuple[str, tuple[int, dict[str, Any]]]]:
+def first_rules(draw: st.DataObject) -> Iterator[tuple[str, Defined]]:
     for name in "abcd"[: draw.draw(st.integers(2, 4))]:
-        yield name, (1, draw.draw(RULES))
+        yield name, (1, -HOUR, draw.draw(RULES))
 
 
 @settings(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, TypeAdapter
 
@@ -50,6 +51,7 @@ from shared.http import (
     until,
 )
 from shared.identifiers import IdentifierRules
+from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_WRITE))]
@@ -152,12 +154,13 @@ class CustomerApi:
     async def get(
         self, customer: str, calling: Reader, response: Response, min_version: MinVersion = None
     ) -> CustomerView:
-        """One customer; contacts of another branch's are masked."""
+        """One customer of the caller's branches; others are found by a full identifier only."""
         if min_version is not None:
             await until(lambda: self._has(customer, min_version))
         entry = await self.directory.get(customer)
         if entry is None:
             raise not_found("customer", customer)
+        _scope(calling).require(entry.home_branch)
         view = view_of(entry, _scope(calling))
         response.headers["ETag"] = etag(view.version)
         return view
@@ -241,7 +244,9 @@ class CustomerApi:
 
     def _request(self, command_id: str, body: object) -> Request:
         plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-        return Request(command_id, plain, self.clock.now())
+        content = msgspec.json.encode(plain, order="sorted").decode()
+        hashed = keyed_hash(self.rules.secret, "command", content)
+        return Request(command_id, hashed, self.clock.now())
 
     def _newcomer(self, body: CustomerInput, calling: Principal) -> Newcomer:
         _scope(calling).require(body.home_branch)

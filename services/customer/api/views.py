@@ -13,6 +13,9 @@ from shared.events.customer import IdentifierKind
 from shared.execute import Done
 from shared.http import etag
 
+SHOWN_FROM = 6
+"""Shorter values would be all but shown by two of their characters."""
+
 
 class Recorded(BaseModel):
     """The answer to a command."""
@@ -94,5 +97,7 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
 
 
 def _masked(value: str | None) -> str | None:
-    """The last two characters of it."""
-    return None if value is None else "•••" + value[-2:]
+    """Its last two characters, where that is a small part of it."""
+    if value is None:
+        return None
+    return "•••" + (value[-2:] if len(value) >= SHOWN_FROM else "")

@@ -108,6 +108,7 @@ class Dispatcher:
     _abandoned: dict[str, str] = field(default_factory=dict)
     _unanswered: dict[str, str] = field(default_factory=dict)
     _after: str = ""
+    _looked_at: float = float("-inf")
 
     def offer(self, messages: Sequence[QueuedMessage]) -> None:
         """Take messages that were scheduled here just now; the queue has them a moment later."""
@@ -194,17 +195,24 @@ class Dispatcher:
             message = self._offers.pop(next(iter(self._offers)))
             if message.bucket in mine and self._pacing.is_due(message.id):
                 offered.append(message)
-        if offered:
+        now = asyncio.get_running_loop().time()
+        if offered and now - self._looked_at < POLL_SECONDS:
             return offered, True
+        self._looked_at = now
         page = await self.queue.open(mine, self._after, PAGE)
-        due = [message for message in page if self._pacing.is_due(message.id)]
-        batch = due[:limit]
-        more = len(due) > limit or len(page) == PAGE
-        if not more:
-            self._after = ""
+        offers = {message.id for message in offered}
+        due = [
+            message
+            for message in page
+            if message.id not in offers and self._pacing.is_due(message.id)
+        ]
+        batch = due[: limit - len(offered)]
+        if len(batch) < len(due):
+            self._after, more = (batch[-1].due if batch else self._after), True
         else:
-            self._after = batch[-1].due if len(due) > limit else page[-1].due
-        return batch, more
+            more = len(page) == PAGE
+            self._after = page[-1].due if more else ""
+        return [*offered, *batch], more
 
     async def _examine(self, found: Sequence[QueuedMessage], deadline: float) -> Examination:
         """Look at everything anew; how far the reader is comes before what it has read."""
@@ -246,6 +254,7 @@ class Dispatcher:
         mine = []
         for plan, outcome in zip(plans, outcomes, strict=True):
             self._pacing.settle(plan.message.id)
+            self._unanswered.pop(plan.message.id, None)
             if not isinstance(plan.command, BeginSending) or not _got_in(outcome):
                 self._abandoned.pop(plan.message.id, None)
             if _got_in(outcome):

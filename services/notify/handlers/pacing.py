@@ -103,7 +103,8 @@ class Pacing:
     def _rest(self, message: str, seconds: float) -> None:
         if len(self._until) >= KEPT:
             now = _now()
-            self._until = {name: until for name, until in self._until.items() if until > now}
+            kept = {name: until for name, until in self._until.items() if until > now}
+            self._until = kept if len(kept) < KEPT // 2 else {}
         self._until[message] = _now() + seconds
 
 

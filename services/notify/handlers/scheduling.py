@@ -7,6 +7,8 @@ occurrence, so a cause that is read again, or that two processes read, finds the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from services.notify.domain import (
     MESSAGE,
     MessageCommand,
@@ -15,12 +17,16 @@ from services.notify.domain import (
     message_stream,
 )
 from services.notify.projections import QueuedMessage, queued
+from shared import telemetry
+from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.customer import Channel
 from shared.events.notification import MessageScheduled
 from shared.eventstore import body_hash
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,11 @@ async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[Qu
         )
         commands.append(_execution(occasion, body))
     outcomes = await writer.many(MESSAGE, commands, stateless=True)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        if isinstance(outcome, Refused):
+            # Nothing should ever refuse it; if something does, a person must know of it.
+            telemetry.MESSAGES.labels("refused").inc()
+            log.error("message not scheduled", message=command.body.message, reason=str(outcome))
     recorded = writer.clock.system_now()
     return [
         queued(
