@@ -7,6 +7,7 @@ consents given and withdrawn, customers who come late.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -79,6 +80,7 @@ class _Author:
         stream: str,
         key: str,
         body: object,
+        *,
         history: str | None = None,
     ) -> None:
         store = self.stores[service]
@@ -104,9 +106,10 @@ class _Author:
             branch=self.random.choice("AB"),
             time=time,
             now=self.clock.now(),
-            lines=(ReceiptLine(product="p", quantity=1, amount=amount, coupon=coupon),),
+            lines=(ReceiptLine(product="p", quantity=Decimal(1), amount=amount, coupon=coupon),),
         )
-        await self.write("interaction", RECEIPTS, stream_of(customer), customer, receipt, history)
+        stream = stream_of(customer)
+        await self.write("interaction", RECEIPTS, stream, customer, receipt, history=history)
 
     def go_to(self, seconds: float) -> datetime:
         self.clock.moment = DAY + timedelta(seconds=round(seconds, 3))

@@ -151,10 +151,11 @@ class Town:
 
     async def run(self, *, new_rules: bool) -> None:
         """Live the script to the end, until nothing is due any more."""
-        workers = [self.worker() for _ in range(2 if self.chaos else 1)]
-        relays = [self.relay(service) for service in PUBLISHERS]
-        tasks = [asyncio.create_task(part.run()) for part in (*relays, *workers)]
-        tasks.append(asyncio.create_task(self._play()))
+        tasks = [
+            *(asyncio.create_task(self.relay(service).run()) for service in PUBLISHERS),
+            *(asyncio.create_task(self.worker().run()) for _ in range(2 if self.chaos else 1)),
+            asyncio.create_task(self._play()),
+        ]
         if self.chaos:
             tasks.append(asyncio.create_task(self._change_hands()))
         await asyncio.sleep(LIFE_BEGINS - 1)

@@ -1,0 +1,1 @@
+"""One module per row, each with `async def measure(place) -> Figure`."""
