@@ -26,6 +26,7 @@ loop_iteration_limit  # python-liquid
 local_namespace_limit  # python-liquid
 output_stream_limit  # python-liquid
 pytestmark  # pytest
+_session_timeout_ms  # aiokafka
 
 # Parameters of protocols: __exit__ and __aexit__ are handed them all.
 trace

@@ -6,7 +6,6 @@ again. An event that cannot be applied is parked with every later event of its k
 batch and after; its neighbours go on.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +30,6 @@ from shared.records import RawRecord
 
 PARKING_LIMIT = 1_000
 REASON_CHARACTERS = 200
-REPLAY_SECONDS = 1.0
-"""How often it is looked whether a replay was asked for: a look reads what is parked."""
 
 DocumentT = TypeVar("DocumentT", bound=Document)
 log = structlog.stdlib.get_logger(__name__)
@@ -73,7 +70,6 @@ class Folder(Generic[DocumentT]):
     keyring: Keyring | None = None
     parking_limit: int = PARKING_LIMIT
     parked_keys: set[bytes] = field(default_factory=set)
-    _replay_at: float = 0.0
     on_folded: Callable[[], None] = lambda: None
     _decoder: Decoder = field(init=False)
 
@@ -97,10 +93,8 @@ class Folder(Generic[DocumentT]):
 
     async def replay(self, partitions: Sequence[int]) -> None:
         """Apply parked events whose replay was asked for, in order; what fails stays parked."""
-        now = asyncio.get_running_loop().time()
-        if not self.parked_keys or now < self._replay_at:
+        if not self.parked_keys:
             return
-        self._replay_at = now + REPLAY_SECONDS
         parked = await self.parking.parked(partitions)
         wanted = {event.key for event in parked if event.replay}
         again = [event for event in parked if event.key in wanted]

@@ -29,6 +29,8 @@ MAX_RECORDS = 2_000
 FETCH_BYTES = 8_000_000
 PARTITION_FETCH_BYTES = 1_048_576
 IDLE_MS = 200
+REPLAY_SECONDS = 1.0
+"""How often it is looked whether a replay was asked for: a look reads what is parked."""
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
 RETRIED = (StoreUnavailable, MissingKey, TimeoutError)
@@ -52,6 +54,7 @@ class Projector:
     owned: set[TopicPartition] = field(default_factory=set)
     ready: bool = False
     _stopping: bool = False
+    _replay_at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _barriers: dict[TopicPartition, RawRecord] = field(default_factory=dict)
 
@@ -173,7 +176,10 @@ class Projector:
     async def _run_errands(self, consumer: AIOKafkaConsumer) -> bool:
         try:
             partitions = sorted({place.partition for place in self.owned})
-            await self.folder.replay(partitions)
+            now = asyncio.get_running_loop().time()
+            if now >= self._replay_at:
+                self._replay_at = now + REPLAY_SECONDS
+                await self.folder.replay(partitions)
             if self.errands is None:
                 return False
             busy = False

@@ -5,7 +5,7 @@ consents given and withdrawn, customers who come late.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -222,8 +222,3 @@ def _live(name: str, rule: dict[str, Any], at: datetime, definition: int) -> Liv
         event=f"segment-{name}@{definition}",
         correlation=name,
     )
-
-
-def at_its_moment(scene: Scene) -> Commit:
-    """The commit as if it had just been recorded."""
-    return replace(scene.commit, recorded_at=DAY + timedelta(seconds=scene.at))

@@ -102,5 +102,3 @@ async def test_a_relay_and_a_worker_killed_at_random_times_while_events_flow_los
     await check_offsets(flow.place.kafka, group, log, database, READ_MODEL)
     stories = await stories_in(log, keyring_of(flow.place, scene.client))
     await check_diaries(database, READ_MODEL, stories)
-        database, READ_MODEL, await stories_in(log, keyring_of(flow.place, scene.client))
-    )
