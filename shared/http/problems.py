@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from shared.decider import FieldError, Refused
 from shared.eventstore import StoreUnavailable
+from shared.relay.ports import BrokerUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:regulars:problem:"
@@ -112,7 +113,7 @@ def too_large(limit: int) -> Refused:
 
 
 def unavailable() -> Refused:
-    """The refusal while the database does not answer."""
+    """The refusal while the database or the broker does not answer."""
     return Refused(
         "unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -165,8 +166,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return problem_response(refusal_of(error))
 
 
-async def _store_unavailable(_request: Request, error: Exception) -> Response:
-    _log.warning("the store is unavailable", exc_info=error)
+async def _server_unavailable(_request: Request, error: Exception) -> Response:
+    _log.warning("a server is unavailable", exc_info=error)
     return problem_response(unavailable())
 
 
@@ -182,5 +183,6 @@ def install(app: FastAPI) -> None:
     """Make the app answer with problems."""
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StoreUnavailable, _store_unavailable)
+    app.add_exception_handler(StoreUnavailable, _server_unavailable)
+    app.add_exception_handler(BrokerUnavailable, _server_unavailable)
     app.add_exception_handler(HTTPException, _framework)

@@ -11,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.events import TOPICS
-from shared.kafka.connection import KafkaUrl
+from shared.kafka.connection import KAFKA_AWAY, KafkaUrl
 from shared.progress import Progress, decode_progress, progress_topic
+from shared.relay.ports import BrokerUnavailable
 
 RETRY_SECONDS = 0.5
 log = structlog.stdlib.get_logger(__name__)
@@ -79,15 +80,14 @@ class ProgressReader:
 async def group_lag(
     url: KafkaUrl, group: str, topics: Iterable[str], progress: Iterable[Progress | None]
 ) -> int:
-    """Events below the progress offsets that the group has not committed yet."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=url.bootstrap)
-    await admin.start()
+    """Events below the progress offsets that the group has not committed yet.
+
+    Raises `BrokerUnavailable`.
+    """
     try:
-        offsets: Mapping[TopicPartition, object] = await admin.list_consumer_group_offsets(
-            url.topic(group)
-        )
-    finally:
-        await admin.close()
+        offsets = await _committed(url, group)
+    except KAFKA_AWAY as failure:
+        raise BrokerUnavailable(type(failure).__name__) from failure
     committed = {
         (place.topic, place.partition): getattr(entry, "offset", 0)
         for place, entry in offsets.items()
@@ -101,3 +101,15 @@ async def group_lag(
         if topic in wanted
         for partition, end in ends.items()
     )
+
+
+async def _committed(url: KafkaUrl, group: str) -> Mapping[TopicPartition, object]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=url.bootstrap)
+    try:
+        await admin.start()
+        offsets: Mapping[TopicPartition, object] = await admin.list_consumer_group_offsets(
+            url.topic(group)
+        )
+    finally:
+        await admin.close()
+    return offsets

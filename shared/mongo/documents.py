@@ -21,10 +21,10 @@ from shared.mongo.connection import (
     Session,
     abandoned_at,
     lost_indexes,
-    session_of,
     translated,
 )
 from shared.mongo.events import insert_commits
+from shared.mongo.transactions import transact
 from shared.readmodel import EndedImport, RawDocument, UnwritableDocuments
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
@@ -112,9 +112,7 @@ class MongoDocuments:
             commits = [commit for _, commit in steps if commit is not None]
             await insert_commits(self.database, commits, session)
 
-        async with session_of(self.database) as session:
-            with translated():
-                await session.with_transaction(work)
+        await transact(self.database, work)
 
     async def due(
         self, partitions: Sequence[int], before: datetime, limit: int

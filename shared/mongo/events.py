@@ -26,9 +26,9 @@ from shared.mongo.connection import (
     Session,
     abandoned_at,
     lost_indexes,
-    session_of,
     translated,
 )
+from shared.mongo.transactions import transact
 from shared.readmodel import RawDocument
 
 COMMITS = "commits"
@@ -207,9 +207,7 @@ class MongoEventStore:
                 [change for append in appends for change in append.claims], session
             )
 
-        async with session_of(self.database) as session:
-            with translated():
-                await session.with_transaction(work)
+        await transact(self.database, work)
 
     async def _change_claims(self, changes: Sequence[ClaimChange], session: Session) -> None:
         operations: list[InsertOne[RawDocument] | UpdateOne] = []

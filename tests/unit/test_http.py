@@ -38,6 +38,7 @@ from shared.http import (
 from shared.http.health import Readiness
 from shared.http.middleware import MAX_BODY_BYTES
 from shared.memory import MemoryApiKeys
+from shared.relay.ports import BrokerUnavailable
 
 SECRET = b"s" * 32
 PERSONAL = "Ivanova"
@@ -134,6 +135,7 @@ def a_router_of_faults() -> APIRouter:
             ),
             "missing": not_found("pet", "x"),
             "store": StoreUnavailable(PERSONAL),
+            "broker": BrokerUnavailable(PERSONAL),
             "bug": KeyError(PERSONAL),
         }
         raise faults[which]
@@ -318,9 +320,10 @@ async def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_th
         assert answer.headers["Allow"] == "GET"
 
 
-async def test_while_the_store_is_away_callers_are_asked_to_come_again() -> None:
+@pytest.mark.parametrize("server", ["store", "broker"])
+async def test_while_a_server_is_away_callers_are_asked_to_come_again(server: str) -> None:
     async with client_of() as client:
-        answer = await client.get("/v1/faults/store")
+        answer = await client.get(f"/v1/faults/{server}")
         problem(answer, 503, "unavailable")
         assert answer.headers["Retry-After"] == "1"
         assert PERSONAL not in answer.text
