@@ -1,8 +1,6 @@
 """Notify on real servers: from published events to mail, once, or to a reason why not."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +19,10 @@ from shared.events.contract import EventData
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.process import Kernel
 from shared.settings import Settings
-from shared.testing import LocalChain, Servers, eventually
+from shared.testing import LocalChain, eventually
 from shared.testing.facts import tell
 from shared.testing.kafka_log import producing
-from shared.testing.mail_server import DROP, SILENT, MailServer, mail_server
+from shared.testing.mail_server import DROP, MailServer, mail_server
 
 Json = Any
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,53 +277,3 @@ async def test_what_was_handed_over_without_an_answer_is_settled_by_what_the_cha
         assert await figures(notify, "we-miss-you") == expected
     assert len(town.mails.taken) == mails
     assert len({mail["Message-ID"] for mail in town.mails.taken}) == 1
-
-
-async def killed_in_hand_over(town: Town) -> None:
-    """A process of its own that dies with -9 when the mail server has a mail, and no answer yet."""
-    settings = town.chain.settings(NotifySettings, smtp_url=town.mails.url, port=0)
-    names = {*type(settings).model_fields} & settings.model_fields_set
-    mine = {f"REGULARS_{name.upper()}": str(getattr(settings, name)) for name in names}
-    town.mails.answers["DATA"] = SILENT
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.notify"),
-        cwd=ROOT,
-        env=os.environ | mine | {"REGULARS_CLOCK_FROZEN_AT": NOW.isoformat()},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await eventually(lambda: _taken(town, 1))
-    finally:
-        process.kill()
-        await process.wait()
-    town.mails.answers.clear()
-
-
-async def settled_after_a_kill(chain: LocalChain, **more: object) -> tuple[Json, list[str]]:
-    """The figures, and the Message-IDs of the mails that the server has."""
-    async with opened(chain) as town:
-        anna = await town.register("anna")
-        async with town.notify() as notify:
-            await run(notify, "we-miss-you", WE_MISS_YOU)
-        await town.enter(anna, "lapsed", NOW)
-        await killed_in_hand_over(town)
-        async with town.notify(**more) as notify:
-            await settled(town, notify)
-            found = await figures(notify, "we-miss-you")
-        return found, [mail["Message-ID"] for mail in town.mails.taken]
-
-
-async def test_a_process_killed_in_the_hand_over_leaves_one_mail_or_one_that_is_known_again(
-    servers: Servers, tmp_path: Path
-) -> None:
-    chains = [LocalChain(servers, tmp_path / name) for name in ("plain", "deduplicating")]
-    for chain in chains:
-        chain.folder.mkdir()
-    plain, deduplicating = await asyncio.gather(
-        settled_after_a_kill(chains[0]),
-        settled_after_a_kill(chains[1], smtp_deduplicates=timedelta(days=1)),
-    )
-    assert (plain[0], len(plain[1])) == (result(uncertain=1), 1)
-    # Handed over twice under one Message-ID, which such a server delivers once.
-    assert deduplicating[0] == result(sent=1)
-    assert deduplicating[1] == [deduplicating[1][0]] * 2
