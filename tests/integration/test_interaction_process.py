@@ -76,7 +76,7 @@ async def test_a_process_runs_its_role_and_stops_when_it_is_asked_to(
     port = free_port()
     async with process(chain, role, port) as running:
         ready = await eventually(lambda: readiness(port), START_SECONDS)
-        assert set(ready.json()["checks"]) == {"database", "open imports"} | checks
+        assert set(ready.json()["checks"]) == {"database", "broker", "open imports"} | checks
         running.send_signal(signal.SIGTERM)
         async with asyncio.timeout(30):
             _, log = await running.communicate()
