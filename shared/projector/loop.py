@@ -31,10 +31,6 @@ PARTITION_FETCH_BYTES = 1_048_576
 IDLE_MS = 200
 REPLAY_SECONDS = 1.0
 """How often it is looked whether a replay was asked for: a look reads what is parked."""
-FEW_RECORDS = 100
-REST_SECONDS = 0.05
-"""A read model rests so long after a batch of few, so that the next is of more: each costs the same
-round trips. One that decides, and that others wait for, does not rest."""
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
 RETRIED = (StoreUnavailable, MissingKey, TimeoutError)
@@ -117,8 +113,6 @@ class Projector:
             busy = await self._run_errands(consumer)
         if self._barriers and not fetched and not busy:
             await asyncio.sleep(IDLE_MS / 1000)
-        elif fetched and self.errands is None and sum(map(len, fetched.values())) < FEW_RECORDS:
-            await asyncio.sleep(REST_SECONDS)
 
     async def _apply(
         self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[RawRecord]]

@@ -1,8 +1,8 @@
 """The relay: one per service at a time, by a lease; any number may stand by.
 
 It tails the change stream of `commits` a batch per round trip, publishes, waits for the acks, and
-saves the resume token behind its fencing number, at once or a moment later. A crash repeats what
-was sent since, which readers pass over; a frozen relay that wakes repeats what its successor has sent, and can save nothing.
+saves the resume token behind its fencing number. A crash repeats the last batch, which readers
+pass over; a frozen relay that wakes repeats what its successor has sent, and can save nothing.
 First appearances stay in order, because every relay sends from a point at or before the first
 event that is missing, in the order of the store.
 """
@@ -35,8 +35,6 @@ from shared.relay.records import InOrder, Router, version_of
 
 LEASE_SECONDS = 5.0
 RENEW_SECONDS = 1.0
-SAVE_SECONDS = 0.25
-"""At least so long lies between two saves of the token while batch follows batch."""
 RETRY_SECONDS = 0.5
 REFUSED_RETRY_SECONDS = 60.0
 
@@ -62,8 +60,6 @@ class _Lead:
     tailing: bool = False
     until: datetime | None = None
     told: float = 0.0
-    saved: float = 0.0
-    unsaved: bool = False
     retried: float = 0.0
 
     def state(self) -> dict[str, Any]:
@@ -218,24 +214,17 @@ class Relay:
             await self._begin_with_audit(lead)
             return
         lead.tailing = True
-        stopped = len(lead.refused)
         if batch.commits:
             await self._publish(lead, batch.commits)
-        now = asyncio.get_running_loop().time()
-        telling = now - lead.told >= RENEW_SECONDS
         if batch.token is not None and batch.token != lead.token:
             lead.token = batch.token
             # An idle feed moves its token too; once a second is enough for that one.
-            lead.unsaved = lead.unsaved or bool(batch.commits) or telling
-        # Under load a save for every batch would cost more than the batches: what a crash repeats
-        # for it, readers pass over. Only a relay whose save was taken tells how far it is.
-        waited = telling or now - lead.saved >= SAVE_SECONDS or len(lead.refused) > stopped
-        if lead.unsaved and waited:
-            await self._save(lead)
+            if batch.commits or now - lead.told >= RENEW_SECONDS:
+                await self._save(lead)
         seen = batch.time if batch.commits else renewed_at
         if seen is not None and (lead.until is None or seen > lead.until):
             lead.until = seen
-        if telling:
+        if now - lead.told >= RENEW_SECONDS:
             lead.told = now
             await self._tell(lead)
 
@@ -299,7 +288,6 @@ class Relay:
     async def _save(self, lead: _Lead) -> None:
         if not await self.leases.save(lead.lease, lead.state()):
             raise LeaseLost(self.name)
-        lead.saved, lead.unsaved = asyncio.get_running_loop().time(), False
 
     async def _tell(self, lead: _Lead) -> None:
         if lead.until is None:
