@@ -2,8 +2,8 @@
 
 from services.customer.api import CustomerApi
 from services.customer.consumers import PROJECTIONS
-from services.customer.projections import DIRECTORY
-from services.customer.queries import Directory
+from services.customer.projections.directory import DIRECTORY
+from services.customer.queries.directory import Directory
 from shared.identifiers import IdentifierRules
 from shared.process import Kernel, Parts, Role, assemble, start
 from shared.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.customer.domain import (
+from services.customer.domain.customer import (
     CLAIMS,
     CUSTOMER,
     MAX_IDENTIFIERS,
@@ -17,7 +17,7 @@ from services.customer.domain import (
     RemoveIdentifier,
     WithdrawConsent,
 )
-from services.customer.handlers import Newcomer, Request, register
+from services.customer.handlers.customers import Newcomer, Request, register
 from shared.clock import ManualClock
 from shared.decider import NewEvent, Refused
 from shared.events.customer import (

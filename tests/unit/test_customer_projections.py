@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.customer import handlers
-from services.customer.domain import stream_of
-from services.customer.handlers import Newcomer, Request, new_customer_id
-from services.customer.projections import DIRECTORY, Contact, DirectoryEntry
+from services.customer.domain.customer import stream_of
+from services.customer.handlers import customers as handlers
+from services.customer.handlers.customers import Newcomer, Request, new_customer_id
+from services.customer.projections.directory import DIRECTORY, Contact, DirectoryEntry
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.events.customer import (

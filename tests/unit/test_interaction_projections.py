@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.customer import handlers as customer_handlers
-from services.customer.handlers import Newcomer, new_customer_id
-from services.customer.handlers import Request as CustomerRequest
+from services.customer.handlers import customers as customer_handlers
+from services.customer.handlers.customers import Newcomer, new_customer_id
+from services.customer.handlers.customers import Request as CustomerRequest
 from services.interaction.domain import RECEIPTS, RecordReceipt, stream_of
 from services.interaction.projections import (
     IDENTIFIERS,

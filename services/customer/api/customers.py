@@ -7,7 +7,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, TypeAdapter
 
-from services.customer import handlers
 from services.customer.api.inputs import (
     ConsentInput,
     CustomerInput,
@@ -26,9 +25,10 @@ from services.customer.api.views import (
     recorded,
     view_of,
 )
-from services.customer.domain import stream_of
-from services.customer.handlers import Newcomer, Request
-from services.customer.queries import Directory
+from services.customer.domain.customer import stream_of
+from services.customer.handlers import customers as handlers
+from services.customer.handlers.customers import Newcomer, Request
+from services.customer.queries.directory import Directory
 from shared.access import Authenticator, Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
 from shared.decider import Refused, invalid, not_found

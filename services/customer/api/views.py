@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from services.customer.domain import stream_of
-from services.customer.projections import DirectoryEntry
+from services.customer.domain.customer import stream_of
+from services.customer.projections.directory import DirectoryEntry
 from shared.access import Scope
 from shared.events.contract import show_moment
 from shared.events.customer import IdentifierKind

@@ -1,5 +1,5 @@
 """Kafka in: which read models this service keeps."""
 
-from services.customer.projections import DIRECTORY
+from services.customer.projections.directory import DIRECTORY
 
 PROJECTIONS = (DIRECTORY,)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.customer.projections import DirectoryEntry
+from services.customer.projections.directory import DirectoryEntry
 from shared.access import Scope
 from shared.identifiers import KnownIdentifier
 from shared.mongo import Collection

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.customer.domain import (
+from services.customer.domain.customer import (
     CLAIMS,
     CUSTOMER,
     AddIdentifier,

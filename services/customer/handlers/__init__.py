@@ -1,0 +1,1 @@
+"""Use cases of the customer service: one async function each."""
