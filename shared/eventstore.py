@@ -140,12 +140,24 @@ class EventStore(Protocol):
         """The claims on the values; one never claimed is left out."""
         ...
 
+    async def claims_of(self, owners: Sequence[str]) -> Sequence[Claim]:
+        """The claims that the owners hold now, by id."""
+        ...
+
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was.
 
         False: the seq is taken, a command is known, or a claim has changed; nothing of it was
         written. Raises `StoreUnavailable` when the outcome is not known, and when one of the
         commits expires before it is written.
+        """
+        ...
+
+    async def append_together(self, appends: Sequence[Append]) -> bool:
+        """Append all of them with their claims, at most one commit per stream, or nothing.
+
+        False, for the reasons that `append` has: nothing was written. Raises `StoreUnavailable`
+        as `append` does: all of it was written, or nothing.
         """
         ...
 

@@ -61,6 +61,13 @@ class MemoryEventStore:
         """The claims on the values that were ever claimed."""
         return {name: self._claims[name] for name in ids if name in self._claims}
 
+    async def claims_of(self, owners: Sequence[str]) -> Sequence[Claim]:
+        """The claims that the owners hold now, by id."""
+        return sorted(
+            (claim for claim in self._claims.values() if claim.owner in owners),
+            key=lambda claim: claim.id,
+        )
+
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
@@ -68,18 +75,31 @@ class MemoryEventStore:
         _check_in_time(append.commit for append in appends)
         return [self.append_now(append) for append in appends]
 
+    async def append_together(self, appends: Sequence[Append]) -> bool:
+        """Append all of them with their claims, or nothing."""
+        check_one_commit_per_stream(appends)
+        await asyncio.sleep(0)
+        _check_in_time(append.commit for append in appends)
+        return self._append_all(appends)
+
     def append_now(self, append: Append) -> bool:
         """Append one commit with its claims, or nothing."""
-        commit = append.commit
-        stream = self._streams.get(commit.stream, [])
-        free = commit.seq == len(stream) + 1
-        unknown = not any(mark.id in self._commands for mark in commit.commands)
-        claims = self._changed(append.claims)
+        return self._append_all([append])
+
+    def _append_all(self, appends: Sequence[Append]) -> bool:
+        commits = [append.commit for append in appends]
+        ids = [mark.id for commit in commits for mark in commit.commands]
+        free = all(
+            commit.seq == len(self._streams.get(commit.stream, ())) + 1 for commit in commits
+        )
+        unknown = self._commands.keys().isdisjoint(ids) and len(set(ids)) == len(ids)
+        claims = self._changed([change for append in appends for change in append.claims])
         if not (free and unknown) or claims is None:
             return False
-        self._streams[commit.stream] = [*stream, commit]
-        self.commits.append(commit)
-        self._commands.update({mark.id: Known(commit.stream, mark) for mark in commit.commands})
+        for commit in commits:
+            self._streams[commit.stream] = [*self._streams.get(commit.stream, ()), commit]
+            self.commits.append(commit)
+            self._commands.update({mark.id: Known(commit.stream, mark) for mark in commit.commands})
         self._claims.update(claims)
         return True
 

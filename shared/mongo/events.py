@@ -70,6 +70,10 @@ def commit_of(document: Mapping[str, Any]) -> Commit:
     )
 
 
+def _claim_of(document: Mapping[str, Any]) -> Claim:
+    return Claim(document["_id"], document["owner"], document["epoch"])
+
+
 class ClaimLost(Exception):  # noqa: N818 - an answer that aborts the transaction
     """A claim is not as the decision found it."""
 
@@ -95,6 +99,7 @@ class MongoEventStore:
                     IndexModel([("recorded_at", 1)]),
                 ]
             )
+            await self.database.motor[CLAIMS].create_indexes([IndexModel([("owner", 1)])])
 
     async def known(self, command_ids: Sequence[str]) -> Mapping[str, Known]:
         """Those of the commands that are recorded."""
@@ -152,10 +157,14 @@ class MongoEventStore:
     async def claims(self, ids: Sequence[str]) -> Mapping[str, Claim]:
         """The claims on the values that were ever claimed."""
         found = await self.database.collection(CLAIMS).find({"_id": {"$in": list(ids)}})
-        return {
-            document["_id"]: Claim(document["_id"], document["owner"], document["epoch"])
-            for document in found
-        }
+        return {document["_id"]: _claim_of(document) for document in found}
+
+    async def claims_of(self, owners: Sequence[str]) -> Sequence[Claim]:
+        """The claims that the owners hold now, by id."""
+        found = await self.database.collection(CLAIMS).find(
+            {"owner": {"$in": list(owners)}}, sort=[("_id", 1)]
+        )
+        return [_claim_of(document) for document in found]
 
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was."""
@@ -163,6 +172,13 @@ class MongoEventStore:
         otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
         with abandoned_at(first_expiry((append.commit for append in appends), otherwise)):
             return await self._append(appends)
+
+    async def append_together(self, appends: Sequence[Append]) -> bool:
+        """Append all of them with their claims in one transaction, or nothing."""
+        check_one_commit_per_stream(appends)
+        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
+        with abandoned_at(first_expiry((append.commit for append in appends), otherwise)):
+            return await self._get_in(appends)
 
     async def _append(self, appends: Sequence[Append]) -> Sequence[bool]:
         appended = [False] * len(appends)
@@ -190,15 +206,21 @@ class MongoEventStore:
 
     async def _claim(self, appends: Sequence[Append]) -> Sequence[bool]:
         """All in one transaction; where one is in the way, each in its own."""
+        if await self._get_in(appends):
+            return [True] * len(appends)
+        if len(appends) == 1:
+            return [False]
+        return [await self._get_in([append]) for append in appends]
+
+    async def _get_in(self, appends: Sequence[Append]) -> bool:
+        """All in one transaction; False where somebody was faster, and nothing was written."""
         try:
             await self._transact(appends)
         except (DuplicateKeyError, BulkWriteError, ClaimLost) as failure:
             if isinstance(failure, BulkWriteError):
                 lost_indexes(failure)
-            if len(appends) == 1:
-                return [False]
-            return [(await self._claim([append]))[0] for append in appends]
-        return [True] * len(appends)
+            return False
+        return True
 
     async def _transact(self, appends: Sequence[Append]) -> None:
         async def work(session: Session) -> None:
@@ -210,6 +232,8 @@ class MongoEventStore:
         await transact(self.database, work)
 
     async def _change_claims(self, changes: Sequence[ClaimChange], session: Session) -> None:
+        if not changes:
+            return
         operations: list[InsertOne[RawDocument] | UpdateOne] = []
         updates = 0
         for change in changes:

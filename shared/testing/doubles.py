@@ -122,6 +122,11 @@ class InterceptedStore:
         self.questions.append("claims")
         return await self.store.claims(ids)
 
+    async def claims_of(self, owners: Sequence[str]) -> Sequence[Claim]:
+        """Ask the store."""
+        self.questions.append("claims_of")
+        return await self.store.claims_of(owners)
+
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append, with what was put before and after."""
         await self.before(appends)
@@ -129,3 +134,11 @@ class InterceptedStore:
         results = await self.store.append(appends)
         await self.after(appends)
         return results
+
+    async def append_together(self, appends: Sequence[Append]) -> bool:
+        """Append all or nothing, with what was put before and after."""
+        await self.before(appends)
+        self.appended += 1
+        result = await self.store.append_together(appends)
+        await self.after(appends)
+        return result

@@ -33,6 +33,13 @@ async def test_a_batch_with_a_commit_that_comes_too_late_is_left_unwritten(
     assert await store.heads(["membership-1", "membership-2"]) == {}
 
 
+async def test_together_one_that_comes_too_late_keeps_all_out(store: EventStore) -> None:
+    appends = [Append(commit("1", 60)), Append(commit("2", -0.001))]
+    with pytest.raises(StoreUnavailable):
+        await store.append_together(appends)
+    assert await store.heads(["membership-1", "membership-2"]) == {}
+
+
 async def test_a_document_is_left_unwritten_with_its_late_commit(
     documents: SteppedDocuments, store: EventStore
 ) -> None:

@@ -241,3 +241,115 @@ async def test_of_many_who_race_for_a_value_one_gets_it(store: EventStore) -> No
     assert list(await store.heads([f"customer-{number}" for number in range(racers)])) == [
         f"customer-{winner}"
     ]
+
+
+def merge(loser: str, survivor: str, command: str) -> list[Append]:
+    """`email|1` goes from one to the other, with a commit of each."""
+    return [
+        claiming(
+            commit(survivor, 1, command),
+            ClaimChange("email|1", 1, None),
+            ClaimChange("email|1", 2, "2"),
+        ),
+        Append(commit(loser, 2)),
+    ]
+
+
+async def claimed(store: EventStore) -> None:
+    first = claiming(commit("customer-1", 1, "c1"), ClaimChange("email|1", 0, "1"))
+    assert await store.append([first]) == [True]
+
+
+async def test_commits_appended_together_are_there_with_their_claims(store: EventStore) -> None:
+    await claimed(store)
+    assert await store.append_together(merge("customer-1", "customer-2", "merge"))
+    assert await store.heads(["customer-1", "customer-2"]) == {
+        "customer-1": Head(2, 2),
+        "customer-2": Head(1, 1),
+    }
+    assert await store.claims(["email|1"]) == {"email|1": Claim("email|1", "2", 3)}
+    known = await store.known(["merge"])
+    assert known == {"merge": Known("customer-2", CommandMark("merge", "hash", 1))}
+
+
+async def test_together_without_claims_and_together_with_nothing(store: EventStore) -> None:
+    assert await store.append_together(
+        appends(commit("customer-1", 1, "c1"), commit("customer-2", 1))
+    )
+    assert await store.append_together([])
+    assert sorted(await store.heads(["customer-1", "customer-2"])) == ["customer-1", "customer-2"]
+
+
+@pytest.mark.parametrize(
+    "rival",
+    [
+        Append(commit("customer-1", 2, "other")),
+        Append(commit("customer-2", 1, "other")),
+        Append(commit("customer-3", 1, "merge")),
+        claiming(commit("customer-3", 1, "other"), ClaimChange("email|1", 1, None)),
+    ],
+    ids=["seq of the second", "seq of the first", "command", "claim"],
+)
+async def test_one_conflict_leaves_nothing_of_what_belongs_together(
+    store: EventStore, rival: Append
+) -> None:
+    await claimed(store)
+    assert await store.append([rival]) == [True]
+    streams = ["customer-1", "customer-2", "customer-3"]
+    before = (
+        await store.heads(streams),
+        await store.claims(["email|1"]),
+        await store.known(["merge"]),
+    )
+    assert not await store.append_together(merge("customer-1", "customer-2", "merge"))
+    after = (
+        await store.heads(streams),
+        await store.claims(["email|1"]),
+        await store.known(["merge"]),
+    )
+    assert after == before
+
+
+async def test_together_one_command_cannot_stand_in_two_commits(store: EventStore) -> None:
+    twice = appends(commit("customer-1", 1, "c1"), commit("customer-2", 1, "c1"))
+    assert not await store.append_together(twice)
+    assert await store.heads(["customer-1", "customer-2"]) == {}
+
+
+async def test_together_too_a_stream_gets_at_most_one_commit(store: EventStore) -> None:
+    with pytest.raises(ValueError, match="one commit per stream"):
+        await store.append_together(appends(commit("a-1", 1, "c1"), commit("a-1", 2, "c2")))
+    assert await store.heads(["a-1"]) == {}
+
+
+async def test_of_two_joint_appends_that_share_a_stream_one_gets_in(store: EventStore) -> None:
+    results = await asyncio.gather(
+        *(
+            store.append_together(
+                appends(commit("customer-1", 1, f"c{n}"), commit(f"customer-{n}", 1))
+            )
+            for n in range(2, 6)
+        )
+    )
+    assert sorted(results) == [False, False, False, True]
+    winner = f"customer-{2 + results.index(True)}"
+    heads = await store.heads([f"customer-{n}" for n in range(1, 6)])
+    assert sorted(heads) == ["customer-1", winner]
+
+
+async def test_the_claims_of_owners_are_those_that_they_hold_now(store: EventStore) -> None:
+    changes = [
+        ClaimChange("email|1", 0, "1"),
+        ClaimChange("card|1", 0, "1"),
+        ClaimChange("phone|1", 0, "1"),
+        ClaimChange("phone|1", 1, None),
+        ClaimChange("phone|2", 0, "2"),
+        ClaimChange("phone|3", 0, "3"),
+    ]
+    await store.append([claiming(commit("customer-1", 1, "c1"), *changes)])
+    assert list(await store.claims_of(["2", "1", "9"])) == [
+        Claim("card|1", "1", 1),
+        Claim("email|1", "1", 1),
+        Claim("phone|2", "2", 1),
+    ]
+    assert list(await store.claims_of([])) == []
