@@ -1,0 +1,20 @@
+"""The in-memory twins of what `shared.mongo` does: equals of the real ones.
+
+tests/contract runs one suite over both. They serve unit tests and are the specification in its
+shortest form; nothing of them survives the process.
+"""
+
+from shared.memory.access import MemoryApiKeys, MemoryKeyStore
+from shared.memory.documents import MemoryDocuments
+from shared.memory.events import MemoryEventStore
+from shared.memory.leases import MemoryLeases
+from shared.memory.parking import MemoryParking
+
+__all__ = [
+    "MemoryApiKeys",
+    "MemoryDocuments",
+    "MemoryEventStore",
+    "MemoryKeyStore",
+    "MemoryLeases",
+    "MemoryParking",
+]

@@ -1,0 +1,110 @@
+"""Documents of read models in a dict."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared.clock import to_milliseconds
+from shared.eventstore import Append, Commit
+from shared.memory.events import MemoryEventStore, check_in_time
+from shared.readmodel import EndedImport, RawDocument
+
+
+@dataclass(slots=True)
+class MemoryDocuments:
+    """One collection of a read model in a dict, beside the commits of its service."""
+
+    commits: MemoryEventStore = field(default_factory=MemoryEventStore)
+    _documents: dict[str, RawDocument] = field(default_factory=dict)
+    _ended: dict[tuple[int, str], EndedImport] = field(default_factory=dict)
+
+    async def load(self, ids: Sequence[str]) -> Mapping[str, RawDocument]:
+        """Those of the documents that exist."""
+        return {name: stored(self._documents[name]) for name in ids if name in self._documents}
+
+    async def write(self, documents: Sequence[RawDocument]) -> set[str]:
+        """Write each where the stored `rev` is one less; gives the ids whose guard was lost."""
+        return await self.write_stepped([(document, None) for document in documents])
+
+    async def write_stepped(self, steps: Sequence[tuple[RawDocument, Commit | None]]) -> set[str]:
+        """Each document with its commit, or neither; gives the ids that were not written."""
+        await asyncio.sleep(0)
+        check_in_time(commit for _, commit in steps if commit is not None)
+        return {document["_id"] for document, commit in steps if not self._step(document, commit)}
+
+    def _step(self, document: RawDocument, commit: Commit | None) -> bool:
+        present = self._documents.get(document["_id"])
+        if present is not None and present["rev"] != document["rev"] - 1:
+            return False
+        if commit is not None and not self.commits.append_now(Append(commit)):
+            return False
+        self._documents[document["_id"]] = stored(document)
+        return True
+
+    async def due(
+        self, partitions: Sequence[int], before: datetime, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
+        found = [
+            document
+            for document in self._of(partitions)
+            if document.get("due_at") is not None and document["due_at"] < before
+        ]
+        found.sort(key=lambda document: document["due_at"])
+        return [stored(document) for document in found[:limit]]
+
+    async def with_older_rules(
+        self, partitions: Sequence[int], rules: int, limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions that were evaluated with an older rule set."""
+        found = [doc for doc in self._of(partitions) if doc.get("rules", 0) < rules]
+        return [stored(document) for document in found[:limit]]
+
+    async def with_history(
+        self,
+        partition: int,
+        imports: Collection[str],
+        limit: int,
+        without: Collection[str] = (),
+    ) -> Sequence[RawDocument]:
+        """Documents of the partition that keep facts of the imports unlived."""
+        found = [
+            document
+            for document in self._of([partition])
+            if not set(imports).isdisjoint(document.get("history", ()))
+            and document["_id"] not in without
+        ]
+        return [stored(document) for document in found[:limit]]
+
+    async def note_ended(self, end: EndedImport) -> None:
+        """Remember the end; one that is noted already stays as it is."""
+        self._ended.setdefault(
+            (end.partition, end.id), replace(end, until=to_milliseconds(end.until))
+        )
+
+    async def ended(self, partitions: Sequence[int]) -> Sequence[EndedImport]:
+        """The ends that were noted in the partitions."""
+        return [end for end in self._ended.values() if end.partition in partitions]
+
+    def everything(self) -> Sequence[RawDocument]:
+        """All documents, in the order of their first writing."""
+        return [stored(document) for document in self._documents.values()]
+
+    def _of(self, partitions: Sequence[int]) -> list[RawDocument]:
+        """The documents themselves, not to be handed out."""
+        return [
+            document
+            for document in self._documents.values()
+            if document.get("partition") in partitions
+        ]
+
+
+def stored(value: Any) -> Any:  # noqa: ANN401 - any value of a document
+    """A copy as a database gives it back: no tuples, moments in UTC with milliseconds."""
+    if isinstance(value, dict):
+        return {name: stored(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [stored(inner) for inner in value]
+    return to_milliseconds(value) if isinstance(value, datetime) else value
