@@ -18,7 +18,16 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
 _TOPICS = {
     "customer": "customer.events.v1",
     "company": "customer.events.v1",
+    "field": "customer.events.v1",
+    "category": "customer.events.v1",
+    "status": "customer.events.v1",
+    "directory": "customer.events.v1",
+    "branch": "customer.events.v1",
+    "employee": "customer.events.v1",
+    "automation": "customer.events.v1",
+    "form": "customer.events.v1",
     "deal": "deal.events.v1",
+    "pipeline": "deal.events.v1",
     "interaction": "interaction.events.v1",
     "task": "interaction.events.v1",
     "segment": "segment.events.v1",
@@ -45,7 +54,7 @@ def topic_of(event_type: str, service: str) -> str:
     return _TOPICS[family]
 
 
-IMPORTING = frozenset({"interaction"})
+IMPORTING = frozenset({"customer", "interaction"})
 """The services that take imports in, and so publish `import.*` on a topic of theirs."""
 
 

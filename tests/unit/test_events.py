@@ -10,11 +10,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.events import (
     EVENT_TYPES,
+    IMPORTING,
     TOPICS,
     customer,
     imports,
     interaction,
     notification,
+    published_by,
     segment,
     topic_of,
 )
@@ -79,6 +81,23 @@ def test_the_topics_of_services_are_their_own() -> None:
     assert topic_of("import.ended.v1", "customer") == "customer.events.v1"
     with pytest.raises(KeyError):
         topic_of("weather.changed.v1", "customer")
+
+
+def test_what_a_chain_defines_goes_where_its_customers_or_its_deals_go() -> None:
+    for family in (
+        "field", "category", "status", "directory", "branch", "employee", "automation", "form",
+    ):  # fmt: skip
+        assert topic_of(f"{family}.defined.v1", "customer") == "customer.events.v1"
+    assert topic_of("pipeline.defined.v1", "customer") == "deal.events.v1"
+
+
+def test_services_that_import_publish_the_begin_and_the_end_on_their_first_topic() -> None:
+    for service, topics in TOPICS.items():
+        published = published_by(service)
+        imports_of = {topic: "import.ended.v1" in types for topic, types in published.items()}
+        assert imports_of == {
+            topic: service in IMPORTING and topic == topics[0] for topic in topics
+        }
 
 
 def test_only_the_end_of_an_import_goes_to_every_partition() -> None:
