@@ -30,6 +30,11 @@ class Permission(StrEnum):
 
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
+    CONFIGURATION_WRITE = "configuration:write"
+    COMPANIES_READ = "companies:read"
+    COMPANIES_WRITE = "companies:write"
+    EMPLOYEES_READ = "employees:read"
+    EMPLOYEES_WRITE = "employees:write"
     FACTS_READ = "facts:read"
     FACTS_WRITE = "facts:write"
     IMPORTS_RUN = "imports:run"
@@ -38,6 +43,7 @@ class Permission(StrEnum):
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
     PROGRESS_READ = "progress:read"
+    JOBS_READ = "jobs:read"
     OPERATIONS_RUN = "operations:run"
 
 
@@ -57,9 +63,12 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.OWNER: frozenset(Permission),
         # Runs marketing and looks after customers; facts come from tills and imports, not from him.
+        # Whom the chain employs, and which keys are theirs, is the owner's to say.
         Role.MANAGER: _READING
         | {
             Permission.CUSTOMERS_WRITE,
+            Permission.CONFIGURATION_WRITE,
+            Permission.COMPANIES_WRITE,
             Permission.SEGMENTS_WRITE,
             Permission.CAMPAIGNS_WRITE,
         },
@@ -69,6 +78,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.CUSTOMERS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
+                Permission.JOBS_READ,
             }
         ),
         # Another system: a till, a web shop, a job that imports.
@@ -81,6 +91,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.IMPORTS_RUN,
                 Permission.SEGMENTS_READ,
                 Permission.PROGRESS_READ,
+                Permission.JOBS_READ,
             }
         ),
         Role.READER: _READING,
@@ -139,11 +150,16 @@ class Kind(StrEnum):
     """A kind of resource, for which a caller's scope is asked."""
 
     CUSTOMER = "customer"
+    COMPANY = "company"
+    CONFIGURATION = "configuration"
+    BRANCH = "branch"
+    EMPLOYEE = "employee"
     FACT = "fact"
     IMPORT = "import"
     SEGMENT = "segment"
     CAMPAIGN = "campaign"
     MESSAGE = "message"
+    JOB = "job"
 
 
 @dataclass(frozen=True, slots=True)

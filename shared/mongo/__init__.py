@@ -8,6 +8,7 @@ from shared.mongo.connection import Collection, Database, connect
 from shared.mongo.documents import MongoDocuments
 from shared.mongo.events import MongoEventStore
 from shared.mongo.feed import MongoCommitLog, MongoFeed
+from shared.mongo.jobs import MongoJobs
 from shared.mongo.keys import MongoKeyStore
 from shared.mongo.leases import MongoLeases
 from shared.mongo.parking import MongoParking
@@ -20,6 +21,7 @@ __all__ = [
     "MongoDocuments",
     "MongoEventStore",
     "MongoFeed",
+    "MongoJobs",
     "MongoKeyStore",
     "MongoLeases",
     "MongoParking",

@@ -6,7 +6,7 @@ on by name; nothing is made at import.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from shared.clock import SystemClock
 from shared.eventstore import StoreUnavailable
 from shared.execute import Writer
 from shared.ids import new_id
+from shared.jobs import AnyKind, JobRunner, Jobs, kinds_by_name
 from shared.kafka import (
     KafkaPublisher,
     KafkaUrl,
@@ -30,6 +31,7 @@ from shared.mongo import (
     MongoDocuments,
     MongoEventStore,
     MongoFeed,
+    MongoJobs,
     MongoKeyStore,
     MongoLeases,
     MongoParking,
@@ -163,6 +165,22 @@ class Kernel:
             progress=lambda: self.progress.of_topics(projection.topics),
         )
         return self._loop(folder, errands)
+
+    async def jobs(self) -> Jobs:
+        """The jobs of the service."""
+        store = MongoJobs(self.database)
+        await store.create_indexes()
+        return Jobs(store, self.clock)
+
+    def job_runner(self, jobs: Jobs, kinds: Sequence[AnyKind]) -> JobRunner:
+        """What carries out jobs of the kinds; its `run` is a task of a worker."""
+        return JobRunner(
+            store=jobs.store,
+            leases=MongoLeases(self.database),
+            clock=self.clock,
+            kinds=kinds_by_name(kinds),
+            owner=self.owner,
+        )
 
     async def due_timers(self, projection: Projection[DocumentT]) -> int:
         """Documents whose time has come and that no worker has woken yet."""
