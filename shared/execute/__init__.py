@@ -5,9 +5,11 @@ heads or histories are read with one query, and each stream gets at most one com
 state a batch costs three round trips: known commands, heads, insert.
 """
 
-from shared.execute.batch import ATTEMPTS, FAILURES, MAX_COMMIT_BYTES, MAX_EVENT_BYTES
 from shared.execute.commands import Command, Done, Outcome
+from shared.execute.growth import MAX_COMMIT_BYTES, MAX_EVENT_BYTES
+from shared.execute.rounds import ATTEMPTS, FAILURES
 from shared.execute.sealing import encode_event
+from shared.execute.together import Joint, JointDecider
 from shared.execute.writer import Writer
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "MAX_EVENT_BYTES",
     "Command",
     "Done",
+    "Joint",
+    "JointDecider",
     "Outcome",
     "Writer",
     "encode_event",

@@ -1,50 +1,20 @@
 """One call of `Writer.many`: rounds of load, decide and append until every command is settled."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from shared import telemetry
 from shared.claims import ClaimPolicy
-from shared.clock import Clock
-from shared.decider import Decider, NewEvent, Refused
-from shared.envelope import Placed
-from shared.events.contract import EventData, pii_paths
-from shared.events.imports import BROADCAST
-from shared.eventstore import (
-    Append,
-    Claim,
-    ClaimChange,
-    CommandMark,
-    Commit,
-    EventStore,
-    Head,
-    StoreUnavailable,
-)
-from shared.execute.commands import Command, Done, Outcome
-from shared.execute.sealing import encode_event
-from shared.keyring import Keyring, Keys
+from shared.decider import Decider, Refused
+from shared.eventstore import Append, Claim, ClaimChange, Head
+from shared.execute.commands import Command, Done, Outcome, answered
+from shared.execute.growth import MAX_COMMIT_BYTES, Encoder, Growth, KeysWanted
+from shared.execute.rounds import Means, Window, in_rounds
+from shared.keyring import Keys, is_token, nothing
 
 BodyT = TypeVar("BodyT")
 StateT = TypeVar("StateT")
-
-ATTEMPTS = 20
-MAX_EVENT_BYTES = 900_000
-"""Kafka refuses a record over 1 MiB by default; the envelope and headers need room too."""
-MAX_COMMIT_BYTES = 4_000_000
-"""MongoDB refuses a document over 16 MiB; smaller commits also keep relay batches small.
-
-A commit closes once it is over this, and no command gives more: twice this is the most.
-"""
-FAILURES = 3
-"""Tries of a batch at a store that does not answer; a slow answer may hide a recorded commit."""
-
-
-class _KeysWanted(Exception):  # noqa: N818 - says what is wanted
-    """Events hold personal fields, and the keys that seal them were not fetched yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,63 +26,15 @@ class _Loaded(Generic[StateT]):
 
 
 @dataclass(slots=True)
-class _Stream(Generic[StateT]):
-    """A stream within one round: what it was, and the commit that grows on it."""
-
-    head: Head
-    state: StateT
-    version: int
-    marks: list[CommandMark] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    types: Counter[str] = field(default_factory=Counter)
-    claims: list[ClaimChange] = field(default_factory=list)
-    size: int = 0
-    key: str = ""
-    broadcast: bool = False
-    indexes: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
 class _Decided(Generic[StateT]):
-    """What a round comes to: streams that grew, and outcomes that need no append of their own."""
+    """What a round comes to: streams and claims that change, and outcomes without an append."""
 
-    streams: Mapping[str, _Stream[StateT]]
-    settled: Mapping[int, Outcome]
-
-
-class Means(Protocol):
-    """What a batch is carried out with; the `Writer` is one."""
-
-    @property
-    def store(self) -> EventStore:
-        """Where commits go."""
-        ...
-
-    @property
-    def keyring(self) -> Keyring:
-        """The keys that seal personal fields."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """Both times."""
-        ...
-
-    @property
-    def service(self) -> str:
-        """Whose events they are."""
-        ...
-
-    @property
-    def append_deadline(self) -> timedelta:
-        """How long after its moment an append may still be written."""
-        ...
-
-    async def histories(
-        self, streams: Sequence[str]
-    ) -> Mapping[str, tuple[Sequence[EventData], Head]]:
-        """The events of the streams, opened, and the heads."""
-        ...
+    window: Window
+    encoder: Encoder
+    streams: Mapping[str, Growth[StateT]]
+    claimed: dict[str, Claim]
+    changes: dict[str, list[ClaimChange]] = field(default_factory=dict)
+    settled: dict[int, Outcome] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -122,38 +44,19 @@ class Batch(Generic[BodyT, StateT]):
     writer: Means
     decider: Decider[BodyT, StateT]
     commands: Sequence[Command[BodyT]]
-    policy: ClaimPolicy[BodyT] | None
-    stateless: bool
+    policy: ClaimPolicy[BodyT] | None = None
+    stateless: bool = False
+    sealed: bool = False
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     first_of: dict[tuple[str, str], int] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
-    moment: datetime = field(init=False)
-    deadline: float = field(init=False)
 
     async def run(self) -> Sequence[Outcome]:
         """Outcomes in the order of the commands. Raises `StoreUnavailable`."""
-        self._deduplicate()
-        fruitless = failures = 0
-        while pending := [i for i in self.first_of.values() if i not in self.outcomes]:
-            settled = len(self.outcomes)
-            try:
-                await self._round(pending)
-            except (TimeoutError, StoreUnavailable) as failure:
-                failures += 1
-                if failures == FAILURES:
-                    raise StoreUnavailable from failure
-                continue
-            if len(self.outcomes) == settled:
-                fruitless += 1
-                await asyncio.sleep(0.002 * fruitless)
-            if fruitless == ATTEMPTS:
-                message = f"{ATTEMPTS} writers in a row were faster"
-                raise StoreUnavailable(message)
-        return [self._answer(index) for index in range(len(self.commands))]
-
-    def _deduplicate(self) -> None:
         for index, command in enumerate(self.commands):
             self.first_of.setdefault((command.id, command.hash), index)
+        await in_rounds(self._round, lambda: len(self.first_of) - len(self.outcomes))
+        return [self._answer(index) for index in range(len(self.commands))]
 
     def _answer(self, index: int) -> Outcome:
         """The outcome of a command, or that of its twin earlier in the batch."""
@@ -164,8 +67,9 @@ class Batch(Generic[BodyT, StateT]):
             return outcome
         return Done(outcome.stream, outcome.version, repeated=True, changed=outcome.changed)
 
-    async def _round(self, pending: Sequence[int]) -> None:
+    async def _round(self) -> None:
         """Settle what can be settled: known commands, refusals, and commits that got in."""
+        pending = [index for index in self.first_of.values() if index not in self.outcomes]
         pending = await self._settle_known(pending)
         if not pending:
             return
@@ -173,10 +77,10 @@ class Batch(Generic[BodyT, StateT]):
         claims = await self._claims(pending)
         try:
             decided = self._decide_all(pending, loaded, claims)
-        except _KeysWanted:
+        except KeysWanted:
             await self._ensure_keys(pending)
             decided = self._decide_all(pending, loaded, claims)
-        if await self._append(decided.streams):
+        if await self._append(decided):
             # A refusal may rest on what this round was about to write: it counts if that got in.
             # It may rest as well on the very same command, recorded by another process after it
             # was asked for and before the streams were read: so that is asked again.
@@ -189,34 +93,34 @@ class Batch(Generic[BodyT, StateT]):
         loaded: Mapping[str, _Loaded[StateT]],
         claims: Mapping[str, Claim],
     ) -> _Decided[StateT]:
-        """Decide in order, each on what the ones before it gave. Raises `_KeysWanted`."""
-        # Progress counts on it: nothing is written later than the deadline after this moment. So
-        # the deadline begins first: a pause between the two must not lengthen it.
-        patience = self.writer.append_deadline.total_seconds()
-        self.deadline = asyncio.get_running_loop().time() + patience
-        self.moment = self.writer.clock.system_now()
-        streams = {
-            name: _Stream(found.head, found.state, found.head.version)
-            for name, found in loaded.items()
-        }
-        claimed = dict(claims)
-        settled: dict[int, Outcome] = {}
+        """Decide in order, each on what the ones before it gave. Raises `KeysWanted`."""
+        window = Window.open(self.writer)
+        decided = _Decided(
+            window,
+            Encoder(
+                self.writer.service,
+                self.writer.clock.at_system(window.moment),
+                self.keys,
+                is_token if self.sealed else nothing,
+            ),
+            {name: Growth(name, found.head, found.state) for name, found in loaded.items()},
+            dict(claims),
+        )
         ids: set[str] = set()
         for index in pending:
             command = self.commands[index]
-            stream = streams[command.stream]
-            if stream.size > MAX_COMMIT_BYTES or command.id in ids:
+            if decided.streams[command.stream].size > MAX_COMMIT_BYTES or command.id in ids:
                 # Of two that differ under one id, the second is compared with what was recorded.
                 continue
             ids.add(command.id)
             try:
-                done = self._decide(index, command, stream, claimed)
+                done = self._decide(command, decided)
             except Refused as refusal:
-                settled[index] = refusal
+                decided.settled[index] = refusal
                 continue
             if done is not None:
-                settled[index] = done
-        return _Decided(streams, settled)
+                decided.settled[index] = done
+        return decided
 
     async def _settle_known(self, pending: Sequence[int]) -> list[int]:
         """Settle those that are recorded; gives the others."""
@@ -229,10 +133,8 @@ class Batch(Generic[BodyT, StateT]):
             record = known.get(command.id)
             if record is None:
                 unknown.append(index)
-            elif record.mark.hash != command.hash:
-                self.outcomes[index] = _differs()
             else:
-                self.outcomes[index] = Done(record.stream, record.mark.version, repeated=True)
+                self.outcomes[index] = answered(record, command.hash)
         return unknown
 
     async def _load(self, names: Sequence[str]) -> dict[str, _Loaded[StateT]]:
@@ -241,7 +143,7 @@ class Batch(Generic[BodyT, StateT]):
             return {
                 name: _Loaded(heads.get(name, Head()), self.decider.initial()) for name in names
             }
-        histories = await self.writer.histories(names)
+        histories = await self.writer.histories(names, sealed=self.sealed)
         loaded = {}
         for name in names:
             events, head = histories.get(name, ([], Head()))
@@ -256,125 +158,42 @@ class Batch(Generic[BodyT, StateT]):
 
     async def _ensure_keys(self, pending: Sequence[int]) -> None:
         subjects = {subject for i in pending if (subject := self.commands[i].subject) is not None}
-        self.keys = await self.writer.keyring.ensure(subjects) if subjects else {}
+        self.keys = await self.writer.keyring.ensure(subjects)
 
-    def _decide(
-        self,
-        index: int,
-        command: Command[BodyT],
-        stream: _Stream[StateT],
-        claims: dict[str, Claim],
-    ) -> Done | None:
+    def _decide(self, command: Command[BodyT], decided: _Decided[StateT]) -> Done | None:
         """Grow the stream's commit by the command's events; Done when there are none."""
+        stream = decided.streams[command.stream]
         body = command.body
         if self.policy is not None:
-            body = self.policy.given(body, claims)
+            body = self.policy.given(body, decided.claimed)
         events = self.decider.decide(body, stream.state)
         if not events:
             return Done(command.stream, stream.version, changed=False)
-        texts, size = self._encode(command, stream.version, events)
-        stream.version += len(events)
-        stream.state = self.decider.fold((event.data for event in events), stream.state)
-        stream.events += texts
-        stream.types.update(event.data.type for event in events)
-        stream.size += size
-        stream.key = command.key
-        stream.broadcast |= not BROADCAST.isdisjoint(stream.types)
-        stream.marks.append(CommandMark(command.id, command.hash, stream.version))
-        stream.indexes.append(index)
+        stream.add(events, command, decided.encoder, self.decider)
+        stream.mark(command.id, command.hash)
         if self.policy is not None:
             for change in self.policy.changes(body, events):
-                claims[change.id] = Claim(change.id, change.owner, change.epoch)
-                stream.claims.append(change)
+                decided.claimed[change.id] = Claim(change.id, change.owner, change.epoch)
+                decided.changes.setdefault(command.stream, []).append(change)
         return None
 
-    def _encode(
-        self, command: Command[BodyT], version: int, events: Sequence[NewEvent]
-    ) -> tuple[list[str], int]:
-        """The texts of the events and their bytes in UTF-8. Raises `Refused` for too many.
-
-        Raises `_KeysWanted` too: most kinds of events hold nothing personal, and need no keys.
-        """
-        subject = command.subject
-        if (
-            subject is not None
-            and subject not in self.keys
-            and any(_is_personal(event) for event in events)
-        ):
-            raise _KeysWanted
-        recorded = self.writer.clock.at_system(self.moment)
-        texts = [
-            encode_event(
-                Placed(
-                    data=event.data,
-                    service=self.writer.service,
-                    stream=command.stream,
-                    version=version + offset,
-                    time=event.time,
-                    recorded=recorded,
-                    causation=event.causation or command.causation,
-                    subject=command.subject,
-                    branch=event.branch,
-                ),
-                self.keys,
-            )
-            for offset, event in enumerate(events, start=1)
-        ]
-        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
-        if max(sizes) > MAX_EVENT_BYTES:
-            raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
-        if sum(sizes) > MAX_COMMIT_BYTES:
-            raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
-        return texts, sum(sizes)
-
-    async def _append(self, streams: Mapping[str, _Stream[StateT]]) -> bool:
+    async def _append(self, decided: _Decided[StateT]) -> bool:
         """Append the commits of the round; says whether all got in."""
-        grown = {name: stream for name, stream in streams.items() if stream.events}
+        grown = [stream for stream in decided.streams.values() if stream.events]
         if not grown:
             return True
         appends = [
-            Append(
-                Commit(
-                    stream=name,
-                    seq=stream.head.seq + 1,
-                    version=stream.version,
-                    key=stream.key,
-                    recorded_at=self.moment,
-                    commands=tuple(stream.marks),
-                    events=tuple(stream.events),
-                    broadcast=stream.broadcast,
-                    expires=self.deadline,
-                ),
-                tuple(stream.claims),
-            )
-            for name, stream in grown.items()
+            Append(stream.commit(decided.window), tuple(decided.changes.get(stream.name, ())))
+            for stream in grown
         ]
-        async with asyncio.timeout_at(self.deadline):
+        async with asyncio.timeout_at(decided.window.deadline):
             results = await self.writer.store.append(appends)
-        for append, appended in zip(appends, results, strict=True):
+        for stream, appended in zip(grown, results, strict=True):
             if appended:
-                self._settle(append.commit, grown[append.commit.stream])
+                self._settle(stream)
         return all(results)
 
-    def _settle(self, commit: Commit, stream: _Stream[StateT]) -> None:
-        for index, mark in zip(stream.indexes, stream.marks, strict=True):
-            self.outcomes[index] = Done(commit.stream, mark.version)
-        for kind, count in stream.types.items():
-            telemetry.EVENTS_APPENDED.labels(kind).inc(count)
-
-
-def _is_personal(event: NewEvent) -> bool:
-    return bool(pii_paths(type(event.data)))
-
-
-def _differs() -> Refused:
-    return Refused(
-        "command-differs",
-        422,
-        "This id was used before for something else.",
-        "send the same content again, or use another id",
-    )
-
-
-def _too_large(limit: str) -> Refused:
-    return Refused("too-large", 413, "The command is too large.", limit)
+    def _settle(self, stream: Growth[StateT]) -> None:
+        for mark in stream.marks:
+            self.outcomes[self.first_of[mark.id, mark.hash]] = Done(stream.name, mark.version)
+        stream.count()

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from shared.decider import Refused
 from shared.envelope import Causation
+from shared.eventstore import Known
 
 BodyT = TypeVar("BodyT")
 
@@ -41,3 +42,15 @@ class Done:
 
 
 Outcome = Done | Refused
+
+
+def answered(record: Known, sent_hash: str) -> Outcome:
+    """The answer to a command that is recorded: the one of the first time, if it is the same."""
+    if record.mark.hash == sent_hash:
+        return Done(record.stream, record.mark.version, repeated=True)
+    return Refused(
+        "command-differs",
+        422,
+        "This id was used before for something else.",
+        "send the same content again, or use another id",
+    )

@@ -1,13 +1,15 @@
 """An event's text, its personal fields sealed."""
 
+from collections.abc import Callable
+
 from shared.decider import Refused
 from shared.envelope import Placed, encode
 from shared.events.contract import pii_paths
-from shared.keyring import Erased, Keys, has_values, seal
+from shared.keyring import Erased, Keys, has_values, nothing, seal
 
 
-def encode_event(placed: Placed, keys: Keys) -> str:
-    """The event's text with its personal fields sealed by its subject's key.
+def encode_event(placed: Placed, keys: Keys, passing: Callable[[str], bool] = nothing) -> str:
+    """The event's text with its personal fields sealed by its subject's key, but those `passing`.
 
     Raises `Refused` when the subject was erased: nothing personal is recorded any more; and
     ValueError for personal fields of an event without a subject.
@@ -23,5 +25,5 @@ def encode_event(placed: Placed, keys: Keys) -> str:
     key = keys[placed.subject]
     if isinstance(key, Erased):
         raise Refused("erased", 410, "The customer was erased.")
-    seal(data, paths, placed.subject, key, placed.stream)
+    seal(data, paths, placed.subject, key, placed.stream, passing=passing)
     return encode(placed, data)

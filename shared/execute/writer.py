@@ -16,7 +16,8 @@ from shared.events.contract import EventData, pii_paths
 from shared.eventstore import EventStore, Head
 from shared.execute.batch import Batch
 from shared.execute.commands import Command, Done, Outcome
-from shared.keyring import Keyring, Keys, key_ids, unseal
+from shared.execute.together import Joint, JointDecider, Together
+from shared.keyring import Keyring, Keys, key_ids, redact, unseal
 
 BodyT = TypeVar("BodyT")
 StateT = TypeVar("StateT")
@@ -37,9 +38,11 @@ class Writer:
         decider: Decider[BodyT, StateT],
         command: Command[BodyT],
         claims: ClaimPolicy[BodyT] | None = None,
+        *,
+        sealed: bool = False,
     ) -> Done:
-        """Carry out one command. Raises its refusal."""
-        (outcome,) = await self.many(decider, [command], claims=claims)
+        """Carry out one command, as `many` does. Raises its refusal."""
+        (outcome,) = await self.many(decider, [command], claims=claims, sealed=sealed)
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
@@ -51,13 +54,30 @@ class Writer:
         *,
         claims: ClaimPolicy[BodyT] | None = None,
         stateless: bool = False,
+        sealed: bool = False,
     ) -> Sequence[Outcome]:
         """Carry out a batch; the outcomes are in the order of the commands.
 
-        `stateless` spares reading histories: the decider then sees its initial state only.
+        `stateless` spares reading histories: the decider then sees its initial state only. With
+        `sealed` it sees personal fields as tokens, and every text of its events that is a token is
+        recorded as it is, to be read with the key that it names: only for commands whose personal
+        values all come from events, never from a caller.
         Raises `StoreUnavailable`; what was recorded by then is known at the next try.
         """
-        return await Batch(self, decider, commands, claims, stateless).run()
+        return await Batch(self, decider, commands, claims, stateless, sealed).run()
+
+    async def together(
+        self, decider: JointDecider[BodyT, StateT], joint: Joint[BodyT], *, sealed: bool = False
+    ) -> Done:
+        """Carry out one command over several streams: all of it is recorded, or nothing.
+
+        Each stream gets an event, or none does (`changed` is False then). With `sealed` the
+        states hold personal fields as tokens, and those that the streams hold are recorded as
+        they are; any other text is sealed, whatever it looks like.
+        Raises its refusal, `StoreUnavailable`, and ValueError for a decider that leaves out a
+        stream.
+        """
+        return await Together(self, decider, joint, sealed).run()
 
     async def state(self, decider: Decider[BodyT, StateT], stream: str) -> tuple[StateT, int]:
         """The folded state of a stream and its version (0 when it does not exist)."""
@@ -66,9 +86,12 @@ class Writer:
         return decider.fold(events), head.version
 
     async def histories(
-        self, streams: Sequence[str]
+        self, streams: Sequence[str], *, sealed: bool = False
     ) -> Mapping[str, tuple[Sequence[EventData], Head]]:
-        """The events of the streams with personal fields in the clear, and the heads."""
+        """The events of the streams with personal fields in the clear, and the heads.
+
+        With `sealed` they are tokens. Those of an erased key are absent in both.
+        """
         commits = await self.store.read(streams)
         decoded = {
             stream: [decode(text) for commit in found for text in commit.events]
@@ -88,7 +111,7 @@ class Writer:
         for stream, entries in datas.items():
             events = []
             for model, data in entries:
-                unseal(data, pii_paths(model), keys)
+                (redact if sealed else unseal)(data, pii_paths(model), keys)
                 events.append(model.model_validate(data))
             last = commits[stream][-1]
             result[stream] = (events, Head(last.seq, last.version))

@@ -1,0 +1,162 @@
+"""A stream within one round: what it was, and the commit that grows on it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared import telemetry
+from shared.decider import Decider, NewEvent, Refused
+from shared.envelope import Causation, Placed
+from shared.events.contract import pii_paths
+from shared.events.imports import BROADCAST
+from shared.eventstore import CommandMark, Commit, Head
+from shared.execute.rounds import Window
+from shared.execute.sealing import encode_event
+from shared.keyring import Keys, nothing
+
+StateT = TypeVar("StateT")
+
+MAX_EVENT_BYTES = 900_000
+"""Kafka refuses a record over 1 MiB by default; the envelope and headers need room too."""
+MAX_COMMIT_BYTES = 4_000_000
+"""MongoDB refuses a document over 16 MiB; smaller commits also keep relay batches small.
+
+A commit closes once it is over this, and no command gives more: twice this is the most.
+"""
+
+
+class KeysWanted(Exception):  # noqa: N818 - says what is wanted
+    """Events hold personal fields, and the keys that seal them were not fetched yet."""
+
+
+class Origin(Protocol):
+    """What a command says of the events that it gives on one stream."""
+
+    @property
+    def key(self) -> str:
+        """The Kafka key."""
+        ...
+
+    @property
+    def subject(self) -> str | None:
+        """Whose key seals personal fields."""
+        ...
+
+    @property
+    def causation(self) -> Causation:
+        """What they follow from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Turns events into their texts: whose, when they are recorded, and sealed with which keys."""
+
+    service: str
+    recorded: datetime
+    keys: Keys
+    passing: Callable[[str], bool] = nothing
+
+    def texts(
+        self, stream: str, version: int, origin: Origin, events: Sequence[NewEvent]
+    ) -> tuple[list[str], int]:
+        """The texts of the events after `version`, and their bytes in UTF-8.
+
+        Raises `Refused` for too many, and `KeysWanted`: most kinds of events hold nothing
+        personal, and need no keys.
+        """
+        subject = origin.subject
+        if (
+            subject is not None
+            and subject not in self.keys
+            and any(pii_paths(type(event.data)) for event in events)
+        ):
+            raise KeysWanted
+        texts = [
+            encode_event(
+                Placed(
+                    data=event.data,
+                    service=self.service,
+                    stream=stream,
+                    version=version + offset,
+                    time=event.time,
+                    recorded=self.recorded,
+                    causation=event.causation or origin.causation,
+                    subject=subject,
+                    branch=event.branch,
+                ),
+                self.keys,
+                self.passing,
+            )
+            for offset, event in enumerate(events, start=1)
+        ]
+        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
+        if max(sizes) > MAX_EVENT_BYTES:
+            raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
+        if sum(sizes) > MAX_COMMIT_BYTES:
+            raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
+        return texts, sum(sizes)
+
+
+@dataclass(slots=True)
+class Growth(Generic[StateT]):
+    """A stream that was loaded, and what grows on it."""
+
+    name: str
+    head: Head
+    state: StateT
+    version: int = field(init=False)
+    marks: list[CommandMark] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    types: Counter[str] = field(default_factory=Counter)
+    size: int = 0
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        """It begins where the stored stream ends."""
+        self.version = self.head.version
+
+    def add(
+        self,
+        events: Sequence[NewEvent],
+        origin: Origin,
+        encoder: Encoder,
+        decider: Decider[Any, StateT],
+    ) -> None:
+        """Grow by the events of one command. Raises as `Encoder.texts` does, unchanged then."""
+        texts, size = encoder.texts(self.name, self.version, origin, events)
+        self.version += len(events)
+        self.state = decider.fold((event.data for event in events), self.state)
+        self.events += texts
+        self.types.update(event.data.type for event in events)
+        self.size += size
+        self.key = origin.key
+
+    def mark(self, command_id: str, command_hash: str) -> None:
+        """Note that the command led up to here."""
+        self.marks.append(CommandMark(command_id, command_hash, self.version))
+
+    def commit(self, window: Window) -> Commit:
+        """What grew, as one commit."""
+        return Commit(
+            stream=self.name,
+            seq=self.head.seq + 1,
+            version=self.version,
+            key=self.key,
+            recorded_at=window.moment,
+            commands=tuple(self.marks),
+            events=tuple(self.events),
+            broadcast=not BROADCAST.isdisjoint(self.types),
+            expires=window.deadline,
+        )
+
+    def count(self) -> None:
+        """Count its events: they are recorded."""
+        for kind, count in self.types.items():
+            telemetry.EVENTS_APPENDED.labels(kind).inc(count)
+
+
+def _too_large(limit: str) -> Refused:
+    return Refused("too-large", 413, "The command is too large.", limit)
