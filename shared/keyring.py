@@ -7,7 +7,8 @@ because a value that is absorbed or moved keeps those of its first stream:
     pii:v1:<key>:<stream>:<field>:<base64url of nonce + ciphertext>
 
 Keys are wrapped by a master key (AES-256-GCM too, additional data = the key's id) and live in the
-`keyring` database. A missing key stops the reader; only a tombstone, left by an erase, redacts.
+`keyring` database. A missing key stops the reader; only a tombstone, left by an erase, redacts. A
+tombstone is for good: no key is ever stored in its place.
 """
 
 import base64
@@ -43,10 +44,14 @@ class MissingKey(LookupError):  # noqa: N818 - says what is missing
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the keyring database holds it: wrapped, or a tombstone (`wrapped` is None)."""
+    """A key as the keyring database holds it: wrapped, or a tombstone (`wrapped` is None).
+
+    `erased_by` names the erase that left the tombstone.
+    """
 
     id: str
     wrapped: bytes | None
+    erased_by: str | None = None
 
 
 class KeyStore(Protocol):
@@ -58,6 +63,10 @@ class KeyStore(Protocol):
 
     async def insert(self, keys: Sequence[StoredKey]) -> None:
         """Store each key whose id is not taken, also by a tombstone; leave the others alone."""
+        ...
+
+    async def erase(self, ids: Sequence[str], by: str) -> None:
+        """Leave a tombstone at each id for good, also where no key was; the first `by` stays."""
         ...
 
 
@@ -98,6 +107,22 @@ class Keyring:
             raise MissingKey(message)
         return found
 
+    async def erase(self, ids: Iterable[str], by: str) -> None:
+        """Destroy the keys for good; `by` is the id of the erase. Done again, it changes nothing.
+
+        An id that had no key gets none any more. Other processes may seal and open for
+        `CACHE_SECONDS` yet; what they seal then can be read by nobody after that.
+        """
+        erased = sorted(set(ids))
+        await self.store.erase(erased, by)
+        expires = time.monotonic() + CACHE_SECONDS
+        self._cache.update(dict.fromkeys(erased, (expires, ERASED)))
+
+    async def erased(self, ids: Iterable[str]) -> Mapping[str, str | None]:
+        """Those of the keys that are erased, and by which erase, as it is stored now."""
+        stored = await self.store.load(sorted(set(ids)))
+        return {key.id: key.erased_by for key in stored.values() if key.wrapped is None}
+
     async def _find(self, wanted: set[str]) -> dict[str, KeyOrErased]:
         now = time.monotonic()
         found = {
@@ -107,13 +132,21 @@ class Keyring:
         }
         if missing := wanted - found.keys():
             stored = await self.store.load(sorted(missing))
-            fresh = {key.id: self._unwrap(key) for key in stored.values()}
+            # An erase that ended while the store was asked is final, whatever was read.
+            fresh = {
+                key.id: ERASED if self._cached(key.id) is ERASED else self._unwrap(key)
+                for key in stored.values()
+            }
             if len(self._cache) + len(fresh) > CACHE_KEYS:
                 self._cache.clear()
             expires = now + CACHE_SECONDS
             self._cache.update({key_id: (expires, key) for key_id, key in fresh.items()})
             found |= fresh
         return found
+
+    def _cached(self, key_id: str) -> KeyOrErased | None:
+        entry = self._cache.get(key_id)
+        return None if entry is None else entry[1]
 
     def _wrap(self, key_id: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)

@@ -22,6 +22,13 @@ class MemoryKeyStore:
         for key in keys:
             self._keys.setdefault(key.id, key)
 
+    async def erase(self, ids: Sequence[str], by: str) -> None:
+        """Leave a tombstone at each id for good."""
+        for key_id in ids:
+            present = self._keys.get(key_id)
+            if present is None or present.wrapped is not None:
+                self._keys[key_id] = StoredKey(key_id, None, by)
+
 
 @dataclass(slots=True)
 class MemoryApiKeys:

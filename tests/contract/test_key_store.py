@@ -72,3 +72,54 @@ async def test_a_missing_key_stops_and_is_found_once_it_is_there(keys: KeyStore)
         await ring.get(["2"])
     await ring.ensure(["2"])
     assert set(await ring.get(["2"])) == {"2"}
+
+
+async def test_an_erase_leaves_tombstones_that_name_it(keys: KeyStore) -> None:
+    await keys.insert([StoredKey("1", b"one"), StoredKey("2", b"two")])
+    await keys.erase(["1", "never made"], "erase-1")
+    assert await keys.load(["1", "2", "never made"]) == {
+        "1": StoredKey("1", None, "erase-1"),
+        "2": StoredKey("2", b"two"),
+        "never made": StoredKey("never made", None, "erase-1"),
+    }
+
+
+async def test_a_second_erase_changes_nothing(keys: KeyStore) -> None:
+    await keys.insert([StoredKey("1", b"one")])
+    await keys.erase(["1"], "erase-1")
+    await keys.erase(["1", "2"], "erase-2")
+    await keys.erase([], "erase-3")
+    assert await keys.load(["1", "2"]) == {
+        "1": StoredKey("1", None, "erase-1"),
+        "2": StoredKey("2", None, "erase-2"),
+    }
+
+
+async def test_no_key_is_stored_where_one_was_erased(keys: KeyStore) -> None:
+    await keys.erase(["1"], "erase-1")
+    await keys.insert([StoredKey("1", b"late"), StoredKey("2", b"two")])
+    assert await keys.load(["1", "2"]) == {
+        "1": StoredKey("1", None, "erase-1"),
+        "2": StoredKey("2", b"two"),
+    }
+
+
+async def test_a_key_that_is_made_while_it_is_erased_does_not_stay(keys: KeyStore) -> None:
+    master = AESGCM(os.urandom(32))
+    ids = [str(number) for number in range(20)]
+    await asyncio.gather(
+        *(Keyring(keys, master).ensure([key_id]) for key_id in ids),
+        *(keys.erase([key_id], "erase-1") for key_id in ids),
+    )
+    assert {key.wrapped for key in (await keys.load(ids)).values()} == {None}
+    assert set(await Keyring(keys, master).erased(ids)) == set(ids)
+
+
+async def test_the_process_that_erases_forgets_the_key_at_once(keys: KeyStore) -> None:
+    ring = Keyring(keys, AESGCM(os.urandom(32)))
+    await ring.ensure(["1", "2"])
+    assert await ring.erased(["1", "2", "3"]) == {}
+    await ring.erase(["1", "3"], "erase-1")
+    found = await ring.ensure(["1", "2", "3"])
+    assert [isinstance(found[key_id], Erased) for key_id in ("1", "2", "3")] == [True, False, True]
+    assert await ring.erased(["1", "2", "3"]) == {"1": "erase-1", "3": "erase-1"}

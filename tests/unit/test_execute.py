@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -139,7 +140,7 @@ def test_a_personal_field_without_a_customer_to_seal_it_for_is_never_written(
 
 def test_an_event_without_personal_values_needs_no_key() -> None:
     text = encode_event(placed(CustomerRegistered(gender="female"), None), {})
-    assert bytes(decode(text).data) == b'{"identifiers":[],"gender":"female"}'
+    assert msgspec.json.decode(decode(text).data) == {"identifiers": [], "gender": "female"}
 
 
 def test_an_erased_customer_gets_no_personal_event_even_without_values() -> None:
