@@ -13,7 +13,14 @@ from shared.http.batches import (
 )
 from shared.http.callers import Caller, CommandId, principal
 from shared.http.pages import Cursor, Limit, Page, cursor_of, page_of, position_of
-from shared.http.preconditions import IfMatch, MinVersion, Precondition, etag, until
+from shared.http.preconditions import (
+    IfMatch,
+    IfMatchUnlessNew,
+    MinVersion,
+    Precondition,
+    etag,
+    until,
+)
 from shared.http.problems import Problem, problem_of, refusal_of
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "CommandId",
     "Cursor",
     "IfMatch",
+    "IfMatchUnlessNew",
     "Limit",
     "MinVersion",
     "Page",

@@ -49,6 +49,10 @@ class Precondition:
                 extra={"etag": etag(version)},
             )
 
+    def require_of(self, version: int | None) -> None:
+        """The same where there may be nothing yet, which has none of our versions."""
+        self.require(-1 if version is None else version)
+
 
 async def if_match(
     if_match: Annotated[
@@ -68,6 +72,39 @@ async def if_match(
 
 
 IfMatch = Annotated[Precondition, Depends(if_match)]
+
+
+async def if_match_unless_new(
+    if_match: Annotated[
+        str | None,
+        Header(
+            max_length=1000,
+            description="The ETag of the version that a change rests on; left out for a new thing.",
+        ),
+    ] = None,
+) -> Callable[[int | None], None]:
+    """A check of the present version (None: there is nothing yet). Raises `Refused` (422).
+
+    The check raises `Refused`: 428 where there is something and no version was named, 412 where
+    another version was named than there is.
+    """
+    precondition = None if if_match is None else precondition_of(if_match)
+
+    def check(version: int | None) -> None:
+        if precondition is not None:
+            precondition.require_of(version)
+        elif version is not None:
+            raise Refused(
+                "precondition-required",
+                428,
+                "Say which version this rests on.",
+                "there is one already: send its ETag as If-Match, or `*`",
+            )
+
+    return check
+
+
+IfMatchUnlessNew = Annotated[Callable[[int | None], None], Depends(if_match_unless_new)]
 
 
 def precondition_of(header: str) -> Precondition:

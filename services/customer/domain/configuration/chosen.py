@@ -1,0 +1,43 @@
+"""All configuration at one moment: a value that nothing changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from services.customer.domain.configuration.categories import CATEGORIES, Categories
+from services.customer.domain.configuration.directories import DIRECTORIES, Directories
+from services.customer.domain.configuration.fields import FIELDS, Fields
+from services.customer.domain.configuration.statuses import STATUSES, Statuses
+from shared.decider import Decider
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What every kind of configuration has come to.
+
+    `number` counts the events of all kinds: it grows with every change. A new kind is a line here
+    and one in `DECIDERS`, under the same name.
+    """
+
+    number: int = 0
+    fields: Fields = field(default_factory=Fields)
+    categories: Categories = field(default_factory=Categories)
+    statuses: Statuses = field(default_factory=Statuses)
+    directories: Directories = field(default_factory=Directories)
+
+
+DECIDERS: Mapping[str, Decider[Any, Any]] = MappingProxyType(
+    {
+        "fields": FIELDS,
+        "categories": CATEGORIES,
+        "statuses": STATUSES,
+        "directories": DIRECTORIES,
+    }
+)
+"""Kind → how it is decided and folded."""
+
+
+def stream_of(kind: str) -> str:
+    """The stream of a kind of configuration."""
+    return f"configuration-{kind}"

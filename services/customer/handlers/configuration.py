@@ -1,0 +1,116 @@
+"""The configuration as this service's own store has it, and what can be asked of it.
+
+Nobody waits for Kafka to see a change: heads are asked at most each second, only streams that have
+grown are read again, and whoever changes something here reads it at once.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from services.customer.domain.configuration.chosen import DECIDERS, Configuration, stream_of
+from shared.envelope import Causation
+from shared.eventstore import StoreUnavailable
+from shared.execute import Command, Done, Writer
+
+OLDEST_SECONDS = 1.0
+FOLLOW_SECONDS = 0.5
+_NEVER = float("-inf")
+STREAMS = {stream_of(kind): kind for kind in DECIDERS}
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Under which id something is asked for, a keyed hash of what was asked, and when."""
+
+    command_id: str
+    hash: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class ConfigurationBook:
+    """All configuration, never older than a second."""
+
+    writer: Writer
+    _known: Configuration = field(default_factory=Configuration)
+    _versions: dict[str, int] = field(default_factory=dict)
+    _read_at: float = _NEVER
+    _changes: int = 0
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def fresh(self) -> Configuration:
+        """The configuration as it was within the last second. Raises `StoreUnavailable`."""
+        if asyncio.get_running_loop().time() - self._read_at <= OLDEST_SECONDS:
+            return self._known
+        async with self._lock:
+            if asyncio.get_running_loop().time() - self._read_at > OLDEST_SECONDS:
+                await self._read()
+            return self._known
+
+    async def now(self) -> Configuration:
+        """The configuration as it is. Raises `StoreUnavailable`."""
+        async with self._lock:
+            await self._read()
+            return self._known
+
+    @property
+    def latest(self) -> Configuration:
+        """What was read last, for those who cannot wait; `follow` keeps it fresh."""
+        return self._known
+
+    async def follow(self) -> None:
+        """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
+        while True:
+            try:
+                await self.now()
+            except StoreUnavailable as failure:
+                log.warning("configuration unread", reason=str(failure))
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def change(
+        self, kind: str, request: Request, command: object, subject: str | None = None
+    ) -> Done:
+        """Carry out a command of a kind's decider; who asks next, sees it. Raises its refusal."""
+        stream = stream_of(kind)
+        try:
+            return await self.writer.one(
+                DECIDERS[kind],
+                Command(
+                    id=request.command_id,
+                    hash=request.hash,
+                    stream=stream,
+                    key=stream,
+                    body=command,
+                    causation=Causation(correlation=request.command_id),
+                    subject=subject,
+                ),
+            )
+        finally:
+            self._changes += 1
+            self._read_at = _NEVER
+
+    async def _read(self) -> None:
+        asked_at, changes = asyncio.get_running_loop().time(), self._changes
+        heads = await self.writer.store.heads(list(STREAMS))
+        grown = [
+            stream
+            for stream, head in heads.items()
+            if self._versions.get(stream, 0) != head.version
+        ]
+        if grown:
+            histories = await self.writer.histories(grown)
+            states: dict[str, Any] = {}
+            for stream, (events, head) in histories.items():
+                kind = STREAMS[stream]
+                states[kind] = DECIDERS[kind].fold(events)
+                self._versions[stream] = head.version
+            number = sum(self._versions.values())
+            self._known = replace(self._known, number=number, **states)
+        # What was changed here while it was being read may not be in what was read.
+        self._read_at = asked_at if changes == self._changes else _NEVER
