@@ -26,6 +26,9 @@ class Speedometer:
 
     def read(self, job: Job, now: float) -> Speed:
         """The speed at a moment, in seconds of any clock that only goes forward."""
+        if job.state not in {"running", "reverting"}:
+            self._seen.clear()
+            return Speed()
         if job.undoing != self._undoing or (self._seen and job.position < self._seen[-1][1]):
             self._seen.clear()
             self._undoing = job.undoing

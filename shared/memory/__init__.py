@@ -7,6 +7,7 @@ shortest form; nothing of them survives the process.
 from shared.memory.access import MemoryApiKeys, MemoryKeyStore
 from shared.memory.documents import MemoryDocuments
 from shared.memory.events import MemoryEventStore
+from shared.memory.files import MemoryFiles
 from shared.memory.jobs import MemoryJobs
 from shared.memory.leases import MemoryLeases
 from shared.memory.parking import MemoryParking
@@ -15,6 +16,7 @@ __all__ = [
     "MemoryApiKeys",
     "MemoryDocuments",
     "MemoryEventStore",
+    "MemoryFiles",
     "MemoryJobs",
     "MemoryKeyStore",
     "MemoryLeases",

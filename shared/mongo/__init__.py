@@ -8,6 +8,7 @@ from shared.mongo.connection import Collection, Database, connect
 from shared.mongo.documents import MongoDocuments
 from shared.mongo.events import MongoEventStore
 from shared.mongo.feed import MongoCommitLog, MongoFeed
+from shared.mongo.files import MongoFiles
 from shared.mongo.jobs import MongoJobs
 from shared.mongo.keys import MongoKeyStore
 from shared.mongo.leases import MongoLeases
@@ -21,6 +22,7 @@ __all__ = [
     "MongoDocuments",
     "MongoEventStore",
     "MongoFeed",
+    "MongoFiles",
     "MongoJobs",
     "MongoKeyStore",
     "MongoLeases",

@@ -14,6 +14,7 @@ from shared.access import Authenticator
 from shared.clock import SystemClock
 from shared.eventstore import StoreUnavailable
 from shared.execute import Writer
+from shared.files import Files
 from shared.ids import new_id
 from shared.jobs import AnyKind, JobRunner, Jobs, kinds_by_name
 from shared.kafka import (
@@ -31,6 +32,7 @@ from shared.mongo import (
     MongoDocuments,
     MongoEventStore,
     MongoFeed,
+    MongoFiles,
     MongoJobs,
     MongoKeyStore,
     MongoLeases,
@@ -181,6 +183,12 @@ class Kernel:
             kinds=kinds_by_name(kinds),
             owner=self.owner,
         )
+
+    async def files(self) -> Files:
+        """The files of the service; its `run` is a task of a worker."""
+        store = MongoFiles(self.database)
+        await store.create_indexes()
+        return Files(store, self.settings.master_key(), self.hmac_secret, self.clock)
 
     async def due_timers(self, projection: Projection[DocumentT]) -> int:
         """Documents whose time has come and that no worker has woken yet."""

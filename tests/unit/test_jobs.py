@@ -336,7 +336,9 @@ def test_the_command_of_a_row_names_the_job_and_the_row() -> None:
 
 def test_the_speed_is_that_of_the_last_seconds() -> None:
     meter = Speedometer()
-    job = begun(job_id="j", kind="count", by="a", at=DAY, params={}, total=1000)
+    assert meter.read(waiting(1000), 0.0) == Speed()
+    job = taken(waiting(1000), 1, DAY)
+    assert job is not None
     assert meter.read(job, 0.0) == Speed()
     # 100 rows in a second; 900 are left.
     assert meter.read(advanced(job, 100, {}), 1.0) == Speed(100.0, 9.0)
