@@ -147,9 +147,9 @@ class EventStore(Protocol):
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was.
 
-        False: the seq is taken, a command is known, or a claim has changed; nothing of it was
-        written. Raises `StoreUnavailable` when the outcome is not known, and when one of the
-        commits expires before it is written.
+        False: the seq is taken, a command is known, a claim has changed, or there was no time for
+        it beside the others; nothing of it was written. Raises `StoreUnavailable` when the outcome
+        is not known, and when one of the commits expires before it is written.
         """
         ...
 

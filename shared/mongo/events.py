@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from shared.eventstore import (
     Commit,
     Head,
     Known,
+    StoreUnavailable,
     check_one_commit_per_stream,
     first_expiry,
 )
@@ -29,10 +30,14 @@ from shared.mongo.connection import (
     translated,
 )
 from shared.mongo.transactions import transact
+from shared.parts import PartSize
 from shared.readmodel import RawDocument
 
 COMMITS = "commits"
 CLAIMS = "claims"
+FIRST_CLAIMING = 64
+MOST_CLAIMING = 1_000
+"""Appends with claims of one transaction: as many at first, and at most."""
 
 
 def commit_document(commit: Commit) -> RawDocument:
@@ -44,11 +49,12 @@ def commit_document(commit: Commit) -> RawDocument:
         "version": commit.version,
         "key": commit.key,
         "recorded_at": commit.recorded_at,
-        "commands": [
-            {"id": mark.id, "hash": mark.hash, "version": mark.version} for mark in commit.commands
-        ],
         "events": list(commit.events),
     }
+    if commit.commands:
+        document["commands"] = [
+            {"id": mark.id, "hash": mark.hash, "version": mark.version} for mark in commit.commands
+        ]
     if commit.broadcast:
         document["broadcast"] = True
     return document
@@ -63,7 +69,8 @@ def commit_of(document: Mapping[str, Any]) -> Commit:
         key=document["key"],
         recorded_at=document["recorded_at"],
         commands=tuple(
-            CommandMark(mark["id"], mark["hash"], mark["version"]) for mark in document["commands"]
+            CommandMark(mark["id"], mark["hash"], mark["version"])
+            for mark in document.get("commands", ())
         ),
         events=tuple(document["events"]),
         broadcast=document.get("broadcast", False),
@@ -87,6 +94,9 @@ class MongoEventStore:
 
     database: Database
     append_deadline: timedelta = APPEND_DEADLINE
+    _part: PartSize = field(
+        default_factory=lambda: PartSize(FIRST_CLAIMING, MOST_CLAIMING), compare=False, repr=False
+    )
 
     async def create_indexes(self) -> None:
         """Make sure that what uniqueness and speed rest on is there."""
@@ -169,18 +179,21 @@ class MongoEventStore:
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
-        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
-        with abandoned_at(first_expiry((append.commit for append in appends), otherwise)):
-            return await self._append(appends)
+        deadline = self._deadline(appends)
+        with abandoned_at(deadline):
+            return await self._append(appends, deadline)
 
     async def append_together(self, appends: Sequence[Append]) -> bool:
         """Append all of them with their claims in one transaction, or nothing."""
         check_one_commit_per_stream(appends)
-        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
-        with abandoned_at(first_expiry((append.commit for append in appends), otherwise)):
+        with abandoned_at(self._deadline(appends)):
             return await self._get_in(appends)
 
-    async def _append(self, appends: Sequence[Append]) -> Sequence[bool]:
+    def _deadline(self, appends: Sequence[Append]) -> float:
+        otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
+        return first_expiry((append.commit for append in appends), otherwise)
+
+    async def _append(self, appends: Sequence[Append], deadline: float) -> Sequence[bool]:
         appended = [False] * len(appends)
         plain = [index for index, append in enumerate(appends) if not append.claims]
         claiming = [index for index, append in enumerate(appends) if append.claims]
@@ -189,11 +202,33 @@ class MongoEventStore:
             for position, index in enumerate(plain):
                 appended[index] = position not in lost
         if claiming:
-            for index, done in zip(
-                claiming, await self._claim([appends[i] for i in claiming]), strict=True
-            ):
-                appended[index] = done
+            done = await self._claim_in_parts([appends[index] for index in claiming], deadline)
+            for index, got_in in zip(claiming, done, strict=False):
+                appended[index] = got_in
         return appended
+
+    async def _claim_in_parts(self, appends: Sequence[Append], deadline: float) -> Sequence[bool]:
+        """Append part after part, each in a transaction, while there is time for one more.
+
+        Gives the answers of those parts; of the others nothing was written.
+        """
+        loop = asyncio.get_running_loop()
+        patience = deadline - loop.time()
+        done: list[bool] = []
+        each = 0.0
+        while part := appends[len(done) : len(done) + self._part.size]:
+            began = loop.time()
+            if deadline - began < each * len(part):
+                break
+            try:
+                done += await self._claim(part)
+            except (StoreUnavailable, asyncio.CancelledError):
+                self._part.failed(len(part))
+                raise
+            took = loop.time() - began
+            self._part.took(len(part), took / patience)
+            each = 1.5 * took / len(part)
+        return done
 
     async def _insert(self, commits: Sequence[Commit]) -> set[int]:
         documents = [commit_document(commit) for commit in commits]

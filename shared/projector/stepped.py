@@ -14,6 +14,7 @@ from shared.decider import NewEvent
 from shared.envelope import Causation, Placed
 from shared.eventstore import CommandMark, Commit, StoreUnavailable, body_hash
 from shared.execute import encode_event
+from shared.parts import PartSize
 from shared.projection import Event, SteppedDocument, SteppedSource
 from shared.projector.folder import Folded, Folder, raw_document
 from shared.readmodel import RawDocument, SteppedDocuments
@@ -39,7 +40,7 @@ class SteppedFolder(Folder[SteppedT]):
     append_deadline: timedelta = field(kw_only=True)
     on_history: Callable[[int, str], None] = lambda _partition, _import: None
     _transitions: dict[str, list[NewEvent]] = field(default_factory=lambda: defaultdict(list))
-    _most: int = field(init=False, default=MOST_STEPS)
+    _part: PartSize = field(init=False, default_factory=lambda: PartSize(MOST_STEPS, MOST_STEPS))
 
     def _fold_document(self, raw: RawDocument | None, events: Sequence[Event]) -> Folded[SteppedT]:
         if raw is not None:
@@ -80,7 +81,7 @@ class SteppedFolder(Folder[SteppedT]):
         loop, patience = asyncio.get_running_loop(), self.append_deadline.total_seconds()
         lost: set[str] = set()
         while changes:
-            part, changes = changes[: self._most], changes[self._most :]
+            part, changes = changes[: self._part.size], changes[self._part.size :]
             # The deadline begins first: a pause before the moment must not lengthen it.
             began = loop.time()
             moment = self.clock.system_now()
@@ -93,10 +94,9 @@ class SteppedFolder(Folder[SteppedT]):
                         ]
                     )
             except (TimeoutError, StoreUnavailable):
-                self._most = max(1, len(part) // 2)
+                self._part.failed(len(part))
                 raise
-            if loop.time() - began < patience / 4:
-                self._most = min(2 * self._most, MOST_STEPS)
+            self._part.took(len(part), (loop.time() - began) / patience)
         return lost
 
     async def revise(
