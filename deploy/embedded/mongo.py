@@ -34,6 +34,8 @@ SETTING: Final = "REGULARS_MONGO_SERVER"
 REPLICA_SET: Final = "regulars"
 CHANGE_LOG_ENTRIES: Final = 2_000_000
 CHANGE_LOG_HOURS: Final = 7 * 24
+TRANSACTION_SECONDS: Final = 10
+"""As long as what a killed process had begun to write stays locked; no append takes so long."""
 OP_MSG: Final = 2013
 
 
@@ -162,6 +164,7 @@ def _mongod_flags(data: Path, port: int, settings: MongoSettings) -> list[str]:
         *("--replSet", REPLICA_SET),
         # Megabytes, about a kilobyte for an entry; the hours hold even beyond them.
         *("--oplogSize", "2048", "--oplogMinRetentionHours", str(CHANGE_LOG_HOURS)),
+        *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),
         *("--wiredTigerCacheSizeGB", f"{settings.cache_mb / 1024:.2f}"),
         "--quiet",
     ]

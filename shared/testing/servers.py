@@ -134,7 +134,9 @@ def mongo_container() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - only with Docker
 
     container = DockerContainer(MONGO_IMAGE).with_exposed_ports(MONGO_PORT)
-    with container.with_command(["--replSet", "regulars", "--bind_ip_all"]):
+    # As the product's own: what a killed worker had begun to write is soon free again.
+    short = ["--setParameter", "transactionLifetimeLimitSeconds=10"]
+    with container.with_command(["--replSet", "regulars", "--bind_ip_all", *short]):
         _await_primary(lambda script: container.exec(["mongosh", "--quiet", "--eval", script]))
         host, port = container.get_container_host_ip(), container.get_exposed_port(MONGO_PORT)
         yield f"mongodb://{host}:{port}/?directConnection=true"

@@ -7,8 +7,10 @@ import pytest
 
 from deploy.embedded import mongo
 from deploy.embedded.errors import EmbeddedError, MongoMissingError
-from deploy.embedded.mongo import choose, find
+from deploy.embedded.mongo import MongoSettings, choose, find
+from deploy.embedded.ports import Ports
 from deploy.embedded.stack import StackSettings
+from deploy.embedded.supervisor import Child, Supervisor
 
 
 class Machine:
@@ -106,3 +108,19 @@ def test_the_setting_is_read_from_the_environment() -> None:
     assert StackSettings.from_environment({}).database.server is None
     with pytest.raises(EmbeddedError, match="mongod, rust, wheel"):
         StackSettings.from_environment({"REGULARS_MONGO_SERVER": "postgres"})
+
+
+async def test_mongod_lets_go_of_a_dead_process_within_seconds(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.install("mongod", "8.0")
+    commands: list[tuple[str, ...]] = []
+
+    class Watching(Supervisor):
+        async def start(self, child: Child) -> None:
+            commands.append(tuple(child.command))
+
+    await mongo.start(Watching(tmp_path), tmp_path, Ports(tmp_path), MongoSettings())
+    (command,) = commands
+    place = command.index("--setParameter")
+    assert command[place + 1] == "transactionLifetimeLimitSeconds=10"
