@@ -83,7 +83,10 @@ class Projection(Generic[DocumentT]):
     the event types it folds to light structs of their data; `target` gives the id of the document
     that an event belongs to, or None to pass it over; `opens` asks for personal fields in the clear
     (a redacted field is absent); `gapless` says that a document sees whole streams, so that a gap
-    in versions is a fault.
+    in versions is a fault. Events of types that are not in `reads` then only move the version on:
+    whoever publishes may add types at any time. For these `data` is None, and `target` must do with
+    the envelope; `blank` makes the document of an id whose first event is one of them (without it
+    such an event before the first one that is read leaves a gap).
     """
 
     name: str
@@ -95,6 +98,7 @@ class Projection(Generic[DocumentT]):
     opens: bool = False
     gapless: bool = False
     indexes: tuple[Sequence[tuple[str, int]], ...] = ()
+    blank: Callable[[str], DocumentT] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,37 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from shared.events import customer, imports, interaction, notification, segment
+from shared.events import (
+    automation,
+    care,
+    configuration,
+    customer,
+    deal,
+    forms,
+    imports,
+    interaction,
+    merging,
+    notification,
+    segment,
+)
 from shared.events.contract import EventData
 
 EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
     {
         event.type: event
-        for module in (customer, interaction, imports, segment, notification)
+        for module in (
+            customer,
+            care,
+            configuration,
+            deal,
+            automation,
+            forms,
+            merging,
+            interaction,
+            imports,
+            segment,
+            notification,
+        )
         for event in module.EVENTS
     }
 )

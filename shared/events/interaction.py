@@ -6,13 +6,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.events.contract import EventData, MinorUnits, Part
-from shared.events.customer import IdentifierKind
+from shared.events.customer import AnyKind
 
 
 class FactIdentifier(Part):
     """What the fact's source knew of the customer; hashed as in `customer.Identifier`."""
 
-    kind: IdentifierKind
+    kind: AnyKind
     hash: str
 
 

@@ -47,10 +47,19 @@ class Decoder:
     """
 
     def __init__(
-        self, name: str, reads: Mapping[str, type[msgspec.Struct]], keyring: Keyring | None
+        self,
+        name: str,
+        reads: Mapping[str, type[msgspec.Struct]],
+        keyring: Keyring | None,
+        *,
+        whole: bool = False,
     ) -> None:
-        """`keyring` is given where personal fields are to be opened."""
+        """`keyring` is given where personal fields are to be opened.
+
+        `whole`: events that are not read become events without data, instead of nothing.
+        """
         self._name = name
+        self._whole = whole
         self._structs = reads
         self._decoders = {
             kind: msgspec.json.Decoder(struct).decode for kind, struct in reads.items()
@@ -89,7 +98,7 @@ class Decoder:
             light = decode_light(value)
             decode = self._decoders.get(light.type)
             if decode is None:
-                self._pass_over(light)
+                self._pass_over(entry, light)
             elif light.type in self._sealed:
                 sealed.append((entry, light, msgspec.json.decode(light.data)))
             else:
@@ -99,9 +108,12 @@ class Decoder:
         except UNREADABLE as failure:
             entry.outcome = Poison(f"not readable: {type(failure).__name__}")
 
-    def _pass_over(self, light: Light) -> None:
+    def _pass_over(self, entry: Entry, light: Light) -> None:
         if light.type not in EVENT_TYPES:
             telemetry.UNKNOWN_TYPES.labels(self._name).inc()
+        if self._whole:
+            record = entry.record
+            entry.outcome = Event(light, None, record.partition, record.timestamp)
 
     async def _open(self, sealed: "Sequence[_Sealed]") -> None:
         wanted: set[str] = set()

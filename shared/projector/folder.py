@@ -76,7 +76,9 @@ class Folder(Generic[DocumentT]):
     def __post_init__(self) -> None:
         """Build the decoder; personal fields are opened only where the projection asks."""
         keyring = self.keyring if self.projection.opens else None
-        self._decoder = Decoder(self.projection.name, self.projection.reads, keyring)
+        self._decoder = Decoder(
+            self.projection.name, self.projection.reads, keyring, whole=self.projection.gapless
+        )
 
     async def assigned(self, partitions: Sequence[int]) -> None:
         """Learn which keys are parked in the partitions that are owned from now on."""
@@ -195,12 +197,21 @@ class Folder(Generic[DocumentT]):
                 if not self._is_new(document, event):
                     telemetry.PROJECTION_STALE.labels(self.projection.name).inc()
                     continue
-                document = self._apply(document, event)
+                document = self._after(document, event)
             except Exception as failure:  # noqa: BLE001 - whatever a fold raises is parked, not lost
                 return Folded(None, changed=False, failed=position, reason=_reason(failure))
-            document.versions[event.light.stream] = event.light.streamversion
-            changed = True
+            if document is not None:
+                document.versions[event.light.stream] = event.light.streamversion
+                changed = True
         return Folded(document, changed=changed)
+
+    def _after(self, document: DocumentT | None, event: Event) -> DocumentT | None:
+        """The document after an event, which may be of a type that is not read."""
+        if event.data is not None or event.type in self.projection.reads:
+            return self._apply(document, event)
+        if document is None and self.projection.blank is not None:
+            return self.projection.blank(self.projection.target(event) or "")
+        return document
 
     def _is_new(self, document: DocumentT | None, event: Event) -> bool:
         """Whether the document lacks the event. Raises `Gap` where it lacks more."""

@@ -13,14 +13,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.customer.domain.customer import (
-    CUSTOMER,
+from services.customer.domain.commands import (
     CustomerCommand,
     GiveConsent,
     Register,
     WithdrawConsent,
 )
-from services.customer.domain.customer import stream_of as customer_stream
+from services.customer.domain.customer import CUSTOMER
+from services.customer.domain.state import stream_of as customer_stream
 from services.interaction.domain import (
     IMPORTS,
     RECEIPTS,

@@ -1,7 +1,7 @@
 """The customer service over HTTP, on real servers: what was accepted is seen, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -32,6 +32,7 @@ ANNA = {
 async def owner(chain: LocalChain) -> AsyncIterator[httpx2.AsyncClient]:
     """The service of this test alone, as its owner calls it."""
     async with chain.running(build, chain.settings(Settings)) as client:
+        await pets_defined(client)
         yield client
 
 
@@ -51,6 +52,16 @@ def kind_of(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("urn:regulars:problem:")
 
 
+def standing(customer: Json) -> Mapping[tuple[str, str], bool]:
+    return {(each["topic"], each["channel"]): each["given"] for each in customer["consents"]}
+
+
+async def pets_defined(owner: httpx2.AsyncClient) -> None:
+    field = {"titles": {"en": "Pets"}, "kind": "number", "group": "basic", "purpose": "food"}
+    answer = await owner.put("/v1/configuration/fields/pets", json=field, headers={"If-Match": "*"})
+    assert answer.status_code in (200, 201), answer.text
+
+
 async def test_who_registers_is_read_found_and_listed(
     chain: LocalChain, owner: httpx2.AsyncClient
 ) -> None:
@@ -58,13 +69,13 @@ async def test_who_registers_is_read_found_and_listed(
     # The registration and the consent.
     assert (first["version"], first["repeated"]) == (2, False)
     anna = await seen(owner, first["id"], 2)
-    assert anna["surname"] == "Ivanova"
-    assert anna["birth_date"] == "1980-02-29"
-    assert anna["custom"] == {"pets": 2}
-    assert anna["consents"] == ["marketing|email"]
-    assert [each["value"] for each in anna["contacts"]] == ["anna@example.com", "A1"]
+    assert anna["record"]["surname"] == "Ivanova"
+    assert anna["record"]["birth_date"] == "1980-02-29"
+    assert anna["record"]["custom"] == {"pets": 2}
+    assert standing(anna) == {("marketing", "email"): True}
+    assert [each["value"] for each in anna["identifiers"]] == ["anna@example.com", "A1"]
     found = await owner.post("/v1/customers/find", json={"kind": "card", "value": "A 1"})
-    assert found.json() == anna
+    assert found.json()["id"] == anna["id"]
     boris = await registered(owner, {"surname": "Abramov"})
     await seen(owner, boris["id"], 1)
     page = (await owner.get("/v1/customers", params={"limit": 1})).json()
@@ -104,7 +115,7 @@ async def test_an_identifier_goes_from_one_customer_to_another(owner: httpx2.Asy
     boris = (await registered(owner, {"surname": "Abramov"}))["id"]
     path = f"/v1/customers/{boris}/identifiers"
     assert kind_of(await owner.post(path, json=CARD)) == (409, "identifier-taken")
-    card = (await seen(owner, anna, 2))["contacts"][1]
+    card = (await seen(owner, anna, 2))["identifiers"][1]
     removal = f"/v1/customers/{anna}/identifiers/card/{card['hash']}"
     removed = (await owner.delete(removal)).json()
     # Two events of the registration, and this.
@@ -112,7 +123,7 @@ async def test_an_identifier_goes_from_one_customer_to_another(owner: httpx2.Asy
     assert (await owner.delete(removal)).json()["version"] == 3
     added = (await owner.post(path, json=CARD)).json()
     assert added["version"] == 2
-    assert [each["kind"] for each in (await seen(owner, anna, 3))["contacts"]] == ["email"]
+    assert [each["kind"] for each in (await seen(owner, anna, 3))["identifiers"]] == ["email"]
     await seen(owner, boris, 2)
     found = await owner.post("/v1/customers/find", json=CARD)
     assert found.json()["id"] == boris
@@ -153,11 +164,16 @@ async def test_a_consent_is_given_and_withdrawn(owner: httpx2.AsyncClient) -> No
     key = {"Idempotency-Key": "monday"}
     given = [(await owner.post(path, json=consent, headers=key)).json() for _ in range(2)]
     assert [(each["version"], each["repeated"]) for each in given] == [(2, False), (2, True)]
-    assert (await seen(owner, anna, 2))["consents"] == ["marketing|sms"]
+    assert standing(await seen(owner, anna, 2)) == {("marketing", "sms"): True}
     other = await owner.post(path, json={**consent, "given": False}, headers=key)
     assert kind_of(other) == (422, "command-differs")
     await owner.post(path, json={**consent, "given": False})
-    assert (await seen(owner, anna, 3))["consents"] == []
+    assert standing(await seen(owner, anna, 3)) == {("marketing", "sms"): False}
+    log = (await owner.get(path)).json()["log"]
+    assert [(each["given"], each["evidence"]["wording"]) for each in log] == [
+        (True, "2017-1"),
+        (False, "2017-1"),
+    ]
 
 
 async def test_a_caller_of_a_branch_sees_contacts_of_its_own_customers_only(
@@ -220,3 +236,80 @@ async def test_wrong_input_is_named_and_never_repeated(owner: httpx2.AsyncClient
     assert kind_of(nobody) == (404, "not-found")
     assert secret not in nobody.text
     assert (await owner.get("/v1/customers")).json()["items"] == []
+
+
+async def test_a_partial_update_rests_on_a_version_and_says_what_is_wrong(
+    owner: httpx2.AsyncClient,
+) -> None:
+    anna = (await registered(owner, ANNA))["id"]
+    path = f"/v1/customers/{anna}"
+    assert kind_of(await owner.patch(path, json={"city": "Kazan"})) == (
+        428,
+        "precondition-required",
+    )
+    seen_first = {"If-Match": '"2"'}
+    changed = await owner.patch(
+        path, json={"city": "Kazan", "birth_date": None, "custom": {"pets": 3}}, headers=seen_first
+    )
+    assert (changed.status_code, changed.headers["ETag"]) == (200, '"3"')
+    late = await owner.patch(path, json={"city": "Perm"}, headers=seen_first)
+    assert kind_of(late) == (412, "precondition-failed")
+    same = await owner.patch(path, json={"city": "Kazan"}, headers={"If-Match": '"3"'})
+    assert (same.status_code, same.headers["ETag"]) == (200, '"3"')
+    record = (await owner.get(path)).json()["record"]
+    assert (record["city"], record["birth_date"], record["custom"]) == ("Kazan", None, {"pets": 3})
+    wrong = await owner.patch(
+        path,
+        json={"birth_date": "2999-01-01", "time_zone": "Mars/Base", "custom": {"pets": "two"}},
+        headers={"If-Match": "*"},
+    )
+    assert [each["field"] for each in wrong.json()["errors"]] == [
+        "birth_date", "time_zone", "custom.pets",
+    ]  # fmt: skip
+
+
+async def test_the_chain_looks_after_a_customer(owner: httpx2.AsyncClient) -> None:
+    anna = (await registered(owner, ANNA))["id"]
+    path = f"/v1/customers/{anna}"
+    await owner.post(f"{path}/tags", json={"add": ["sweet-tooth", "cat"]})
+    await owner.post(f"{path}/tags", json={"remove": ["cat"]})
+    await owner.put(f"{path}/discount", json={"discount": 750})
+    assert kind_of(await owner.post(f"{path}/categories", json={"give": ["gold"]})) == (
+        422, "invalid",
+    )  # fmt: skip
+    assert (await owner.put(f"{path}/status", json={"status": "active"})).status_code == 200
+    back = await owner.put(f"{path}/status", json={"status": "new"})
+    assert kind_of(back) == (409, "off-path")
+    await owner.put(f"{path}/blacklisting", json={"reason": "returned worn shoes"})
+    await owner.put(f"{path}/responsible", json={"employee": "e-17"})
+    note = await owner.post(f"{path}/notes", json={"text": "asks for size 38"})
+    assert note.status_code == 200
+    await owner.post(f"{path}/archive")
+    record = (await owner.get(path)).json()
+    assert record["tags"] == ["sweet-tooth"]
+    assert record["discount"] == 750
+    assert record["status"] == "active"
+    assert record["blacklisting"] == {"reason": "returned worn shoes", "until": None}
+    assert record["responsible"] == "e-17"
+    assert [each["text"] for each in record["notes"]] == ["asks for size 38"]
+    assert record["archived"]
+    await owner.delete(f"{path}/blacklisting")
+    await owner.post(f"{path}/restore")
+    record = (await owner.get(path)).json()
+    assert (record["blacklisting"], record["archived"]) == (None, False)
+
+
+async def test_the_phone_of_a_family_belongs_to_nobody_alone(owner: httpx2.AsyncClient) -> None:
+    family = {"kind": "phone", "value": "+4930123456", "shared": True}
+    first = await owner.post("/v1/customers", json={"identifiers": [family]})
+    second = await owner.post("/v1/customers", json={"identifiers": [family]})
+    assert (first.status_code, second.status_code) == (201, 201)
+    own = await owner.post("/v1/customers", json={"identifiers": [{**family, "shared": False}]})
+    assert own.status_code == 201
+
+
+async def test_of_fifty_who_register_one_phone_at_once_one_does(owner: httpx2.AsyncClient) -> None:
+    phone = {"identifiers": [{"kind": "phone", "value": "+4930123456"}]}
+    answers = await asyncio.gather(*(owner.post("/v1/customers", json=phone) for _ in range(50)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [201] + [409] * 49

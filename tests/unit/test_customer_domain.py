@@ -6,18 +6,19 @@ from collections.abc import Mapping
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.customer.domain.customer import (
-    CLAIMS,
-    CUSTOMER,
-    MAX_IDENTIFIERS,
+from services.customer.domain.commands import (
     AddIdentifier,
     Command,
     GiveConsent,
+    NewIdentifier,
     Register,
     RemoveIdentifier,
     WithdrawConsent,
 )
-from services.customer.handlers.customers import Newcomer, Request, register
+from services.customer.domain.customer import CUSTOMER
+from services.customer.domain.identifying import CLAIMS, MAX_IDENTIFIERS
+from services.customer.domain.state import Standing
+from services.customer.handlers.customers import Request, carry_out_all, registration
 from shared.clock import ManualClock
 from shared.decider import NewEvent, Refused
 from shared.events.customer import (
@@ -53,21 +54,27 @@ def at_epoch(known: KnownIdentifier, epoch: int) -> Identifier:
     return Identifier(kind=known.kind, hash=known.hash, epoch=epoch, value=known.value)
 
 
+def new(*identifiers: KnownIdentifier) -> tuple[NewIdentifier, ...]:
+    return tuple(NewIdentifier(known=each) for each in identifiers)
+
+
 def registering(
     *identifiers: KnownIdentifier, claims: Mapping[str, Claim] | None = None
 ) -> Register:
     return Register(
-        customer="anna", at=DAY, person=ANNA, identifiers=identifiers, claims=claims or {}
+        customer="anna", at=DAY, person=ANNA, identifiers=new(*identifiers), claims=claims or {}
     )
 
 
 def adding(known: KnownIdentifier, claims: Mapping[str, Claim] | None = None) -> AddIdentifier:
-    return AddIdentifier(customer="anna", at=DAY, identifier=known, claims=claims or {})
+    return AddIdentifier(
+        customer="anna", at=DAY, identifier=NewIdentifier(known=known), claims=claims or {}
+    )
 
 
 def test_who_registers_is_known_by_new_identifiers_and_has_agreed() -> None:
     command = Register(
-        customer="anna", at=DAY, person=ANNA, identifiers=(EMAIL, CARD), consents=(GIVEN,)
+        customer="anna", at=DAY, person=ANNA, identifiers=new(EMAIL, CARD), consents=(GIVEN,)
     )
     # A value that nobody ever had begins at epoch 1. All of it happened at the home branch.
     identifiers = (at_epoch(EMAIL, 1), at_epoch(CARD, 1))
@@ -95,7 +102,7 @@ def test_an_identifier_of_somebody_else_is_refused_and_its_owner_named_apart() -
 def test_an_identifier_that_was_given_up_is_free_at_the_next_epoch() -> None:
     # Epoch 1: somebody; 2: nobody; so 3 is Anna's.
     given(CUSTOMER, [ANNA]).when(adding(EMAIL, owned(EMAIL, None, 2))).then(
-        [NewEvent(IdentifierAdded(identifier=at_epoch(EMAIL, 3)), DAY)]
+        [NewEvent(IdentifierAdded(identifier=at_epoch(EMAIL, 3)), DAY, "12")]
     )
 
 
@@ -122,7 +129,7 @@ def test_an_identifier_is_removed_once_at_the_epoch_at_which_it_was_claimed() ->
     )
     removed = IdentifierRemoved(kind="email", hash="e1", epoch=3)
     added = IdentifierAdded(identifier=at_epoch(EMAIL, 3))
-    given(CUSTOMER, [ANNA, added]).when(remove).then([NewEvent(removed, DAY)])
+    given(CUSTOMER, [ANNA, added]).when(remove).then([NewEvent(removed, DAY, "12")])
     given(CUSTOMER, [ANNA, added, removed]).when(remove).then_nothing()
     given(CUSTOMER, [ANNA]).when(remove).then_nothing()
 
@@ -130,9 +137,9 @@ def test_an_identifier_is_removed_once_at_the_epoch_at_which_it_was_claimed() ->
 def test_every_word_about_a_consent_is_recorded() -> None:
     give = GiveConsent(customer="anna", at=DAY, consent=GIVEN)
     withdraw = WithdrawConsent(customer="anna", at=DAY, withdrawn=WITHDRAWN)
-    given(CUSTOMER, [ANNA]).when(give).then([NewEvent(GIVEN, DAY)])
+    given(CUSTOMER, [ANNA]).when(give).then([NewEvent(GIVEN, DAY, "12")])
     given(CUSTOMER, [ANNA, GIVEN]).when(give).then([GIVEN])
-    given(CUSTOMER, [ANNA, GIVEN]).when(withdraw).then([NewEvent(WITHDRAWN, DAY)])
+    given(CUSTOMER, [ANNA, GIVEN]).when(withdraw).then([NewEvent(WITHDRAWN, DAY, "12")])
     given(CUSTOMER, [ANNA]).when(withdraw).then([WITHDRAWN])
 
 
@@ -151,8 +158,10 @@ def test_nothing_can_be_done_with_a_customer_who_is_not_there(command: Command) 
 
 
 def test_the_fold_knows_who_agreed_to_what() -> None:
-    assert CUSTOMER.fold([ANNA, GIVEN]).consents == {("marketing", "email")}
-    assert CUSTOMER.fold([ANNA, GIVEN, WITHDRAWN]).consents == frozenset()
+    key = ("marketing", "email", "")
+    assert CUSTOMER.fold([ANNA, GIVEN]).consents == {key: Standing(given=True, evidence=EVIDENCE)}
+    after = CUSTOMER.fold([ANNA, GIVEN, WITHDRAWN]).consents
+    assert after == {key: Standing(given=False, evidence=EVIDENCE)}
 
 
 def test_an_event_of_another_kind_is_a_mistake() -> None:
@@ -184,12 +193,13 @@ def writer() -> Writer:
     return Writer(MemoryEventStore(), keyring, ManualClock(DAY), "customer")
 
 
-def newcomer(command: str, *identifiers: KnownIdentifier) -> tuple[Request, Newcomer]:
-    return Request(command, command, DAY), Newcomer(ANNA, identifiers, ())
+def newcomer(command: str, *identifiers: KnownIdentifier) -> tuple[Request, Command]:
+    request = Request(command, command, DAY)
+    return request, registration(request, registering(*identifiers))
 
 
 async def test_within_a_batch_the_first_one_gets_the_identifier() -> None:
-    outcomes = await register(writer(), [newcomer("a", EMAIL), newcomer("b", EMAIL)])
+    outcomes = await carry_out_all(writer(), [newcomer("a", EMAIL), newcomer("b", EMAIL)])
     assert isinstance(outcomes[0], Done)
     assert isinstance(outcomes[1], Refused)
     assert outcomes[1].type == "identifier-taken"
@@ -198,7 +208,7 @@ async def test_within_a_batch_the_first_one_gets_the_identifier() -> None:
 async def test_of_writers_who_register_the_same_identifier_at_once_one_wins() -> None:
     shared = writer()
     results = await asyncio.gather(
-        *(register(shared, [newcomer(f"c{n}", EMAIL, CARD)]) for n in range(8))
+        *(carry_out_all(shared, [newcomer(f"c{n}", EMAIL, CARD)]) for n in range(8))
     )
     outcomes = [outcome for (outcome,) in results]
     assert sum(isinstance(outcome, Done) for outcome in outcomes) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -9,9 +10,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.customer.domain.customer import stream_of
-from services.customer.handlers import customers as handlers
-from services.customer.handlers.customers import Newcomer, Request, new_customer_id
+from services.customer.domain.commands import (
+    AddIdentifier,
+    Command,
+    GiveConsent,
+    NewIdentifier,
+    Register,
+    RemoveIdentifier,
+    WithdrawConsent,
+)
+from services.customer.domain.state import stream_of
+from services.customer.handlers.customers import Request, carry_out, new_customer_id
 from services.customer.projections.directory import DIRECTORY, Contact, DirectoryEntry
 from shared.clock import ManualClock
 from shared.decider import Refused
@@ -51,8 +60,18 @@ class Shop:
     async def register(
         self, name: str, person: CustomerRegistered, *identifiers: KnownIdentifier
     ) -> None:
-        request = Request(name, name, DAY)
-        await handlers.register(self.writer, [(request, Newcomer(person, identifiers, (GIVEN,)))])
+        command = Register(
+            customer=new_customer_id(name),
+            at=DAY,
+            person=person,
+            identifiers=tuple(NewIdentifier(known=each) for each in identifiers),
+            consents=(GIVEN,),
+        )
+        await self.do(name, command)
+
+    async def do(self, command_id: str, command: Command) -> None:
+        """Carry out a command."""
+        await carry_out(self.writer, Request(command_id, command_id, DAY), command)
 
     async def entries(self) -> Mapping[str, DirectoryEntry]:
         """The directory, read once in order."""
@@ -102,9 +121,10 @@ async def test_nothing_personal_is_in_the_log_that_the_list_is_made_from() -> No
 async def test_identifiers_and_consents_come_and_go() -> None:
     shop = Shop.opened()
     await shop.register("anna", CustomerRegistered(), EMAIL)
-    await handlers.add_identifier(shop.writer, Request("1", "1", DAY), ANNA, CARD)
-    await handlers.remove_identifier(shop.writer, Request("2", "2", DAY), ANNA, "email", "e1")
-    await handlers.withdraw_consent(shop.writer, Request("3", "3", DAY), ANNA, WITHDRAWN)
+    card = NewIdentifier(known=CARD)
+    await shop.do("1", AddIdentifier(customer=ANNA, at=DAY, identifier=card))
+    await shop.do("2", RemoveIdentifier(customer=ANNA, at=DAY, kind="email", hash="e1"))
+    await shop.do("3", WithdrawConsent(customer=ANNA, at=DAY, withdrawn=WITHDRAWN))
     entry = (await shop.entries())[ANNA]
     assert entry.contacts == [Contact("card", "c1", "A1")]
     assert entry.found_by == ["card|c1"]
@@ -116,7 +136,7 @@ async def test_identifiers_and_consents_come_and_go() -> None:
 async def test_a_consent_given_twice_stands_there_once() -> None:
     shop = Shop.opened()
     await shop.register("anna", CustomerRegistered())
-    await handlers.give_consent(shop.writer, Request("1", "1", DAY), ANNA, GIVEN)
+    await shop.do("1", GiveConsent(customer=ANNA, at=DAY, consent=GIVEN))
     assert (await shop.entries())[ANNA].consents == ["marketing|email"]
 
 
@@ -141,23 +161,24 @@ ACTIONS = st.tuples(
 async def lived(shop: Shop, actions: Sequence[tuple[str, str, KnownIdentifier]]) -> None:
     for number, (who, what, value) in enumerate(actions):
         customer = new_customer_id(who)
-        request = Request(f"command {number}", str(number), DAY)
-        try:
-            match what:
-                case "register":
-                    await shop.register(who, CustomerRegistered(surname=who), value)
-                case "add":
-                    await handlers.add_identifier(shop.writer, request, customer, value)
-                case "remove":
-                    await handlers.remove_identifier(
-                        shop.writer, request, customer, value.kind, value.hash
-                    )
-                case "give":
-                    await handlers.give_consent(shop.writer, request, customer, GIVEN)
-                case "withdraw":
-                    await handlers.withdraw_consent(shop.writer, request, customer, WITHDRAWN)
-        except Refused:
-            continue
+        with suppress(Refused):
+            if what == "register":
+                await shop.register(who, CustomerRegistered(surname=who), value)
+            else:
+                await shop.do(f"command {number}", _command(what, customer, value))
+
+
+def _command(what: str, customer: str, value: KnownIdentifier) -> Command:
+    match what:
+        case "add":
+            identifier = NewIdentifier(known=value)
+            return AddIdentifier(customer=customer, at=DAY, identifier=identifier)
+        case "remove":
+            return RemoveIdentifier(customer=customer, at=DAY, kind=value.kind, hash=value.hash)
+        case "give":
+            return GiveConsent(customer=customer, at=DAY, consent=GIVEN)
+        case _:
+            return WithdrawConsent(customer=customer, at=DAY, withdrawn=WITHDRAWN)
 
 
 @settings(max_examples=150, deadline=None)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,9 +12,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.customer.handlers import customers as customer_handlers
-from services.customer.handlers.customers import Newcomer, new_customer_id
+from services.customer.domain.commands import (
+    AddIdentifier,
+    NewIdentifier,
+    Register,
+    RemoveIdentifier,
+)
 from services.customer.handlers.customers import Request as CustomerRequest
+from services.customer.handlers.customers import carry_out, new_customer_id
 from services.interaction.domain import RECEIPTS, RecordReceipt, stream_of
 from services.interaction.projections import (
     IDENTIFIERS,
@@ -50,19 +56,29 @@ def writer(service: str) -> Writer:
 
 async def register(writer: Writer, who: str, *identifiers: KnownIdentifier) -> None:
     consent = ConsentGiven(topic="t", channel="email", evidence=Evidence(source="till"))
-    newcomer = Newcomer(CustomerRegistered(surname=who), identifiers, (consent,))
-    await customer_handlers.register(writer, [(CustomerRequest(who, who, DAY), newcomer)])
+    registering = Register(
+        customer=new_customer_id(who),
+        at=DAY,
+        person=CustomerRegistered(surname=who),
+        identifiers=tuple(NewIdentifier(known=each) for each in identifiers),
+        consents=(consent,),
+    )
+    with suppress(Refused):
+        await carry_out(writer, CustomerRequest(who, who, DAY), registering)
 
 
 async def add(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
     request = CustomerRequest(f"add {who} {value.hash} {number}", str(number), DAY)
-    await customer_handlers.add_identifier(writer, request, new_customer_id(who), value)
+    identifier = NewIdentifier(known=value)
+    adding = AddIdentifier(customer=new_customer_id(who), at=DAY, identifier=identifier)
+    await carry_out(writer, request, adding)
 
 
 async def remove(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
     request = CustomerRequest(f"remove {who} {value.hash} {number}", str(number), DAY)
     customer = new_customer_id(who)
-    await customer_handlers.remove_identifier(writer, request, customer, value.kind, value.hash)
+    removing = RemoveIdentifier(customer=customer, at=DAY, kind=value.kind, hash=value.hash)
+    await carry_out(writer, request, removing)
 
 
 def commits_of(writer: Writer) -> MemoryEventStore:

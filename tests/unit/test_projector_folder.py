@@ -261,3 +261,16 @@ async def test_whoever_waits_is_told_after_each_batch_and_not_before_it_is_durab
     desk.folder.on_folded = lambda: told.update([len(desk.lines())])
     await desk.folder.fold(await log_of(("anna", "1"), ("ben", "1")))
     assert told == {2: 1}
+
+
+async def test_types_that_a_whole_document_does_not_read_move_its_version_on() -> None:
+    # 1 is read, 2 is of a type that nobody had told of, 3 is read: no gap.
+    log = await log_of(("anna", "1"), ("anna", "2"), ("anna", "3"))
+    unread = b'"type":"customer.consent_given.v1"'
+    value = log[1].value or b""
+    assert unread in value
+    log[1] = with_value(log[1], value.replace(unread, b'"type":"customer.whatever.v9"'))
+    desk = Desk()
+    await desk.folder.fold(log)
+    assert desk.lines() == {"anna": ["1", "3"]}
+    assert [raw["versions"] for raw in desk.documents.everything()] == [{"customer-anna": 3}]

@@ -1,39 +1,50 @@
-"""The endpoints below `/v1/customers`: decode, call a handler or a query."""
+"""The endpoints of whole customers below `/v1/customers`: decode, call a handler or a query."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
-import msgspec
-from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, TypeAdapter
+from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
 
+from services.customer.api.desk import Asked, Desk, Reader, Writing, customers_of, discreet
 from services.customer.api.inputs import (
-    ConsentInput,
     CustomerInput,
     CustomerItem,
+    CustomerPatch,
     IdentifierInput,
-    IdentifierPath,
     consent_of,
-    consents_of,
-    evidence_of,
+    fields_of,
+    identifiers_of,
     person_of,
 )
 from services.customer.api.views import (
     CustomerCount,
     CustomerView,
     Recorded,
+    RecordView,
+    record_view,
     recorded,
     view_of,
 )
-from services.customer.domain.customer import stream_of
-from services.customer.handlers import customers as handlers
-from services.customer.handlers.customers import Newcomer, Request
-from services.customer.queries.directory import Directory
-from shared.access import Authenticator, Kind, Permission, Principal, Scope, scope
-from shared.clock import Clock
+from services.customer.domain.checking import (
+    checked_record,
+    require_categories,
+    require_status,
+)
+from services.customer.domain.commands import PERSON, ChangeRecord, Register
+from services.customer.domain.configuration.chosen import Configuration
+from services.customer.domain.state import stream_of
+from services.customer.handlers.customers import (
+    Request,
+    carry_out_all,
+    new_customer_id,
+    registration,
+)
+from shared.access import Principal
 from shared.decider import Refused, invalid, not_found
-from shared.events.customer import ConsentWithdrawn
-from shared.execute import Done, Writer
+from shared.events import care
+from shared.execute import Done
 from shared.http import (
     CommandId,
     Cursor,
@@ -47,25 +58,17 @@ from shared.http import (
     etag,
     parse_items,
     position_of,
-    principal,
     until,
 )
-from shared.identifiers import IdentifierRules
-from shared.keyring import keyed_hash
-
-Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
-Writing = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_WRITE))]
+from shared.http.preconditions import IfMatch
+from shared.ids import derived_id
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerApi:
-    """The endpoints, on what they need."""
+    """The endpoints of whole customers."""
 
-    writer: Writer
-    directory: Directory
-    rules: IdentifierRules
-    clock: Clock
-    authenticator: Authenticator
+    desk: Desk
 
     def router(self) -> APIRouter:
         """The routes below `/v1/customers`."""
@@ -81,50 +84,45 @@ class CustomerApi:
         router.add_api_route("/count", self.count, methods=["GET"])
         router.add_api_route("/find", self.find, methods=["POST"])
         router.add_api_route("/{customer}", self.get, methods=["GET"])
-        router.add_api_route("/{customer}/identifiers", self.add_identifier, methods=["POST"])
-        router.add_api_route(
-            "/{customer}/identifiers/{kind}/{value_hash}",
-            self.remove_identifier,
-            methods=["DELETE"],
-        )
-        router.add_api_route("/{customer}/consents", self.consent, methods=["POST"])
+        router.add_api_route("/{customer}", self.change, methods=["PATCH"])
         return router
 
     async def register(
         self, body: CustomerInput, calling: Writing, command_id: CommandId, response: Response
     ) -> Recorded:
         """Register a customer."""
-        request = self._request(command_id, body)
-        (outcome,) = await handlers.register(
-            self.writer, [(request, self._newcomer(body, calling))]
-        )
+        request = self.desk.request(command_id, body)
+        command = self._registration(request, body, calling, await self.desk.book.fresh())
+        (outcome,) = await carry_out_all(self.desk.writer, [(request, command)])
         if isinstance(outcome, Refused):
-            raise self._discreet(outcome, calling)
-        return recorded(handlers.new_customer_id(command_id), outcome, response)
+            raise discreet(outcome, calling)
+        return recorded(new_customer_id(command_id), outcome, response)
 
     async def register_batch(self, items: RawItems, calling: Writing) -> Response:
         """Register up to 1,000 customers; each has an outcome of its own."""
         outcomes: list[tuple[str | None, Done | Refused]] = []
         places: list[int] = []
-        newcomers: list[tuple[Request, Newcomer]] = []
+        asked: list[tuple[Request, Register]] = []
+        configuration = await self.desk.book.fresh()
         parsed = parse_items(_ITEM, items)
         for index, item in enumerate(parsed):
             if isinstance(item, Refused):
                 outcomes.append((None, item))
                 continue
-            command_id = self.authenticator.command_id(calling, item.request_id)
+            command_id = self.desk.authenticator.command_id(calling, item.request_id)
+            request = self.desk.request(command_id, item)
             try:
-                newcomer = self._newcomer(item, calling)
+                command = self._registration(request, item, calling, configuration)
             except Refused as refusal:
                 outcomes.append((None, refusal))
                 continue
-            outcomes.append((handlers.new_customer_id(command_id), _PENDING))
+            outcomes.append((command.customer, _PENDING))
             places.append(index)
-            newcomers.append((self._request(command_id, item), newcomer))
-        results = await handlers.register(self.writer, newcomers) if newcomers else []
+            asked.append((request, command))
+        results = await carry_out_all(self.desk.writer, asked) if asked else []
         for index, outcome in zip(places, results, strict=True):
             if isinstance(outcome, Refused):
-                outcomes[index] = (None, self._discreet(outcome, calling))
+                outcomes[index] = (None, discreet(outcome, calling))
             else:
                 outcomes[index] = (outcomes[index][0], outcome)
         return batch_response(outcomes)
@@ -133,135 +131,132 @@ class CustomerApi:
         self, calling: Reader, limit: Limit = 50, cursor: Cursor = None
     ) -> Page[CustomerView]:
         """Customers of the caller's branches, by name."""
-        found = await self.directory.page(_scope(calling), position_of(cursor, str), limit)
+        narrow = customers_of(calling)
+        found = await self.desk.directory.page(narrow, position_of(cursor, str), limit)
         return Page[CustomerView](
-            items=[view_of(entry, _scope(calling)) for entry in found.entries],
+            items=[view_of(entry, narrow) for entry in found.entries],
             next_cursor=None if found.after is None else cursor_of(found.after),
         )
 
     async def count(self, calling: Reader) -> CustomerCount:
         """How many customers the caller's branches have."""
-        return CustomerCount(count=await self.directory.count(_scope(calling)))
+        return CustomerCount(count=await self.desk.directory.count(customers_of(calling)))
 
     async def find(self, body: IdentifierInput, calling: Reader) -> CustomerView:
         """The customer whom a full phone, e-mail, card or external id finds, in any branch."""
-        identifier = self.rules.known(body.kind, body.value, "value")
-        entry = await self.directory.find(identifier)
+        identifier = self.desk.rules.known(body.kind, body.value, "value")
+        entry = await self.desk.directory.find(identifier)
         if entry is None:
-            raise not_found("customer", "with this identifier")
-        return view_of(entry, _scope(calling))
+            kind = "customer"
+            raise not_found(kind, "with this identifier")
+        return view_of(entry, customers_of(calling))
 
     async def get(
         self, customer: str, calling: Reader, response: Response, min_version: MinVersion = None
-    ) -> CustomerView:
-        """One customer of the caller's branches; others are found by a full identifier only."""
+    ) -> RecordView:
+        """One customer whole, of the caller's branches; a merged one answers with the survivor.
+
+        `min_version` also waits for the list, so that what is asked next can rest on it.
+        """
         if min_version is not None:
-            await until(lambda: self._has(customer, min_version))
-        entry = await self.directory.get(customer)
-        if entry is None:
-            raise not_found("customer", customer)
-        _scope(calling).require(entry.home_branch)
-        view = view_of(entry, _scope(calling))
-        response.headers["ETag"] = etag(view.version)
-        return view
+            await until(lambda: self._listed(customer, min_version))
+        found = await self.desk.records.get(customer)
+        if found.state.erased:
+            raise Refused("erased", 410, "The customer was erased.")
+        customers_of(calling).require(found.state.record.home_branch)
+        response.headers["ETag"] = etag(found.state.version)
+        return record_view(found.id, found.state, self.desk.clock.now())
 
-    async def add_identifier(
-        self,
-        customer: str,
-        body: IdentifierInput,
-        calling: Writing,
-        command_id: CommandId,
-        response: Response,
-    ) -> Recorded:
-        """Let the customer be found by one more value."""
-        await self._require_scope(customer, calling)
-        identifier = self.rules.known(body.kind, body.value, "value")
-        try:
-            done = await handlers.add_identifier(
-                self.writer,
-                self._request(command_id, [customer, body.model_dump(mode="json")]),
-                customer,
-                identifier,
-            )
-        except Refused as refusal:
-            raise self._discreet(refusal, calling) from refusal
-        return recorded(customer, done, response)
-
-    async def remove_identifier(
-        self,
-        customer: str,
-        path: Annotated[IdentifierPath, Depends()],
-        calling: Writing,
-        command_id: CommandId,
-        response: Response,
-    ) -> Recorded:
-        """Let the customer be found by a value no longer."""
-        kind, value_hash = path.kind, path.value_hash
-        await self._require_scope(customer, calling)
-        request = self._request(command_id, [customer, kind, value_hash])
-        done = await handlers.remove_identifier(self.writer, request, customer, kind, value_hash)
-        return recorded(customer, done, response)
-
-    async def consent(
-        self,
-        customer: str,
-        body: ConsentInput,
-        calling: Writing,
-        command_id: CommandId,
-        response: Response,
-    ) -> Recorded:
-        """Record a consent or its withdrawal."""
-        await self._require_scope(customer, calling)
-        request = self._request(command_id, [customer, body.model_dump(mode="json")])
-        if body.given:
-            done = await handlers.give_consent(
-                self.writer, request, customer, consent_of(body, calling)
-            )
-        else:
-            withdrawn = ConsentWithdrawn(
-                topic=body.topic, channel=body.channel, evidence=evidence_of(body, calling)
-            )
-            done = await handlers.withdraw_consent(self.writer, request, customer, withdrawn)
-        return recorded(customer, done, response)
-
-    async def _has(self, customer: str, version: int) -> bool:
-        return await self.directory.version(customer, stream_of(customer)) >= version
-
-    async def _require_scope(self, customer: str, calling: Principal) -> None:
-        """A caller of some branches touches only their customers; who has all need not be asked."""
-        narrow = _scope(calling)
-        if not narrow.everything:
-            entry = await self.directory.get(customer)
-            if entry is None:
-                raise not_found("customer", customer)
-            narrow.require(entry.home_branch)
-
-    def _discreet(self, refusal: Refused, calling: Principal) -> Refused:
-        """Who owns a taken identifier is told only to callers who may see every customer."""
-        if "owner" not in refusal.extra or _scope(calling).everything:
-            return refusal
-        return Refused(refusal.type, refusal.status, refusal.title, refusal.detail)
-
-    def _request(self, command_id: str, body: object) -> Request:
-        plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-        content = msgspec.json.encode(plain, order="sorted").decode()
-        hashed = keyed_hash(self.rules.secret, "command", content)
-        return Request(command_id, hashed, self.clock.now())
-
-    def _newcomer(self, body: CustomerInput, calling: Principal) -> Newcomer:
-        _scope(calling).require(body.home_branch)
-        identifiers = tuple(
-            self.rules.known(each.kind, each.value, f"identifiers.{index}.value")
-            for index, each in enumerate(body.identifiers)
+    async def change(self, body: CustomerPatch, match: IfMatch, asking: Asked) -> Recorded:
+        """Give fields other values; what is the same already changes nothing."""
+        narrow = customers_of(asking.calling)
+        found = await self.desk.records.get(asking.customer)
+        narrow.require(found.state.record.home_branch)
+        if "home_branch" in body.model_fields_set:
+            narrow.require(body.home_branch)
+        cleared = body.cleared()
+        custom = {name: value for name, value in body.custom.items() if value is not None}
+        fields = checked_record(
+            await self.desk.book.fresh(),
+            fields_of(body, custom),
+            self.desk.clock.now().date(),
+            found.state.record.custom or {},
+            cleared,
         )
-        if len({each.claim_id for each in identifiers}) != len(identifiers):
-            raise invalid("identifiers", "the same identifier stands here twice")
-        return Newcomer(person_of(body), identifiers, tuple(consents_of(body, calling)))
+
+        def make(about: dict[str, Any]) -> ChangeRecord:
+            return ChangeRecord(fields=fields, cleared=cleared, if_match=match.versions, **about)
+
+        # A field left out is not the same as one that is to be empty.
+        asked = body.model_dump(mode="json", exclude_unset=True)
+        return await self.desk.do(asking, asked, make)
+
+    async def _listed(self, customer: str, version: int) -> bool:
+        return await self.desk.directory.version(customer, stream_of(customer)) >= version
+
+    def _registration(
+        self,
+        request: Request,
+        body: CustomerInput,
+        calling: Principal,
+        configuration: Configuration,
+    ) -> Register:
+        customers_of(calling).require(body.home_branch)
+        fields = checked_record(configuration, fields_of(body, body.custom), request.at.date())
+        require_categories(configuration, body.categories, "categories")
+        if body.status is not None:
+            require_status(configuration, body.status, "status")
+        identifiers = identifiers_of(self.desk.rules, body.identifiers, "identifiers")
+        hashes = {each.known.hash for each in identifiers}
+        consents = tuple(consent_of(each, calling, request.at) for each in body.consents)
+        for index, consent in enumerate(consents):
+            if consent.contact is not None and consent.contact not in hashes:
+                raise invalid(f"consents.{index}.contact", "is none of the identifiers")
+        return registration(
+            request,
+            Register(
+                customer="",
+                at=request.at,
+                by=calling.id,
+                person=person_of(fields),
+                identifiers=identifiers,
+                consents=consents,
+                further=tuple(_further(body, request, calling)),
+            ),
+        )
+
+
+def _further(
+    body: CustomerInput, request: Request, calling: Principal
+) -> Sequence[
+    care.TagsChanged
+    | care.CategoriesChanged
+    | care.StatusChanged
+    | care.ResponsibleAssigned
+    | care.NoteAdded
+]:
+    """What a new customer has from the start beside the record."""
+    found: list[
+        care.TagsChanged
+        | care.CategoriesChanged
+        | care.StatusChanged
+        | care.ResponsibleAssigned
+        | care.NoteAdded
+    ] = []
+    if body.tags:
+        found.append(care.TagsChanged(added=tuple(sorted(set(body.tags)))))
+    if body.categories:
+        grants = (care.Grant(category=each, by=PERSON) for each in sorted(set(body.categories)))
+        found.append(care.CategoriesChanged(given=tuple(grants)))
+    if body.status is not None:
+        found.append(care.StatusChanged(status=body.status))
+    if body.responsible is not None:
+        found.append(care.ResponsibleAssigned(employee=body.responsible))
+    if body.note is not None:
+        note = derived_id("note", request.command_id)
+        found.append(care.NoteAdded(note=note, text=body.note, by=calling.id))
+    return found
 
 
 _ITEM: TypeAdapter[CustomerItem] = TypeAdapter(CustomerItem)
 _PENDING = Done("", 0)
-
-
-def _scope(calling: Principal) -> Scope:
-    return scope(calling, Kind.CUSTOMER)

@@ -1,15 +1,25 @@
 """What callers are shown."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from services.customer.domain.customer import stream_of
+from services.customer.domain.state import Customer, stream_of
 from services.customer.projections.directory import DirectoryEntry
 from shared.access import Scope
 from shared.events.contract import show_moment
-from shared.events.customer import IdentifierKind
+from shared.events.customer import (
+    Channel,
+    ConsentGiven,
+    ConsentWithdrawn,
+    Evidence,
+    IdentifierKind,
+    IdentifierState,
+    RecordFields,
+)
 from shared.execute import Done
 from shared.http import etag
 
@@ -58,6 +68,158 @@ class CustomerView(BaseModel):
     acquisition: str | None
     internal: bool
     custom: dict[str, Any]
+
+
+class IdentifierView(BaseModel):
+    """An identifier of a record."""
+
+    kind: IdentifierKind
+    hash: str
+    value: str | None
+    state: IdentifierState
+    preferred: bool
+    shared: bool
+    label: str | None
+
+
+class ConsentView(BaseModel):
+    """What counts for a topic, a channel and a contact point (none: any)."""
+
+    topic: str
+    channel: Channel
+    contact: str | None = Field(description="hash of the contact point")
+    given: bool
+    evidence: Evidence | None
+
+
+class ConsentLog(BaseModel):
+    """What the customer agrees to, and every word about it, oldest first."""
+
+    current: list[ConsentView] = Field(description="what is not here is not given")
+    log: list[ConsentView]
+
+
+class NoteView(BaseModel):
+    """A note."""
+
+    id: str
+    text: str | None
+
+
+class CategoryView(BaseModel):
+    """A category and who gave it."""
+
+    category: str
+    by: list[str] = Field(description="`person`, or `rule:<name>`")
+
+
+class BlacklistingView(BaseModel):
+    """Why no advertising goes out, and until when (absent: until it is lifted)."""
+
+    reason: str | None
+    until: str | None
+
+
+class LinkView(BaseModel):
+    """Another customer who belongs to this one."""
+
+    other: str
+    relation: str
+
+
+class RecordView(BaseModel):
+    """A customer whole, as of the last command."""
+
+    id: str = Field(description="of the survivor, where the one asked for was merged")
+    version: int
+    record: RecordFields
+    identifiers: list[IdentifierView]
+    consents: list[ConsentView] = Field(description="what is not here is not given")
+    tags: list[str]
+    categories: list[CategoryView]
+    discount: int | None = Field(description="hundredths of a percent, the highest granted")
+    status: str | None = Field(description="absent: that which the path begins with")
+    blacklisting: BlacklistingView | None
+    responsible: str | None
+    notes: list[NoteView]
+    links: list[LinkView]
+    archived: bool
+    absorbed: list[str] = Field(description="customers that were merged into this one")
+
+
+def record_view(customer: str, state: Customer, now: datetime) -> RecordView:
+    """A customer whole."""
+    categories: dict[str, list[str]] = {}
+    for category, by in sorted(state.categories):
+        categories.setdefault(category, []).append(by)
+    return RecordView(
+        id=customer,
+        version=state.version,
+        record=state.record,
+        identifiers=[
+            IdentifierView(
+                kind=each.kind,
+                hash=each.hash,
+                value=each.value,
+                state=each.state or "unverified",
+                preferred=bool(each.preferred),
+                shared=bool(each.shared),
+                label=each.label,
+            )
+            for each in state.identifiers.values()
+        ],
+        consents=_standing(state),
+        tags=sorted(state.tags),
+        categories=[CategoryView(category=name, by=by) for name, by in categories.items()],
+        discount=max(state.discounts.values(), default=None),
+        status=state.status,
+        blacklisting=_blacklisting(state, now),
+        responsible=state.responsible,
+        notes=[NoteView(id=name, text=text) for name, text in state.notes.items()],
+        links=[LinkView(other=each, relation=why) for each, why in sorted(state.links)],
+        archived=state.archived,
+        absorbed=[each.other for each in state.absorbed],
+    )
+
+
+def _standing(state: Customer) -> list[ConsentView]:
+    return [
+        ConsentView(
+            topic=topic,
+            channel=channel,
+            contact=contact or None,
+            given=standing.given,
+            evidence=standing.evidence,
+        )
+        for (topic, channel, contact), standing in sorted(
+            state.consents.items(), key=lambda item: item[0]
+        )
+    ]
+
+
+def _blacklisting(state: Customer, now: datetime) -> BlacklistingView | None:
+    listed = state.blacklist
+    if listed is None or (listed.until is not None and listed.until <= now):
+        return None
+    until = None if listed.until is None else show_moment(listed.until)
+    return BlacklistingView(reason=listed.reason, until=until)
+
+
+def consent_log(state: Customer, log: Sequence[ConsentGiven | ConsentWithdrawn]) -> ConsentLog:
+    """What the customer agrees to, and every word about it."""
+    return ConsentLog(
+        current=_standing(state),
+        log=[
+            ConsentView(
+                topic=each.topic,
+                channel=each.channel,
+                contact=each.contact,
+                given=isinstance(each, ConsentGiven),
+                evidence=each.evidence,
+            )
+            for each in log
+        ],
+    )
 
 
 def recorded(customer: str, done: Done, response: Response) -> Recorded:

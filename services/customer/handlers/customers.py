@@ -1,31 +1,24 @@
-"""What can be done with customers: each handler loads, decides and appends, and nothing else."""
+"""What can be done with customers: each handler decides and appends, and nothing else.
+
+What concerns a customer who was merged is carried out on the survivor: callers need not know.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.customer.domain.customer import (
-    CLAIMS,
-    CUSTOMER,
-    AddIdentifier,
-    Command,
-    GiveConsent,
-    Register,
-    RemoveIdentifier,
-    WithdrawConsent,
-    stream_of,
-)
+from services.customer.domain.commands import Command, Register
+from services.customer.domain.customer import CUSTOMER, MERGED
+from services.customer.domain.identifying import CLAIMS
+from services.customer.domain.state import stream_of
+from shared.decider import Refused
 from shared.envelope import Causation
-from shared.events.customer import (
-    ConsentGiven,
-    ConsentWithdrawn,
-    CustomerRegistered,
-    IdentifierKind,
-)
 from shared.execute import Command as Execution
 from shared.execute import Done, Outcome, Writer
-from shared.identifiers import KnownIdentifier
 from shared.ids import derived_id
+
+MAX_REDIRECTS = 50
+"""A chain of merges this long is a loop, which merges never form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +26,13 @@ class Request:
     """Under which id something is asked for, a keyed hash of what was asked, and when.
 
     The hash stays in the log for ever, and without the chain's secret it must not give back the
-    few digits of a phone number.
+    few digits of a phone number. `why` is what caused it, where that is not the caller.
     """
 
     command_id: str
     hash: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Newcomer:
-    """Somebody to be registered."""
-
-    person: CustomerRegistered
-    identifiers: tuple[KnownIdentifier, ...]
-    consents: tuple[ConsentGiven, ...]
+    why: Causation | None = None
 
 
 def new_customer_id(command_id: str) -> str:
@@ -55,59 +40,44 @@ def new_customer_id(command_id: str) -> str:
     return derived_id("customer", command_id)
 
 
-async def register(
-    writer: Writer, newcomers: Sequence[tuple[Request, Newcomer]]
+async def carry_out(writer: Writer, request: Request, command: Command) -> Done:
+    """Carry out one command. Raises its refusal."""
+    (outcome,) = await carry_out_all(writer, [(request, command)])
+    if isinstance(outcome, Refused):
+        raise outcome
+    return outcome
+
+
+async def carry_out_all(
+    writer: Writer, asked: Sequence[tuple[Request, Command]]
 ) -> Sequence[Outcome]:
-    """Register customers, each with its own outcome; their claims share a transaction."""
-    return await writer.many(
-        CUSTOMER,
-        [
-            _execution(
-                request,
-                Register(
-                    customer=new_customer_id(request.command_id),
-                    at=request.at,
-                    person=newcomer.person,
-                    identifiers=newcomer.identifiers,
-                    consents=newcomer.consents,
-                ),
-            )
-            for request, newcomer in newcomers
-        ],
-        claims=CLAIMS,
-    )
+    """Carry out commands, each with its own outcome; their claims share transactions."""
+    outcomes: dict[int, Outcome] = {}
+    commands = dict(enumerate(asked))
+    for _ in range(MAX_REDIRECTS):
+        if not commands:
+            break
+        results = await writer.many(
+            CUSTOMER, [_execution(*each) for each in commands.values()], claims=CLAIMS
+        )
+        outcomes |= dict(zip(commands, results, strict=True))
+        commands = {
+            index: (asked[index][0], replace(commands[index][1], customer=survivor))
+            for index in commands
+            if (survivor := _survivor(outcomes[index])) is not None
+        }
+    return [outcomes[index] for index in range(len(asked))]
 
 
-async def add_identifier(
-    writer: Writer, request: Request, customer: str, identifier: KnownIdentifier
-) -> Done:
-    """Let a customer be found by one more value. Raises `Refused` when another one has it."""
-    command = AddIdentifier(customer=customer, at=request.at, identifier=identifier)
-    return await writer.one(CUSTOMER, _execution(request, command), CLAIMS)
+def _survivor(outcome: Outcome) -> str | None:
+    if isinstance(outcome, Refused) and outcome.type == MERGED:
+        return outcome.extra["survivor"]
+    return None
 
 
-async def remove_identifier(
-    writer: Writer, request: Request, customer: str, kind: IdentifierKind, value_hash: str
-) -> Done:
-    """Let a customer be found by a value no longer."""
-    command = RemoveIdentifier(customer=customer, at=request.at, kind=kind, hash=value_hash)
-    return await writer.one(CUSTOMER, _execution(request, command), CLAIMS)
-
-
-async def give_consent(
-    writer: Writer, request: Request, customer: str, consent: ConsentGiven
-) -> Done:
-    """Record that a customer agreed."""
-    command = GiveConsent(customer=customer, at=request.at, consent=consent)
-    return await writer.one(CUSTOMER, _execution(request, command))
-
-
-async def withdraw_consent(
-    writer: Writer, request: Request, customer: str, withdrawn: ConsentWithdrawn
-) -> Done:
-    """Record that a customer agrees no longer."""
-    command = WithdrawConsent(customer=customer, at=request.at, withdrawn=withdrawn)
-    return await writer.one(CUSTOMER, _execution(request, command))
+def registration(request: Request, command: Register) -> Register:
+    """The command with the id that follows from the request."""
+    return replace(command, customer=new_customer_id(request.command_id))
 
 
 def _execution(request: Request, command: Command) -> Execution[Command]:
@@ -117,6 +87,6 @@ def _execution(request: Request, command: Command) -> Execution[Command]:
         stream=stream_of(command.customer),
         key=command.customer,
         body=command,
-        causation=Causation(correlation=request.command_id),
+        causation=request.why or Causation(correlation=request.command_id),
         subject=command.customer,
     )

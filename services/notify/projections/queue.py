@@ -22,6 +22,7 @@ from shared.events.notification import (
 )
 from shared.projection import Document, Event, Projection
 
+STREAM = "message-"
 CLOSED = ""
 """What `due` is of a message that needs nothing any more: before every turn."""
 _MILLISECOND_DIGITS = 15
@@ -130,7 +131,8 @@ def queued(
 
 
 def _target(event: Event) -> str | None:
-    return event.data.message if event.light.subject is not None else None
+    stream = event.light.stream
+    return stream.removeprefix(STREAM) if stream.startswith(STREAM) else None
 
 
 def apply(message: QueuedMessage | None, event: Event) -> QueuedMessage:

@@ -178,5 +178,6 @@ RECIPIENTS: Projection[Recipient] = Projection(
     apply=apply,
     opens=True,
     gapless=True,
+    blank=lambda customer: Recipient(id=customer),
     indexes=((("memberships.segment", 1), ("_id", 1)),),
 )

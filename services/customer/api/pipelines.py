@@ -1,0 +1,310 @@
+"""Pipelines with their boards, and who answers for new deals, over HTTP."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, Field
+
+from services.customer.api.configuration.changing import Changing, Named, Writing
+from services.customer.api.configuration.inputs import Titles
+from services.customer.api.configuration.views import (
+    Configured,
+    ItemList,
+    ItemView,
+    configured,
+    view_of,
+    views_of,
+)
+from services.customer.api.deal_views import (
+    BoardView,
+    ConversionView,
+    StageFigures,
+    conversion_stage,
+    figures_view,
+)
+from services.customer.api.inputs import Input, Slug, Text
+from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.pipeline import MAX_ROBOTS, MAX_STAGES
+from services.customer.handlers.configuration import Request
+from services.customer.queries.deals import DealBoard, figures
+from shared.access import Kind, Permission, Principal, scope
+from shared.decider import invalid, not_found
+from shared.events.customer import Channel
+from shared.events.deal import (
+    AssignmentDefined,
+    LostReason,
+    PipelineDefined,
+    RobotField,
+    Stage,
+    Strategy,
+)
+from shared.http import CommandId, IfMatch, IfMatchUnlessNew, principal
+
+Reader = Annotated[Principal, Depends(principal(Permission.DEALS_READ))]
+Kinds = Literal["pipelines", "assignments"]
+Url = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class TaskInput(Input):
+    """A robot that asks for a task."""
+
+    kind: Literal["task"]
+    title: Text
+    due_days: int = Field(default=0, ge=0, le=3660)
+
+
+class FieldChangeInput(Input):
+    """A robot that changes the deal."""
+
+    kind: Literal["field"]
+    field: RobotField
+    value: Text | None = None
+    days: int | None = Field(default=None, ge=-3660, le=3660)
+
+
+class MessageInput(Input):
+    """A robot that asks for a message to the customer."""
+
+    kind: Literal["message"]
+    template: Slug
+    channel: Channel
+
+
+class WebhookInput(Input):
+    """A robot that tells another system."""
+
+    kind: Literal["webhook"]
+    url: Url
+
+
+class RobotInput(Input):
+    """What is done by itself in a stage."""
+
+    robot: Slug
+    after: int = Field(default=0, ge=0, description="seconds in the stage; 0: on entering")
+    action: Annotated[
+        TaskInput | FieldChangeInput | MessageInput | WebhookInput, Field(discriminator="kind")
+    ]
+
+
+class StageDefinitionInput(Input):
+    """A stage."""
+
+    stage: Slug
+    titles: Titles
+    probability: int = Field(ge=0, le=10_000, description="hundredths of a percent")
+    robots: tuple[RobotInput, ...] = Field(default=(), max_length=MAX_ROBOTS)
+    archived: bool = False
+
+
+class ReasonInput(Input):
+    """Why deals are lost."""
+
+    reason: Slug
+    titles: Titles
+
+
+class PipelineInput(Input):
+    """A pipeline; stages in their order. One that is left out stays, archived."""
+
+    titles: Titles
+    stages: tuple[StageDefinitionInput, ...] = Field(min_length=1, max_length=MAX_STAGES)
+    won: Titles
+    lost: Titles
+    lost_reasons: tuple[ReasonInput, ...] = Field(default=(), max_length=100)
+
+    def definition(self, name: str) -> PipelineDefined:
+        """The event that says so."""
+        return PipelineDefined(
+            pipeline=name,
+            titles=dict(self.titles),
+            stages=tuple(Stage.model_validate(each.model_dump()) for each in self.stages),
+            won=dict(self.won),
+            lost=dict(self.lost),
+            lost_reasons=tuple(
+                LostReason.model_validate(each.model_dump()) for each in self.lost_reasons
+            ),
+        )
+
+
+class AssignmentInput(Input):
+    """Who answers for new deals of a type."""
+
+    titles: Titles
+    strategy: Strategy
+    employees: tuple[Text, ...] = Field(min_length=1, max_length=200)
+
+    def definition(self, name: str) -> AssignmentDefined:
+        """The event that says so."""
+        return AssignmentDefined(
+            deal_type=name,
+            titles=dict(self.titles),
+            strategy=self.strategy,
+            employees=self.employees,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineApi:
+    """The endpoints, on what they need."""
+
+    changing: Changing
+    board: DealBoard
+
+    def router(self) -> APIRouter:
+        """The routes below `/v1/pipelines` and `/v1/assignments`."""
+        router = APIRouter(prefix="/v1", tags=["deals"])
+        add = router.add_api_route
+        add("/pipelines", self.pipelines, methods=["GET"])
+        add("/pipelines/{name}", self.pipeline, methods=["GET"])
+        add("/pipelines/{name}", self.define_pipeline, methods=["PUT"])
+        add("/pipelines/{name}/board", self.open_deals, methods=["GET"])
+        add("/pipelines/{name}/conversion", self.conversion, methods=["GET"])
+        add("/assignments", self.assignments, methods=["GET"])
+        add("/assignments/{name}", self.assignment, methods=["GET"])
+        add("/assignments/{name}", self.define_assignment, methods=["PUT"])
+        add("/{kind}/{name}/archive", self.archive, methods=["POST"])
+        add("/{kind}/{name}/restore", self.restore, methods=["POST"])
+        return router
+
+    async def pipelines(self, _calling: Reader) -> ItemList[PipelineDefined]:
+        """All pipelines."""
+        now = await self.changing.book.fresh()
+        return ItemList[PipelineDefined](number=now.number, items=views_of(now.pipelines))
+
+    async def pipeline(
+        self, name: Named, _calling: Reader, response: Response
+    ) -> ItemView[PipelineDefined]:
+        """One pipeline."""
+        return view_of((await self.changing.book.fresh()).pipelines, "pipeline", name, response)
+
+    async def define_pipeline(
+        self,
+        name: Named,
+        body: PipelineInput,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatchUnlessNew,
+        response: Response,
+    ) -> Configured:
+        """Give a pipeline its (new) definition."""
+        request = self.changing.request(calling, command_id, f"pipelines/{name}", body)
+        command = Define(name, body.definition(name), request.at, rests_on)
+        return await self._changed("pipelines", name, request, command, response)
+
+    async def assignments(self, _calling: Reader) -> ItemList[AssignmentDefined]:
+        """All assignment rules, by deal type."""
+        now = await self.changing.book.fresh()
+        return ItemList[AssignmentDefined](number=now.number, items=views_of(now.assignments))
+
+    async def assignment(
+        self, name: Named, _calling: Reader, response: Response
+    ) -> ItemView[AssignmentDefined]:
+        """The rule of a deal type."""
+        now = await self.changing.book.fresh()
+        return view_of(now.assignments, "assignment rule", name, response)
+
+    async def define_assignment(
+        self,
+        name: Named,
+        body: AssignmentInput,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatchUnlessNew,
+        response: Response,
+    ) -> Configured:
+        """Give a deal type its (new) rule."""
+        request = self.changing.request(calling, command_id, f"assignments/{name}", body)
+        command = Define(name, body.definition(name), request.at, rests_on)
+        return await self._changed("assignments", name, request, command, response)
+
+    async def archive(
+        self,
+        kind: Kinds,
+        name: Named,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatch,
+        response: Response,
+    ) -> Configured:
+        """Let no new deal have it; what has it keeps it."""
+        request = self.changing.request(calling, command_id, f"{kind}/{name}/archive")
+        command = Archive(name, request.at, rests_on.require_of)
+        return await self._changed(kind, name, request, command, response)
+
+    async def restore(
+        self,
+        kind: Kinds,
+        name: Named,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatch,
+        response: Response,
+    ) -> Configured:
+        """Let new deals have it again."""
+        request = self.changing.request(calling, command_id, f"{kind}/{name}/restore")
+        command = Restore(name, request.at, rests_on.require_of)
+        return await self._changed(kind, name, request, command, response)
+
+    async def open_deals(self, name: Named, calling: Reader) -> BoardView:
+        """The open deals of a pipeline by stage; their cards are a page of `/v1/deals` each."""
+        now = await self.changing.book.fresh()
+        definition = now.pipelines.get(name)
+        if definition is None:
+            kind = "pipeline"
+            raise not_found(kind, name)
+        parts = await self.board.open_in(scope(calling, Kind.DEAL), name)
+        return BoardView(
+            pipeline=name,
+            total=figures_view(figures(parts, now.pipelines)),
+            stages=[
+                StageFigures(
+                    stage=each.stage,
+                    probability=each.probability,
+                    archived=each.archived,
+                    **figures_view(
+                        figures([part for part in parts if part.stage == each.stage], now.pipelines)
+                    ).model_dump(),
+                )
+                for each in definition.stages
+            ],
+        )
+
+    async def conversion(
+        self,
+        name: Named,
+        calling: Reader,
+        begin: Annotated[AwareDatetime, Query()],
+        end: Annotated[AwareDatetime, Query()],
+    ) -> ConversionView:
+        """What became of the stays that began in `[begin, end)`, and how long they were."""
+        if end <= begin:
+            raise invalid("end", "after begin")
+        now = await self.changing.book.fresh()
+        definition = now.pipelines.get(name)
+        if definition is None:
+            kind = "pipeline"
+            raise not_found(kind, name)
+        found = await self.board.passages(scope(calling, Kind.DEAL), name, begin, end)
+        return ConversionView(
+            pipeline=name,
+            stages=[
+                conversion_stage(
+                    each.stage, [passage for passage in found if passage.stage == each.stage]
+                )
+                for each in definition.stages
+            ],
+        )
+
+    async def _changed(
+        self, kind: Kinds, name: str, request: Request, command: object, response: Response
+    ) -> Configured:
+        done = await self.changing.carry_out(kind, request, command)
+        now = await self.changing.book.now()
+        catalogue = now.pipelines if kind == "pipelines" else now.assignments
+        return configured(name, catalogue.items[name].version, done, response)
