@@ -35,6 +35,8 @@ class Permission(StrEnum):
     COMPANIES_WRITE = "companies:write"
     EMPLOYEES_READ = "employees:read"
     EMPLOYEES_WRITE = "employees:write"
+    DEALS_READ = "deals:read"
+    DEALS_WRITE = "deals:write"
     FACTS_READ = "facts:read"
     FACTS_WRITE = "facts:write"
     IMPORTS_RUN = "imports:run"
@@ -69,6 +71,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CUSTOMERS_WRITE,
             Permission.CONFIGURATION_WRITE,
             Permission.COMPANIES_WRITE,
+            Permission.DEALS_WRITE,
             Permission.SEGMENTS_WRITE,
             Permission.CAMPAIGNS_WRITE,
         },
@@ -76,6 +79,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             {
                 Permission.CUSTOMERS_READ,
                 Permission.CUSTOMERS_WRITE,
+                Permission.DEALS_READ,
+                Permission.DEALS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
                 Permission.JOBS_READ,
@@ -86,6 +91,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             {
                 Permission.CUSTOMERS_READ,
                 Permission.CUSTOMERS_WRITE,
+                Permission.DEALS_READ,
+                Permission.DEALS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
                 Permission.IMPORTS_RUN,
@@ -102,13 +109,17 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StoredApiKey:
-    """A key as the database holds it; `branches` is None for the whole chain."""
+    """A key as the database holds it; `branches` is None for the whole chain.
+
+    A revoked one opens nothing, for ever: whoever wants to call again is given another.
+    """
 
     prefix: str
     hash: str
     roles: tuple[str, ...]
     branches: tuple[str, ...] | None
     title: str
+    revoked: bool = False
 
 
 class ApiKeys(Protocol):
@@ -120,6 +131,14 @@ class ApiKeys(Protocol):
 
     async def add(self, key: StoredApiKey) -> bool:
         """Store a key; False, and nothing stored, when the prefix is taken."""
+        ...
+
+    async def all(self) -> Sequence[StoredApiKey]:
+        """Every key by its prefix, revoked ones too."""
+        ...
+
+    async def revoke(self, prefix: str) -> bool:
+        """Revoke a key; False when there is none, or none that is not revoked already."""
         ...
 
 
@@ -154,6 +173,7 @@ class Kind(StrEnum):
     CONFIGURATION = "configuration"
     BRANCH = "branch"
     EMPLOYEE = "employee"
+    DEAL = "deal"
     FACT = "fact"
     IMPORT = "import"
     SEGMENT = "segment"
@@ -251,7 +271,7 @@ class Authenticator:
         if remembered is not None and remembered[0] > self.monotonic():
             return remembered[1]
         stored = await self.keys.find(form[1])
-        if stored is None or not hmac.compare_digest(stored.hash, presented):
+        if stored is None or not hmac.compare_digest(stored.hash, presented) or stored.revoked:
             raise _unauthenticated()
         principal = _principal(stored)
         if len(self._verified) >= CACHE_KEYS:
@@ -268,9 +288,18 @@ class Authenticator:
         return f"http|{principal.id}|{hashed}"
 
 
+PRINCIPAL_OF_KEY = "key:"
+
+
+def prefix_of(principal_id: str) -> str | None:
+    """The prefix of the key that a principal calls by; None when it is no key."""
+    prefix = principal_id.removeprefix(PRINCIPAL_OF_KEY)
+    return None if prefix == principal_id else prefix
+
+
 def _principal(stored: StoredApiKey) -> Principal:
     return Principal(
-        id=f"key:{stored.prefix}",
+        id=PRINCIPAL_OF_KEY + stored.prefix,
         roles=frozenset(role for role in Role if role in stored.roles),
         branches=None if stored.branches is None else frozenset(stored.branches),
     )

@@ -1,7 +1,7 @@
 """Keys of callers and of customers in dicts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.access import StoredApiKey
 from shared.keyring import StoredKey
@@ -45,4 +45,16 @@ class MemoryApiKeys:
         if key.prefix in self._stored:
             return False
         self._stored[key.prefix] = key
+        return True
+
+    async def all(self) -> Sequence[StoredApiKey]:
+        """Every key by its prefix, revoked ones too."""
+        return [key for _, key in sorted(self._stored.items())]
+
+    async def revoke(self, prefix: str) -> bool:
+        """Revoke a key; False when there is none, or none that is not revoked already."""
+        stored = self._stored.get(prefix)
+        if stored is None or stored.revoked:
+            return False
+        self._stored[prefix] = replace(stored, revoked=True)
         return True

@@ -1,5 +1,7 @@
 """What every store of API keys must do."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.access import ApiKeys, StoredApiKey
@@ -25,6 +27,16 @@ async def test_keys_are_found_by_their_prefix_as_they_were_stored(api_keys: ApiK
     for key in stored:
         assert await api_keys.find(key.prefix) == key
     assert await api_keys.find("ffffffffffff") is None
+
+
+async def test_a_revoked_key_is_kept_and_said_to_be_so(api_keys: ApiKeys) -> None:
+    for key in (CHAIN_WIDE, OF_A_BRANCH):
+        await api_keys.add(key)
+    assert await api_keys.revoke(OF_A_BRANCH.prefix)
+    assert not await api_keys.revoke(OF_A_BRANCH.prefix)
+    assert not await api_keys.revoke("ffffffffffff")
+    assert await api_keys.all() == [CHAIN_WIDE, replace(OF_A_BRANCH, revoked=True)]
+    assert await api_keys.find(OF_A_BRANCH.prefix) == replace(OF_A_BRANCH, revoked=True)
 
 
 async def test_a_taken_prefix_keeps_its_key(api_keys: ApiKeys) -> None:

@@ -14,6 +14,7 @@ from shared.access import (
     Role,
     StoredApiKey,
     issue,
+    prefix_of,
     scope,
     stored_key,
 )
@@ -86,6 +87,22 @@ async def test_a_verified_key_is_asked_for_again_only_after_its_time() -> None:
     seconds = CACHE_SECONDS
     with pytest.raises(Refused):
         await authenticator.authenticate(text)
+
+
+async def test_a_revoked_key_opens_nothing_once_it_is_asked_for_again() -> None:
+    text, stored = issue(SECRET, title="till", roles=[Role.CASHIER])
+    keys = await keys_with(stored)
+    seconds = 0.0
+    authenticator = Authenticator(keys, SECRET, monotonic=lambda: seconds)
+    principal = await authenticator.authenticate(text)
+    prefix = prefix_of(principal.id)
+    assert prefix == stored.prefix
+    assert prefix is not None
+    assert await keys.revoke(prefix)
+    seconds = CACHE_SECONDS
+    with pytest.raises(Refused):
+        await authenticator.authenticate(text)
+    assert prefix_of("token:eva") is None
 
 
 async def test_a_role_that_is_not_known_grants_nothing() -> None:
