@@ -15,6 +15,20 @@ def receipts(op: str, value: int, **more: object) -> dict[str, Any]:
     return {"kind": "receipts", "aggregate": "count", "compare": compare, **more}
 
 
+FIELDS: Final[dict[str, dict[str, Any]]] = {
+    name: {"titles": {"en": title}, "kind": "text", "purpose": "demographics"}
+    for name, title in (
+        ("age", "Age"),
+        ("income", "Income"),
+        ("home_ownership", "Home"),
+        ("marital_status", "Marital status"),
+        ("household_size", "People in the household"),
+        ("household_comp", "Household"),
+        ("kids_count", "Children"),
+    )
+}
+"""What is known of some households beside their receipts, as custom fields."""
+
 SEGMENTS: Final[dict[str, dict[str, Any]]] = {
     "lapsed-30": {
         "title": "Has bought, and not within 30 days",

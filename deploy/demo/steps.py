@@ -11,7 +11,14 @@ from typing import Any, Protocol, TypeVar
 
 from deploy.client import BATCH, Chain
 from deploy.demo.dataset import Dataset, load
-from deploy.demo.definitions import AS_OF, CAMPAIGNS, COUPON_BROADCAST, SEGMENTS, WE_MISS_YOU
+from deploy.demo.definitions import (
+    AS_OF,
+    CAMPAIGNS,
+    COUPON_BROADCAST,
+    FIELDS,
+    SEGMENTS,
+    WE_MISS_YOU,
+)
 from deploy.installation import SERVICES
 
 IMPORT = "complete-journey"
@@ -60,6 +67,8 @@ class Demo:
         return await self._report(data)
 
     async def _define(self) -> None:
+        for name, definition in FIELDS.items():
+            await self.chain.put("customer", f"/v1/configuration/fields/{name}", definition)
         for name, segment in SEGMENTS.items():
             await self.chain.put("segment", f"/v1/segments/{name}", segment)
         for name, campaign in CAMPAIGNS.items():

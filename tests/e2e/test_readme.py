@@ -14,7 +14,7 @@ import pytest
 
 from deploy.client import Chain, connect
 from deploy.demo.dataset import load
-from deploy.demo.definitions import AS_OF, SEGMENTS
+from deploy.demo.definitions import AS_OF, FIELDS, SEGMENTS
 from deploy.installation import ChainSettings, Running, remember, running
 from deploy.keys import read_owner_key
 
@@ -86,6 +86,8 @@ async def live(home: Path, found: Running) -> None:
     data = load(HOUSEHOLDS)
     key = read_owner_key(home)
     async with asyncio.timeout(SECONDS), connect(found.urls, key) as chain:
+        for name, definition in FIELDS.items():
+            await chain.put("customer", f"/v1/configuration/fields/{name}", definition)
         for name, segment in SEGMENTS.items():
             await chain.put("segment", f"/v1/segments/{name}", segment)
         await chain.batch("customer", "/v1/customers/batch", list(data.customers()))
