@@ -108,3 +108,15 @@ async def test_what_was_given_up_is_written_whole_or_not_at_all(mongo: MongoSpac
         heads = await store.heads(names)
         assert len(found) == len(heads)
         assert len(found) in {0, MANY}
+
+
+async def test_commits_that_belong_together_are_given_up_together(mongo: MongoSpace) -> None:
+    _, store = await prepared(mongo.database("customer"))
+    for number, deadline in enumerate(DEADLINES):
+        with suppress(TimeoutError, StoreUnavailable):
+            async with asyncio.timeout(deadline):
+                await store.append_together(claims(f"{number}-", MANY, deadline))
+        heads = await store.heads([f"{number}-{n}" for n in range(MANY)])
+        found = await store.claims([f"phone|{number}-{n}" for n in range(MANY)])
+        assert len(heads) == len(found)
+        assert len(heads) in {0, MANY}

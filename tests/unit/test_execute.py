@@ -64,6 +64,22 @@ async def test_a_writer_that_always_loses_gives_up_after_some_attempts() -> None
     assert counting.appended == ATTEMPTS
 
 
+async def test_failures_between_which_something_got_in_do_not_end_a_batch() -> None:
+    class OneAtATime(MemoryEventStore):
+        async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
+            await super().append(appends[:1])
+            raise StoreUnavailable
+
+    count = 3 * FAILURES
+    store = OneAtATime()
+    outcomes = await writer_on(store, MemoryKeyStore()).many(
+        diary, [note(f"c{number}", str(number), "a") for number in range(count)]
+    )
+    assert [outcome for outcome in outcomes if isinstance(outcome, Done)] == [
+        Done(f"customer-{number}", 1, repeated=True) for number in range(count)
+    ]
+
+
 async def test_an_append_slower_than_its_deadline_is_abandoned() -> None:
     async def hang(_: Sequence[Append]) -> None:
         await asyncio.sleep(60)
