@@ -30,6 +30,9 @@ class Permission(StrEnum):
 
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
+    CUSTOMERS_MERGE = "customers:merge"
+    CUSTOMERS_ERASE = "customers:erase"
+    CUSTOMERS_DISCLOSE = "customers:disclose"
     CONFIGURATION_WRITE = "configuration:write"
     COMPANIES_READ = "companies:read"
     COMPANIES_WRITE = "companies:write"
@@ -65,10 +68,13 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.OWNER: frozenset(Permission),
         # Runs marketing and looks after customers; facts come from tills and imports, not from him.
-        # Whom the chain employs, and which keys are theirs, is the owner's to say.
+        # Whom the chain employs, and which keys are theirs, is the owner's to say, as is erasing,
+        # which nobody can undo.
         Role.MANAGER: _READING
         | {
             Permission.CUSTOMERS_WRITE,
+            Permission.CUSTOMERS_MERGE,
+            Permission.CUSTOMERS_DISCLOSE,
             Permission.CONFIGURATION_WRITE,
             Permission.COMPANIES_WRITE,
             Permission.DEALS_WRITE,

@@ -1,17 +1,33 @@
 """`python -m services.customer --role api|worker|relay|all`: builds everything, then runs."""
 
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter
+from faststream.kafka import KafkaBroker
+
 from services.customer.api import CareApi, ContactApi, CustomerApi, Desk
 from services.customer.api.configuration import ConfigurationApi
+from services.customer.api.configuration.changing import Changing
+from services.customer.api.deals import DealApi
+from services.customer.api.pipelines import PipelineApi
 from services.customer.consumers import PROJECTIONS
+from services.customer.consumers.automation import GROUP, TOPICS
+from services.customer.consumers.reacting import Reactions
+from services.customer.domain.deal_terms import Ground, ground_of
+from services.customer.handlers.automation import Automating
 from services.customer.handlers.configuration import ConfigurationBook
+from services.customer.handlers.deals import Deals
+from services.customer.projections.deals import DEALS
 from services.customer.projections.directory import DIRECTORY
+from services.customer.queries.deals import DealBoard
 from services.customer.queries.directory import Directory
 from services.customer.queries.records import Records
 from shared.identifiers import IdentifierRules
-from shared.process import Kernel, Parts, Role, assemble, start
+from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
 SERVICE = "customer"
+GRACE_SECONDS = 15.0
 
 
 async def build(settings: Settings, role: Role) -> Parts:
@@ -37,9 +53,34 @@ async def build(settings: Settings, role: Role) -> Parts:
             ContactApi(desk).router(),
             CareApi(desk).router(),
             configuration.router(),
+            *_deal_routers(kernel, book),
         ],
         projectors=[await kernel.projector(projection) for projection in PROJECTIONS],
+        worker_tasks=[_reactions(kernel, book).run],
+        reports=Reports(readers=_readers),
     )
+
+
+def _deal_routers(kernel: Kernel, book: ConfigurationBook) -> Sequence[APIRouter]:
+    async def ground() -> Ground:
+        return ground_of(await book.fresh())
+
+    board = DealBoard(kernel.documents(DEALS).collection, kernel.keyring)
+    deals = Deals(kernel.writer, ground)
+    secret = kernel.hmac_secret
+    return [
+        DealApi(deals, board, book, kernel.clock, secret).router(),
+        PipelineApi(Changing(book, kernel.clock, secret), board).router(),
+    ]
+
+
+def _reactions(kernel: Kernel, book: ConfigurationBook) -> Reactions:
+    broker = KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None)
+    return Reactions(broker, kernel.kafka, Automating(kernel.writer, book))
+
+
+async def _readers() -> Mapping[str, tuple[str, ...]]:
+    return {GROUP: TOPICS}
 
 
 def main() -> None:

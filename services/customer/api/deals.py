@@ -31,7 +31,6 @@ from services.customer.api.deal_views import (
 from services.customer.domain.dealing import whatever
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.deals import Deals, Opening, Request
-from services.customer.projections.deals import DealDocument
 from services.customer.queries.deals import DealBoard, Filters, Grouping, Part, figures
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
@@ -252,7 +251,7 @@ class DealApi:
         return dealt(await self.deals.assign(request, deal, body.responsible), response)
 
     async def _has(self, deal: str, version: int) -> bool:
-        found: DealDocument | None = await self.board.get(deal)
+        found = await self.board.get(deal)
         return found is not None and version_of(found) >= version
 
     def _request(

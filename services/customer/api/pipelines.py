@@ -146,6 +146,20 @@ class AssignmentInput(Input):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """What archiving and restoring come with."""
+
+    name: Named
+    calling: Writing
+    command_id: CommandId
+    rests_on: IfMatch
+    response: Response
+
+
+Asked = Annotated[Asking, Depends()]
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineApi:
     """The endpoints, on what they need."""
 
@@ -164,8 +178,10 @@ class PipelineApi:
         add("/assignments", self.assignments, methods=["GET"])
         add("/assignments/{name}", self.assignment, methods=["GET"])
         add("/assignments/{name}", self.define_assignment, methods=["PUT"])
-        add("/{kind}/{name}/archive", self.archive, methods=["POST"])
-        add("/{kind}/{name}/restore", self.restore, methods=["POST"])
+        add("/pipelines/{name}/archive", self.archive_pipeline, methods=["POST"])
+        add("/pipelines/{name}/restore", self.restore_pipeline, methods=["POST"])
+        add("/assignments/{name}/archive", self.archive_assignment, methods=["POST"])
+        add("/assignments/{name}/restore", self.restore_assignment, methods=["POST"])
         return router
 
     async def pipelines(self, _calling: Reader) -> ItemList[PipelineDefined]:
@@ -221,35 +237,21 @@ class PipelineApi:
         command = Define(name, body.definition(name), request.at, rests_on)
         return await self._changed("assignments", name, request, command, response)
 
-    async def archive(
-        self,
-        kind: Kinds,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatch,
-        response: Response,
-    ) -> Configured:
-        """Let no new deal have it; what has it keeps it."""
-        request = self.changing.request(calling, command_id, f"{kind}/{name}/archive")
-        command = Archive(name, request.at, rests_on.require_of)
-        return await self._changed(kind, name, request, command, response)
+    async def archive_pipeline(self, asked: Asked) -> Configured:
+        """Let no new deal be opened in a pipeline; those in it go on."""
+        return await self._archive("pipelines", asked)
 
-    async def restore(
-        self,
-        kind: Kinds,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatch,
-        response: Response,
-    ) -> Configured:
-        """Let new deals have it again."""
-        request = self.changing.request(calling, command_id, f"{kind}/{name}/restore")
-        command = Restore(name, request.at, rests_on.require_of)
-        return await self._changed(kind, name, request, command, response)
+    async def restore_pipeline(self, asked: Asked) -> Configured:
+        """Let deals be opened in a pipeline again."""
+        return await self._restore("pipelines", asked)
+
+    async def archive_assignment(self, asked: Asked) -> Configured:
+        """Let nobody be chosen by a rule."""
+        return await self._archive("assignments", asked)
+
+    async def restore_assignment(self, asked: Asked) -> Configured:
+        """Let a rule count again."""
+        return await self._restore("assignments", asked)
 
     async def open_deals(self, name: Named, calling: Reader) -> BoardView:
         """The open deals of a pipeline by stage; their cards are a page of `/v1/deals` each."""
@@ -300,6 +302,18 @@ class PipelineApi:
                 for each in definition.stages
             ],
         )
+
+    async def _archive(self, kind: Kinds, asked: Asking) -> Configured:
+        name = asked.name
+        request = self.changing.request(asked.calling, asked.command_id, f"{kind}/{name}/archive")
+        command = Archive(name, request.at, asked.rests_on.require_of)
+        return await self._changed(kind, name, request, command, asked.response)
+
+    async def _restore(self, kind: Kinds, asked: Asking) -> Configured:
+        name = asked.name
+        request = self.changing.request(asked.calling, asked.command_id, f"{kind}/{name}/restore")
+        command = Restore(name, request.at, asked.rests_on.require_of)
+        return await self._changed(kind, name, request, command, asked.response)
 
     async def _changed(
         self, kind: Kinds, name: str, request: Request, command: object, response: Response

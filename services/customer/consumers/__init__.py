@@ -1,5 +1,9 @@
 """Kafka in: which read models this service keeps."""
 
-from services.customer.projections.directory import DIRECTORY
+from typing import Any
 
-PROJECTIONS = (DIRECTORY,)
+from services.customer.projections.deals import DEALS
+from services.customer.projections.directory import DIRECTORY
+from shared.projection import Projection
+
+PROJECTIONS: tuple[Projection[Any], ...] = (DIRECTORY, DEALS)

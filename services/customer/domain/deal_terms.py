@@ -74,6 +74,12 @@ def ground_of(configuration: Configuration) -> Ground:
         assignments=configuration.assignments,
         deal_types={each.entry for each in directories.entries("deal_type")} or None,
         sources={each.entry for each in directories.entries("source")} or None,
+        branches={name for name, _ in configuration.branches.open()}
+        if configuration.branches.items
+        else None,
+        employees={name: each.contract.branches for name, each in configuration.employees.working()}
+        if configuration.employees.items
+        else None,
     )
 
 
