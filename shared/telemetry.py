@@ -71,6 +71,12 @@ REACTION_PASSED_OVER = Counter(
     "Records that a reaction could not read; the read models of their topic park them.",
     ["reader"],
 )
+AUTOMATION = Counter(
+    "regulars_automation",
+    "Commands of the chain's rules by outcome: done, unchanged, repeated, refused, and too_deep "
+    "for rules that cause each other.",
+    ["outcome"],
+)
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )

@@ -4,7 +4,7 @@ A rule takes causes that were recorded at or after its `since`. What an import b
 ago: only rules that act while inside a segment follow it, since they say what is true now.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -136,8 +136,11 @@ def commands_of(
         add, remove = frozenset(then.add_tags), frozenset(then.remove_tags)
         yield "tags", ChangeTags(customer=customer, at=at, add=add, remove=remove)
     if then.status is not None and configuration.statuses.lives(then.status):
-        path = path_of(configuration.statuses)
-        yield "status", SetStatus(customer=customer, at=at, status=then.status, path=path)
+        may_follow = _following(configuration.statuses, then.status)
+        yield (
+            "status",
+            SetStatus(customer=customer, at=at, status=then.status, may_follow=may_follow),
+        )
     if then.responsible is not None:
         yield (
             "responsible",
@@ -154,10 +157,11 @@ def restoring(cause: Cause) -> Command:
     return Restore(customer=cause.customer, at=cause.time, giver=ACTIVITY)
 
 
-def path_of(statuses: Statuses) -> Mapping[str, frozenset[str]]:
-    """Each living status → those that may follow it; from one that was archived, any may."""
-    living = [name for name, _ in statuses.living()]
-    return {name: frozenset(each for each in statuses.allowed(name)) for name in living}
+def _following(statuses: Statuses, status: str) -> Callable[[str | None], None]:
+    def may_follow(before: str | None) -> None:
+        statuses.require_move(before or statuses.initial, status, "then.status")
+
+    return may_follow
 
 
 def _taken_back(

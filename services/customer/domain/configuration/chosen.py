@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from services.customer.domain.assignment import ASSIGNMENTS, Assignments
+from services.customer.domain.configuration.automation import AUTOMATION, Automation
+from services.customer.domain.configuration.branches import BRANCHES, Branches
 from services.customer.domain.configuration.categories import CATEGORIES, Categories
 from services.customer.domain.configuration.directories import DIRECTORIES, Directories
+from services.customer.domain.configuration.employees import EMPLOYEES, Employees
 from services.customer.domain.configuration.fields import FIELDS, Fields
+from services.customer.domain.configuration.forms import FORMS, Forms
 from services.customer.domain.configuration.statuses import STATUSES, Statuses
+from services.customer.domain.pipeline import PIPELINES, Pipelines
 from shared.decider import Decider
 
 
@@ -25,6 +31,12 @@ class Configuration:
     categories: Categories = field(default_factory=Categories)
     statuses: Statuses = field(default_factory=Statuses)
     directories: Directories = field(default_factory=Directories)
+    automation: Automation = field(default_factory=Automation)
+    forms: Forms = field(default_factory=Forms)
+    branches: Branches = field(default_factory=Branches)
+    employees: Employees = field(default_factory=Employees)
+    pipelines: Pipelines = field(default_factory=Pipelines)
+    assignments: Assignments = field(default_factory=Assignments)
 
 
 DECIDERS: Mapping[str, Decider[Any, Any]] = MappingProxyType(
@@ -33,6 +45,12 @@ DECIDERS: Mapping[str, Decider[Any, Any]] = MappingProxyType(
         "categories": CATEGORIES,
         "statuses": STATUSES,
         "directories": DIRECTORIES,
+        "automation": AUTOMATION,
+        "forms": FORMS,
+        "branches": BRANCHES,
+        "employees": EMPLOYEES,
+        "pipelines": PIPELINES,
+        "assignments": ASSIGNMENTS,
     }
 )
 """Kind → how it is decided and folded."""

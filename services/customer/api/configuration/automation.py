@@ -1,0 +1,172 @@
+"""Rules of automation over HTTP."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from services.customer.api.configuration.changing import Changing, Named, Reader, Writing
+from services.customer.api.configuration.inputs import Duration, Titles
+from services.customer.api.configuration.views import (
+    Configured,
+    ItemList,
+    ItemView,
+    configured,
+    view_of,
+    views_of,
+)
+from services.customer.api.inputs import Input, Slug, Text
+from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.referring import check_rule_references
+from services.customer.handlers.configuration import Request
+from shared.events.automation import (
+    AutomationDefined,
+    Occasion,
+    TaskKind,
+    TaskTemplate,
+    Then,
+    When,
+)
+from shared.http import CommandId, IfMatch, IfMatchUnlessNew
+
+KIND = "automation"
+Slugs = Annotated[tuple[Slug, ...], Field(max_length=50)]
+
+
+class WhenInput(Input):
+    """What a rule waits for."""
+
+    on: Occasion
+    segment: Slug | None = None
+    while_inside: bool = False
+    status: Slug | None = None
+    at_least: int | None = Field(default=None, ge=0, le=2**53, description="minor units")
+    after: Duration | None = Field(default=None, description="of days or weeks: P730D")
+
+
+class TaskInput(Input):
+    """A task to be planned."""
+
+    title: Text
+    kind: TaskKind = "todo"
+    due: Duration = Field(description="of days or weeks, from the cause: P3D")
+    employee: Text | None = None
+
+
+class ThenInput(Input):
+    """What a rule does."""
+
+    give_categories: Slugs = ()
+    take_categories: Slugs = ()
+    discount: int | None = Field(
+        default=None, ge=0, le=10_000, description="hundredths of a percent"
+    )
+    add_tags: Slugs = ()
+    remove_tags: Slugs = ()
+    status: Slug | None = None
+    responsible: Text | None = None
+    archive: bool = False
+    task: TaskInput | None = None
+
+
+class AutomationInput(Input):
+    """A rule."""
+
+    titles: Titles
+    when: WhenInput
+    branches: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=500)] | None = None
+    then: ThenInput
+
+    def definition(self, name: str, since: datetime) -> AutomationDefined:
+        """The event that says so."""
+        then = self.then.model_dump(exclude={"task"})
+        task = self.then.task
+        return AutomationDefined(
+            rule=name,
+            titles=dict(self.titles),
+            when=When.model_validate(self.when.model_dump()),
+            branches=self.branches,
+            then=Then(**then, task=None if task is None else TaskTemplate(**task.model_dump())),
+            since=since,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AutomationApi:
+    """Rules by name; nothing is deleted, it is archived."""
+
+    changing: Changing
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes below `/v1/configuration`."""
+        add = router.add_api_route
+        add("/automation", self.rules, methods=["GET"])
+        add("/automation/{name}", self.rule, methods=["GET"])
+        add("/automation/{name}", self.define_rule, methods=["PUT"])
+        add("/automation/{name}/archive", self.archive_rule, methods=["POST"])
+        add("/automation/{name}/restore", self.restore_rule, methods=["POST"])
+
+    async def rules(self, _calling: Reader) -> ItemList[AutomationDefined]:
+        """All rules of automation."""
+        now = await self.changing.book.fresh()
+        return ItemList[AutomationDefined](number=now.number, items=views_of(now.automation))
+
+    async def rule(
+        self, name: Named, _calling: Reader, response: Response
+    ) -> ItemView[AutomationDefined]:
+        """One rule of automation."""
+        return view_of((await self.changing.book.fresh()).automation, KIND, name, response)
+
+    async def define_rule(
+        self,
+        name: Named,
+        body: AutomationInput,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatchUnlessNew,
+        response: Response,
+    ) -> Configured:
+        """Give a rule its (new) definition; it takes causes from its first definition on."""
+        request = self.changing.request(calling, command_id, f"{KIND}/{name}", body)
+        definition = body.definition(name, request.at)
+        check_rule_references(definition, await self.changing.book.now())
+        command = Define(name, definition, request.at, rests_on)
+        return await self._changed(name, request, command, response)
+
+    async def archive_rule(
+        self,
+        name: Named,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        match: IfMatch,
+        response: Response,
+    ) -> Configured:
+        """Let a rule do nothing new; what it gave while inside is still taken back."""
+        request = self.changing.request(calling, command_id, f"{KIND}/{name}/archive")
+        command = Archive(name, request.at, match.require_of)
+        return await self._changed(name, request, command, response)
+
+    async def restore_rule(
+        self,
+        name: Named,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        match: IfMatch,
+        response: Response,
+    ) -> Configured:
+        """Let a rule count again, for causes from now on."""
+        request = self.changing.request(calling, command_id, f"{KIND}/{name}/restore")
+        command = Restore(name, request.at, match.require_of)
+        return await self._changed(name, request, command, response)
+
+    async def _changed(
+        self, name: str, request: Request, command: object, response: Response
+    ) -> Configured:
+        done = await self.changing.carry_out(KIND, request, command)
+        items = (await self.changing.book.fresh()).automation.items
+        return configured(name, items[name].version, done, response)

@@ -1,0 +1,55 @@
+"""How the reactions of this service are run: subscribed while the worker lives."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from faststream.kafka import KafkaBroker
+
+from services.customer.consumers import automation
+from services.customer.handlers.automation import Automating
+from shared.kafka import KAFKA_AWAY, KafkaUrl, subscribe
+from shared.records import RawRecord
+
+POLL_SECONDS = 0.5
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """The subscriptions, and the connection that they share."""
+
+    broker: KafkaBroker
+    kafka: KafkaUrl
+    automating: Automating
+
+    async def run(self) -> None:
+        """React until cancelled; on the way out let the batches in hand finish."""
+        self._subscribe()
+        try:
+            while True:
+                try:
+                    await self.broker.start()
+                except KAFKA_AWAY as failure:
+                    log.warning("reactions wait", reason=type(failure).__name__)
+                    await asyncio.sleep(POLL_SECONDS)
+                else:
+                    break
+            await asyncio.Event().wait()
+        finally:
+            await self.broker.stop()
+
+    def _subscribe(self) -> None:
+        async def react(records: Sequence[RawRecord]) -> None:
+            await automation.react(self.automating, records)
+
+        subscribe(
+            self.broker,
+            *(self.kafka.topic(topic) for topic in automation.TOPICS),
+            group=self.kafka.topic(automation.GROUP),
+            react=react,
+            title="automation",
+            description="What happens to customers becomes commands, by the chain's rules.",
+        )
