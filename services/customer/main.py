@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
 
-from services.customer.api import CareApi, ContactApi, CustomerApi, Desk
+from services.customer.api import CareApi, ContactApi, CustomerApi, Desk, DocumentApi
 from services.customer.api.configuration import ConfigurationApi
 from services.customer.api.configuration.changing import Changing
+from services.customer.api.configuration.hand_overs import HandOverApi
 from services.customer.api.deals import DealApi
 from services.customer.api.pipelines import PipelineApi
 from services.customer.consumers import PROJECTIONS
@@ -17,12 +18,16 @@ from services.customer.domain.deal_terms import Ground, ground_of
 from services.customer.handlers.automation import Automating
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.deals import Deals
+from services.customer.handlers.departures import HAND_OVER, MOVE_HOME, Departures
+from services.customer.handlers.handing_over import FromBranch, FromEmployee, HandOver
 from services.customer.projections.deals import DEALS
 from services.customer.projections.directory import DIRECTORY
 from services.customer.queries.deals import DealBoard
 from services.customer.queries.directory import Directory
+from services.customer.queries.holdings import Holdings
 from services.customer.queries.records import Records
 from shared.identifiers import IdentifierRules
+from shared.jobs import AnyKind, JobApi
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
@@ -43,6 +48,10 @@ async def build(settings: Settings, role: Role) -> Parts:
         clock=kernel.clock,
         authenticator=kernel.authenticator,
     )
+    files = await kernel.files()
+    jobs = await kernel.jobs()
+    kinds = [*_hand_overs(kernel, desk)]
+    departures = Departures(book, kernel.authenticator.keys, jobs)
     configuration = ConfigurationApi(book, kernel.clock, kernel.hmac_secret)
     return await assemble(
         kernel,
@@ -52,21 +61,40 @@ async def build(settings: Settings, role: Role) -> Parts:
             CustomerApi(desk).router(),
             ContactApi(desk).router(),
             CareApi(desk).router(),
+            DocumentApi(desk, files).router(),
             configuration.router(),
             *_deal_routers(kernel, book),
+            HandOverApi(jobs).router(),
+            JobApi(jobs).router(),
         ],
         projectors=[await kernel.projector(projection) for projection in PROJECTIONS],
-        worker_tasks=[_reactions(kernel, book).run],
+        worker_tasks=[
+            _reactions(kernel, book).run,
+            departures.run,
+            kernel.job_runner(jobs, kinds).run,
+        ],
         reports=Reports(readers=_readers),
     )
 
 
-def _deal_routers(kernel: Kernel, book: ConfigurationBook) -> Sequence[APIRouter]:
+def _deals(kernel: Kernel, book: ConfigurationBook) -> Deals:
     async def ground() -> Ground:
         return ground_of(await book.fresh())
 
+    return Deals(kernel.writer, ground)
+
+
+def _hand_overs(kernel: Kernel, desk: Desk) -> Sequence[AnyKind]:
+    book, records, clock = desk.book, desk.records, kernel.clock
+    holdings = Holdings(kernel.documents(DIRECTORY).collection, kernel.documents(DEALS).collection)
+    employee = FromEmployee(kernel.writer, book, _deals(kernel, book), holdings, clock)
+    branch = FromBranch(kernel.writer, book, records, holdings, clock)
+    return [HandOver(HAND_OVER, employee), HandOver(MOVE_HOME, branch)]
+
+
+def _deal_routers(kernel: Kernel, book: ConfigurationBook) -> Sequence[APIRouter]:
     board = DealBoard(kernel.documents(DEALS).collection, kernel.keyring)
-    deals = Deals(kernel.writer, ground)
+    deals = _deals(kernel, book)
     secret = kernel.hmac_secret
     return [
         DealApi(deals, board, book, kernel.clock, secret).router(),

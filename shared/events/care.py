@@ -96,7 +96,8 @@ class DocumentAttached(EventData):
     """A file belongs to the customer; its content is kept outside of events."""
 
     type: ClassVar[str] = "customer.document_attached.v1"
-    document: str = Field(description="its id, and that of its file")
+    document: str
+    file: str = Field(description="the customer service's id of the stored file")
     title: Pii | None = None
     media_type: str
     size: int = Field(ge=0, description="bytes")
@@ -111,15 +112,16 @@ class DocumentRemoved(EventData):
     document: str
 
 
+Relation = Literal["household", "family", "friend", "colleague", "referral"]
+AnyRelation = Annotated[Relation, open_list("how they belong together")]
+
+
 class CustomersLinked(EventData):
     """This customer belongs together with another; the other one's stream says the same."""
 
     type: ClassVar[str] = "customer.linked.v1"
     other: str
-    relation: Annotated[
-        Literal["household", "family", "friend", "colleague", "referral"],
-        open_list("how they belong together"),
-    ]
+    relation: AnyRelation
 
 
 class CustomersUnlinked(EventData):
@@ -127,7 +129,7 @@ class CustomersUnlinked(EventData):
 
     type: ClassVar[str] = "customer.unlinked.v1"
     other: str
-    relation: str
+    relation: AnyRelation
 
 
 class CustomerArchived(EventData):

@@ -139,9 +139,19 @@ class Files:
         for number in range(file.chunks):
             yield await self.chunk(file, number)
 
+    async def keep(self, file: OpenFile, keep: timedelta) -> None:
+        """Let it expire so long from now. Raises `Refused` (404) when it is gone already."""
+        if not await self.store.keep(file.id, self.clock.system_now() + keep):
+            raise not_found("file", file.id)
+
     async def delete(self, file_id: str) -> None:
         """Remove it with all links to it, before its time."""
         await self.store.delete(file_id)
+
+    async def delete_of(self, owner: str) -> None:
+        """Remove all files of an owner, whoever else knows of them."""
+        for file_id in await self.store.of_owner(owner):
+            await self.store.delete(file_id)
 
     async def link(
         self, file: OpenFile, *, to: str, keep: timedelta, most: int = 1

@@ -73,6 +73,14 @@ class FileStore(Protocol):
         """Ids of files that expired before a moment."""
         ...
 
+    async def keep(self, file_id: str, until: datetime) -> bool:
+        """Let a file expire at another moment; False when it is gone."""
+        ...
+
+    async def of_owner(self, owner: str) -> Sequence[str]:
+        """Ids of all files of an owner."""
+        ...
+
     async def delete(self, file_id: str) -> None:
         """Remove a file, its chunks and its links; none of them is no fault."""
         ...

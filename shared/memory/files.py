@@ -47,6 +47,18 @@ class MemoryFiles:
         """Ids of files that expired before a moment."""
         return [file.id for file in self._files.values() if file.expires_at < before][:limit]
 
+    async def keep(self, file_id: str, until: datetime) -> bool:
+        """Let a file expire at another moment; False when it is gone."""
+        file = self._files.get(file_id)
+        if file is None:
+            return False
+        self._files[file_id] = msgspec.structs.replace(file, expires_at=until)
+        return True
+
+    async def of_owner(self, owner: str) -> Sequence[str]:
+        """Ids of all files of an owner."""
+        return [file.id for file in self._files.values() if file.owner == owner]
+
     async def delete(self, file_id: str) -> None:
         """Remove a file, its chunks and its links."""
         self._files.pop(file_id, None)

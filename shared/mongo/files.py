@@ -27,7 +27,7 @@ class MongoFiles:
 
     async def create_indexes(self) -> None:
         """Make sure that what has expired is found, and the links to a file."""
-        await self._collection(FILES).create_indexes([(("expires_at", 1),)])
+        await self._collection(FILES).create_indexes([(("expires_at", 1),), (("owner", 1),)])
         await self._collection(LINKS).create_indexes([(("file", 1), ("created_at", 1))])
 
     def _collection(self, name: str) -> Collection:
@@ -69,6 +69,19 @@ class MongoFiles:
         found = await self._collection(FILES).find(
             {"expires_at": {"$gte": LONG_AGO, "$lt": before}}, fields={"_id": 1}, limit=limit
         )
+        return [document["_id"] for document in found]
+
+    async def keep(self, file_id: str, until: datetime) -> bool:
+        """Let a file expire at another moment; False when it is gone."""
+        with translated():
+            result = await self._collection(FILES).motor.update_one(
+                {"_id": file_id}, {"$set": {"expires_at": until}}
+            )
+        return result.matched_count == 1
+
+    async def of_owner(self, owner: str) -> Sequence[str]:
+        """Ids of all files of an owner."""
+        found = await self._collection(FILES).find({"owner": owner}, fields={"_id": 1})
         return [document["_id"] for document in found]
 
     async def delete(self, file_id: str) -> None:

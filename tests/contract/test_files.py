@@ -192,3 +192,26 @@ async def test_a_file_is_read_from_any_place_in_a_thread(files: Files) -> None:
     found = await asyncio.to_thread(look)
     across = LONG[CHUNK_BYTES - 4 : CHUNK_BYTES + 6]
     assert found == [b"0123456789", across, b"3456789", LONG]
+
+
+async def test_a_file_is_kept_for_another_time(files: Files, clock: ManualClock) -> None:
+    file = await written(files)
+    await files.keep(file, 3 * HOUR)
+    clock.advance(2 * HOUR)
+    assert await files.sweep() == 0
+    assert await content_of(files, await files.open(file.id)) == LONG
+    await files.delete(file.id)
+    with pytest.raises(Refused, match="not-found"):
+        await files.keep(file, HOUR)
+
+
+async def test_all_files_of_an_owner_go_and_no_others(files: Files) -> None:
+    first, second = await written(files), await written(files)
+    other = await files.write(
+        pieces(b"x"), name="x", media_type="text/plain", owner="key:b", keep=HOUR, limit=10
+    )
+    await files.delete_of("key:a")
+    for gone in (first, second):
+        with pytest.raises(Refused, match="not-found"):
+            await files.open(gone.id)
+    assert await content_of(files, await files.open(other.id)) == b"x"

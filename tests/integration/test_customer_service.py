@@ -313,3 +313,54 @@ async def test_of_fifty_who_register_one_phone_at_once_one_does(owner: httpx2.As
     answers = await asyncio.gather(*(owner.post("/v1/customers", json=phone) for _ in range(50)))
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [201] + [409] * 49
+
+
+async def test_a_document_is_kept_as_it_is_and_goes_with_its_file(
+    owner: httpx2.AsyncClient,
+) -> None:
+    anna = (await registered(owner, ANNA))["id"]
+    path = f"/v1/customers/{anna}/documents"
+    content = b"%PDF" + bytes(range(256)) * 2000
+    sent = {
+        "params": {"title": "contract"},
+        "content": content,
+        "headers": {"Content-Type": "application/pdf", "Idempotency-Key": "contract"},
+    }
+    first = await owner.post(path, **sent)
+    second = await owner.post(path, **sent)
+    assert [answer.json()["repeated"] for answer in (first, second)] == [False, True]
+    (shown,) = (await owner.get(f"/v1/customers/{anna}")).json()["documents"]
+    # 4 bytes and 2,000 times 256.
+    assert (shown["title"], shown["media_type"], shown["size"]) == (
+        "contract", "application/pdf", 512_004,
+    )  # fmt: skip
+    got = await owner.get(f"{path}/{shown['id']}")
+    assert got.content == content
+    assert got.headers["Content-Disposition"] == "attachment"
+    assert (await owner.delete(f"{path}/{shown['id']}")).status_code == 200
+    assert (await owner.get(f"{path}/{shown['id']}")).status_code == 404
+    too_large = await owner.post(
+        path, params={"title": "film"}, content=bytes(20 * 1024 * 1024 + 1)
+    )
+    assert kind_of(too_large) == (413, "body-too-large")
+
+
+async def test_who_belongs_together_says_so_on_both_sides(owner: httpx2.AsyncClient) -> None:
+    anna = (await registered(owner, ANNA))["id"]
+    boris = (await registered(owner, {"surname": "Abramov"}))["id"]
+    link = {"other": boris, "relation": "household"}
+
+    async def links(customer: str) -> Json:
+        return (await owner.get(f"/v1/customers/{customer}")).json()["links"]
+
+    answers = [await owner.post(f"/v1/customers/{anna}/links", json=link) for _ in range(2)]
+    # Registered and agreed, then linked; linked already, it is not done again.
+    assert [answer.json()["version"] for answer in answers] == [3, 3]
+    assert await links(anna) == [link]
+    assert await links(boris) == [{"other": anna, "relation": "household"}]
+    await owner.delete(f"/v1/customers/{boris}/links/household/{anna}")
+    assert (await links(anna), await links(boris)) == ([], [])
+    own = await owner.post(f"/v1/customers/{anna}/links", json={**link, "other": anna})
+    assert kind_of(own) == (422, "invalid")
+    nobody = await owner.post(f"/v1/customers/{anna}/links", json={**link, "other": "nobody"})
+    assert kind_of(nobody) == (404, "not-found")

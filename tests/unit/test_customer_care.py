@@ -32,7 +32,12 @@ ANNA = CustomerRegistered(home_branch="12")
 GOLD_BY_PERSON = care.Grant(category="gold", by="person")
 GOLD_BY_RULE = care.Grant(category="gold", by="rule:best")
 CONTRACT = care.DocumentAttached(
-    document="d1", title="contract", media_type="application/pdf", size=1, sha256="0" * 64
+    document="d1",
+    file="f1",
+    title="contract",
+    media_type="application/pdf",
+    size=1,
+    sha256="0" * 64,
 )
 
 

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.customer.api.desk import Asked, Desk
 from services.customer.api.inputs import Input, LongText, Slug
-from services.customer.api.views import Recorded
+from services.customer.api.views import Recorded, recorded
 from services.customer.domain.checking import require_categories
 from services.customer.domain.commands import (
     Archive,
@@ -24,9 +24,13 @@ from services.customer.domain.commands import (
     SetStatus,
     WriteNote,
 )
+from services.customer.domain.linking import Link
+from services.customer.handlers.linking import link
 from shared.decider import not_found
+from shared.events.care import Relation
 from shared.ids import derived_id
 
+CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Slugs = Annotated[frozenset[Slug], Field(max_length=100)]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,80}$")]
 
@@ -79,6 +83,13 @@ class NoteInput(Input):
     text: LongText
 
 
+class LinkInput(Input):
+    """Who belongs to the customer, and how."""
+
+    other: CustomerId
+    relation: Relation
+
+
 class ConfirmInput(Input):
     """Fields that still say what is true; custom ones as `custom.<name>`."""
 
@@ -105,6 +116,8 @@ class CareApi:
         router.add_api_route("/notes/{note}", self.rewrite, methods=["PUT"])
         router.add_api_route("/notes/{note}", self.remove_note, methods=["DELETE"])
         router.add_api_route("/confirmations", self.confirm, methods=["POST"])
+        router.add_api_route("/links", self.link, methods=["POST"])
+        router.add_api_route("/links/{relation}/{other}", self.unlink, methods=["DELETE"])
         router.add_api_route("/archive", self.archive, methods=["POST"])
         router.add_api_route("/restore", self.restore, methods=["POST"])
         return router
@@ -195,3 +208,22 @@ class CareApi:
     async def restore(self, asking: Asked) -> Recorded:
         """Bring an archived record back."""
         return await self.desk.do(asking, "restore", lambda about: Restore(**about))
+
+    async def link(self, body: LinkInput, asking: Asked) -> Recorded:
+        """Let the customer and another one belong together; both of them show it."""
+        return await self._link(asking, body.other, body.relation, linked=True)
+
+    async def unlink(self, relation: Relation, other: str, asking: Asked) -> Recorded:
+        """Let two customers belong together no longer."""
+        return await self._link(asking, other, relation, linked=False)
+
+    async def _link(
+        self, asking: Asked, other: str, relation: Relation, *, linked: bool
+    ) -> Recorded:
+        customer, calling = asking.customer, asking.calling
+        for each in (customer, other):
+            await self.desk.require_scope(each, calling)
+        request = self.desk.request(asking.command_id, [customer, other, relation, linked])
+        command = Link(customer, other, relation, request.at, linked)
+        done = await link(self.desk.writer, request, command)
+        return recorded(done.stream.removeprefix("customer-"), done, asking.response)

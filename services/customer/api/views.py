@@ -127,6 +127,15 @@ class LinkView(BaseModel):
     relation: str
 
 
+class DocumentView(BaseModel):
+    """A document; its content is at `documents/{id}`."""
+
+    id: str
+    title: str | None
+    media_type: str
+    size: int = Field(description="bytes")
+
+
 class RecordView(BaseModel):
     """A customer whole, as of the last command."""
 
@@ -142,6 +151,7 @@ class RecordView(BaseModel):
     blacklisting: BlacklistingView | None
     responsible: str | None
     notes: list[NoteView]
+    documents: list[DocumentView]
     links: list[LinkView]
     archived: bool
     absorbed: list[str] = Field(description="customers that were merged into this one")
@@ -176,9 +186,13 @@ def record_view(customer: str, state: Customer, now: datetime) -> RecordView:
         blacklisting=_blacklisting(state, now),
         responsible=state.responsible,
         notes=[NoteView(id=name, text=text) for name, text in state.notes.items()],
+        documents=[
+            DocumentView(id=name, title=each.title, media_type=each.media_type, size=each.size)
+            for name, each in state.documents.items()
+        ],
         links=[LinkView(other=each, relation=why) for each, why in sorted(state.links)],
         archived=state.archived,
-        absorbed=[each.other for each in state.absorbed],
+        absorbed=[each.data.other for each in state.absorbed],
     )
 
 

@@ -15,7 +15,9 @@ from services.customer.domain.commands import (
     ConfirmFields,
     GiveConsent,
     Register,
+    RemoveDocument,
     RemoveIdentifier,
+    RemoveNote,
     WithdrawConsent,
 )
 from services.customer.domain.state import Customer, evolve
@@ -29,7 +31,8 @@ def decide(command: Command, state: Customer) -> Sequence[NewEvent]:
     """The events that follow from a command, or its refusal."""
     if isinstance(command, Register):
         return record.register(command, state)
-    require_living(command.customer, state)
+    if not (state.merged is not None and not state.erased and _stays(command)):
+        require_living(command.customer, state)
     require_version(command.if_match, state)
     match command:
         case ChangeRecord():
@@ -50,6 +53,11 @@ def decide(command: Command, state: Customer) -> Sequence[NewEvent]:
             return caring.decide(command, state)
 
 
+def _stays(command: Command) -> bool:
+    """Whether it is about what a merge leaves where it was written."""
+    return isinstance(command, RemoveNote | RemoveDocument)
+
+
 def require_living(customer: str, state: Customer) -> None:
     """Raise `Refused` for a customer that is not there, was erased, or was merged."""
     if not state.registered:
@@ -63,7 +71,7 @@ def require_living(customer: str, state: Customer) -> None:
             409,
             "The customer was merged into another one.",
             f"ask for {state.merged.survivor}",
-            extra={"survivor": state.merged.survivor},
+            extra={"survivor": state.merged.survivor, "merged": customer},
         )
 
 
