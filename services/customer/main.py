@@ -17,11 +17,14 @@ from services.customer.consumers.reacting import Reactions
 from services.customer.domain.deal_terms import Ground, ground_of
 from services.customer.handlers.automation import Automating
 from services.customer.handlers.configuration import ConfigurationBook
+from services.customer.handlers.deal_moves import DealMoves
 from services.customer.handlers.deals import Deals
 from services.customer.handlers.departures import HAND_OVER, MOVE_HOME, Departures
 from services.customer.handlers.handing_over import FromBranch, FromEmployee, HandOver
+from services.customer.projections.deal_owners import DEAL_OWNERS
 from services.customer.projections.deals import DEALS
 from services.customer.projections.directory import DIRECTORY
+from services.customer.queries.deal_owners import DealOwners
 from services.customer.queries.deals import DealBoard
 from services.customer.queries.directory import Directory
 from services.customer.queries.holdings import Holdings
@@ -71,6 +74,7 @@ async def build(settings: Settings, role: Role) -> Parts:
         worker_tasks=[
             _reactions(kernel, book).run,
             departures.run,
+            DealMoves(kernel.writer, DealOwners(kernel.documents(DEAL_OWNERS).collection)).run,
             kernel.job_runner(jobs, kinds).run,
         ],
         reports=Reports(readers=_readers),

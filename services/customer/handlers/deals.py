@@ -28,8 +28,9 @@ from services.customer.domain.dealing import (
 )
 from services.customer.domain.state import stream_of
 from shared.decider import Refused, invalid, not_found
-from shared.envelope import Causation, Envelope, decode
+from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
+from shared.events.contract import EventData
 from shared.events.deal import WordField, Words
 from shared.eventstore import StoreUnavailable
 from shared.execute import Command as Execution
@@ -91,7 +92,7 @@ class DealLog:
     key: str
     subject: str | None
     state: Deal
-    events: Sequence[Envelope]
+    events: Sequence[tuple[datetime, EventData]]
 
 
 async def deal_log(writer: Writer, stream: str) -> DealLog | None:
@@ -99,11 +100,16 @@ async def deal_log(writer: Writer, stream: str) -> DealLog | None:
     commits = (await writer.store.read([stream])).get(stream)
     if not commits:
         return None
-    events = [decode(text) for commit in commits for text in commit.events]
-    state = DEAL.fold(
-        EVENT_TYPES[each.type].model_validate_json(bytes(each.data)) for each in events
-    )
-    return DealLog(stream, commits[0].key, events[0].subject, state, events)
+    envelopes = [decode(text) for commit in commits for text in commit.events]
+    events = [
+        (
+            datetime.fromisoformat(each.time),
+            EVENT_TYPES[each.type].model_validate_json(bytes(each.data)),
+        )
+        for each in envelopes
+    ]
+    state = DEAL.fold(data for _, data in events)
+    return DealLog(stream, commits[0].key, envelopes[0].subject, state, events)
 
 
 def new_deal_id(command_id: str) -> str:
