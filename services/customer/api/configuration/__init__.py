@@ -1,4 +1,4 @@
-"""What the chain decides of itself, over HTTP: `/v1/configuration`, `/v1/branches`, `/v1/employees`.
+"""What the chain decides of itself: `/v1/configuration`, `/v1/branches` and `/v1/employees`.
 
 Configuration belongs to the whole chain: whoever reads customers reads it, and a key of some
 branches changes none of it.

@@ -34,7 +34,10 @@ MIDNIGHT = "24:00"
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A branch as its stream has it; `version` is that of its last event."""
+    """A branch as its stream has it; `version` is that of its last event.
+
+    `heir` is the branch that its home customers were sent to last, by the event of `heir_version`.
+    """
 
     titles: Mapping[str, str]
     place: BranchPlace
@@ -42,6 +45,8 @@ class Branch:
     opened: str
     version: int
     closed: str | None = None
+    heir: str | None = None
+    heir_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +242,21 @@ def evolve(state: Branches, data: EventData) -> Branches:
         case BranchChanged(branch=name, titles=titles, hours=hours):
             branch = replace(state.items[name], titles=titles, hours=hours, version=version)
         case BranchMoved(branch=name, place=place):
-            branch = replace(state.items[name], place=place, version=version)
+            moved = replace(state.items[name], place=place, version=version)
+            branch = _sending(moved, data.customers_to)
         case BranchClosed(branch=name, since=since):
-            branch = replace(state.items[name], closed=since, version=version)
+            closed = replace(state.items[name], closed=since, version=version)
+            branch = _sending(closed, data.customers_to)
         case _:
             message = f"branches have no event {data.type}"
             raise TypeError(message)
     return Branches(version, {**state.items, name: branch})
+
+
+def _sending(branch: Branch, heir: str | None) -> Branch:
+    if heir is None:
+        return branch
+    return replace(branch, heir=heir, heir_version=branch.version)
 
 
 def _opened(data: BranchOpened, version: int) -> Branch:

@@ -43,12 +43,14 @@ class Contract:
 class Employee:
     """Somebody who works here, or did; `version` is that of their last event.
 
-    `left` is the day of leaving; `keys_of_old` are principals that must not call any more.
+    `left` is the day of leaving, `left_version` that of the event which said so last;
+    `keys_of_old` are principals that must not call any more.
     """
 
     contract: Contract
     version: int
     left: str | None = None
+    left_version: int = 0
     successor: str | None = None
     keys_of_old: frozenset[str] = frozenset()
 
@@ -117,7 +119,7 @@ class ChangeEmployee:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Let somebody go, and another one take over."""
+    """Let somebody go, and another one take over; who takes over may be said later."""
 
     employee: str
     since: date
@@ -195,15 +197,14 @@ def _change(command: ChangeEmployee, known: Employee, state: Employees) -> Seque
 
 
 def _leave(command: Leave, known: Employee, state: Employees) -> Sequence[NewEvent]:
-    if known.left is not None:
+    successor = command.successor
+    if known.left is not None and (successor is None or known.successor is not None):
         return ()
     command.rests_on(known.version)
-    successor = command.successor
     if successor is not None and (successor == command.employee or not state.works(successor)):
         raise invalid("successor", "is no other employee who works here")
-    left = EmployeeLeft(
-        employee=command.employee, since=command.since.isoformat(), successor=successor
-    )
+    since = known.left or command.since.isoformat()
+    left = EmployeeLeft(employee=command.employee, since=since, successor=successor)
     return (NewEvent(left, command.at),)
 
 
@@ -238,6 +239,7 @@ def evolve(state: Employees, data: EventData) -> Employees:
                 contract=replace(before.contract, principals=()),
                 version=version,
                 left=since,
+                left_version=version,
                 successor=successor,
                 keys_of_old=before.keys_of_old | set(before.contract.principals),
             )
