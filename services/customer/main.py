@@ -10,9 +10,10 @@ from services.customer.api.configuration import ConfigurationApi
 from services.customer.api.configuration.changing import Changing
 from services.customer.api.configuration.hand_overs import HandOverApi
 from services.customer.api.deals import DealApi
+from services.customer.api.merging import MergingApi
 from services.customer.api.pipelines import PipelineApi
-from services.customer.consumers import PROJECTIONS
-from services.customer.consumers.automation import GROUP, TOPICS
+from services.customer.consumers import PROJECTIONS, automation, erasing
+from services.customer.consumers.care import LiveCareRules
 from services.customer.consumers.reacting import Reactions
 from services.customer.domain.deal_terms import Ground, ground_of
 from services.customer.handlers.automation import Automating
@@ -20,6 +21,7 @@ from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.deal_moves import DealMoves
 from services.customer.handlers.deals import Deals
 from services.customer.handlers.departures import HAND_OVER, MOVE_HOME, Departures
+from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.handing_over import FromBranch, FromEmployee, HandOver
 from services.customer.projections.deal_owners import DEAL_OWNERS
 from services.customer.projections.deals import DEALS
@@ -56,6 +58,13 @@ async def build(settings: Settings, role: Role) -> Parts:
     kinds = [*_hand_overs(kernel, desk)]
     departures = Departures(book, kernel.authenticator.keys, jobs)
     configuration = ConfigurationApi(book, kernel.clock, kernel.hmac_secret)
+    eraser = Eraser(kernel.writer, files)
+    care = LiveCareRules(kernel.store)
+    await care.refresh()
+
+    async def counts() -> Mapping[str, int]:
+        return {"due_timers": await kernel.due_timers(care.stepped.projection)}
+
     return await assemble(
         kernel,
         role,
@@ -65,19 +74,24 @@ async def build(settings: Settings, role: Role) -> Parts:
             ContactApi(desk).router(),
             CareApi(desk).router(),
             DocumentApi(desk, files).router(),
+            MergingApi(desk, eraser).router(),
             configuration.router(),
             *_deal_routers(kernel, book),
             HandOverApi(jobs).router(),
             JobApi(jobs).router(),
         ],
-        projectors=[await kernel.projector(projection) for projection in PROJECTIONS],
+        projectors=[
+            *[await kernel.projector(projection) for projection in PROJECTIONS],
+            await kernel.stepped_projector(care),
+        ],
         worker_tasks=[
-            _reactions(kernel, book).run,
+            _reactions(kernel, book, eraser).run,
+            care.follow,
             departures.run,
             DealMoves(kernel.writer, DealOwners(kernel.documents(DEAL_OWNERS).collection)).run,
             kernel.job_runner(jobs, kinds).run,
         ],
-        reports=Reports(readers=_readers),
+        reports=Reports(counts=counts, readers=_readers),
     )
 
 
@@ -106,13 +120,13 @@ def _deal_routers(kernel: Kernel, book: ConfigurationBook) -> Sequence[APIRouter
     ]
 
 
-def _reactions(kernel: Kernel, book: ConfigurationBook) -> Reactions:
+def _reactions(kernel: Kernel, book: ConfigurationBook, eraser: Eraser) -> Reactions:
     broker = KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None)
-    return Reactions(broker, kernel.kafka, Automating(kernel.writer, book))
+    return Reactions(broker, kernel.kafka, Automating(kernel.writer, book), eraser)
 
 
 async def _readers() -> Mapping[str, tuple[str, ...]]:
-    return {GROUP: TOPICS}
+    return {automation.GROUP: automation.TOPICS, erasing.GROUP: erasing.TOPICS}
 
 
 def main() -> None:

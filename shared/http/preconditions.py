@@ -74,6 +74,19 @@ async def if_match(
 IfMatch = Annotated[Precondition, Depends(if_match)]
 
 
+async def optional_match(
+    if_match: Annotated[
+        str | None,
+        Header(max_length=1000, description="The ETag of the version that the change rests on."),
+    ] = None,
+) -> Precondition:
+    """The precondition of a change that may have one. Raises `Refused` (422)."""
+    return Precondition(None) if if_match is None else precondition_of(if_match)
+
+
+OptionalMatch = Annotated[Precondition, Depends(optional_match)]
+
+
 async def if_match_unless_new(
     if_match: Annotated[
         str | None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.customer.domain.absorbing import Standing
 from services.customer.domain.commands import (
     AddIdentifier,
     Command,
@@ -17,7 +18,6 @@ from services.customer.domain.commands import (
 )
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.identifying import CLAIMS, MAX_IDENTIFIERS
-from services.customer.domain.state import Standing
 from services.customer.handlers.customers import Request, carry_out_all, registration
 from shared.clock import ManualClock
 from shared.decider import NewEvent, Refused

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from services.customer.api.desk import Asking, Desk
 from services.customer.api.inputs import Input, LongText
 from services.customer.api.views import Recorded, recorded
-from services.customer.domain.merging import Merge, Revert
+from services.customer.domain.merging import Merge
+from services.customer.domain.reverting import Revert
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.merging import merge, merge_id, revert
 from shared.access import Permission, Principal

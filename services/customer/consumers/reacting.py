@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import structlog
 from faststream.kafka import KafkaBroker
 
-from services.customer.consumers import automation
+from services.customer.consumers import automation, erasing
 from services.customer.handlers.automation import Automating
+from services.customer.handlers.erasing import Eraser
 from shared.kafka import KAFKA_AWAY, KafkaUrl, subscribe
 from shared.records import RawRecord
 
@@ -24,6 +25,7 @@ class Reactions:
     broker: KafkaBroker
     kafka: KafkaUrl
     automating: Automating
+    eraser: Eraser
 
     async def run(self) -> None:
         """React until cancelled; on the way out let the batches in hand finish."""
@@ -52,4 +54,16 @@ class Reactions:
             react=react,
             title="automation",
             description="What happens to customers becomes commands, by the chain's rules.",
+        )
+
+        async def erase(records: Sequence[RawRecord]) -> None:
+            await erasing.react(self.eraser, records)
+
+        subscribe(
+            self.broker,
+            *(self.kafka.topic(topic) for topic in erasing.TOPICS),
+            group=self.kafka.topic(erasing.GROUP),
+            react=erase,
+            title="erasing",
+            description="A wish to be forgotten is carried out, whatever was killed on the way.",
         )

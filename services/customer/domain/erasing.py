@@ -40,13 +40,18 @@ def relatives(state: Customer) -> Iterable[str]:
         yield state.merged.survivor
 
 
+def files_of(state: Customer) -> frozenset[str]:
+    """The files in which the content of a customer's documents is kept."""
+    return frozenset(each.file for each in state.documents.values())
+
+
 def decide_erase(command: Erase, states: States, claims: Claims) -> Given:
     """One event for each customer of the tree; none when all were erased before."""
     if all(state.erased or not state.registered for state in states.values()):
         return {}
     for state in states.values():
         unknown = {stream_of(other) for other in relatives(state)} - states.keys()
-        if unknown or state.documents.keys() - command.files or _unseen(state, claims):
+        if unknown or files_of(state) - command.files or _unseen(state, claims):
             raise Refused(CHANGED, 409, "The customer has changed meanwhile.", "try again")
     data = CustomerErased(
         erase=command.request.erase, reason=command.request.reason, by=command.request.by

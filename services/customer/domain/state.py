@@ -213,7 +213,7 @@ def _returned(state: Customer, data: merging.MergeReverted) -> Customer:
         return {
             key: back[key].epoch
             for key, epoch in epochs.items()
-            if key in back
+            if key in back and key in state.identifiers and state.identifiers[key].epoch == epoch
         }
 
     return replace(
