@@ -22,6 +22,7 @@ from services.customer.domain.commands import (
 from services.customer.domain.state import stream_of
 from services.customer.handlers.customers import Request, carry_out, new_customer_id
 from services.customer.projections.directory import DIRECTORY, Contact, DirectoryEntry
+from services.customer.projections.directory.keys import moment_text
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.events.customer import (
@@ -97,13 +98,41 @@ async def test_whoever_registers_stands_in_the_list_in_the_clear() -> None:
             contacts=[Contact("email", "e1", "anna@example.com")],
             found_by=["email|e1"],
             consents=["marketing|email"],
-            sort_name=f"ivánova anna|{ANNA}",
             surname="Ivánova",
             name="Anna",
             birth_date="1980-02-29",
             home_branch="12",
             internal=True,
             custom={"pets": 2, "tags": ["a", "b"]},
+            consent_states={"marketing|email|": True},
+            shelf="-",
+            branches=["12"],
+            has=["email"],
+            names=["ivanova", "anna"],
+            slots={
+                "n0": f"-ivanova|{ANNA}",
+                "n1": f"-anna|{ANNA}",
+                "e0": f"-anna@example.com|{ANNA}",
+            },
+            marks=["in:12", "home:12"],
+            sort={
+                "name": f"-1ivanova anna|{ANNA}",
+                # 17 digits, counted from 10^16, so that numbers of either sign compare as texts.
+                "spent": f"-110000000000000000|{ANNA}",
+                "visits": f"-110000000000000000|{ANNA}",
+                "average": f"-0|{ANNA}",
+                "first_visit": f"-0|{ANNA}",
+                "last_visit": f"-0|{ANNA}",
+                "registered_at": f"-1{moment_text(DAY)}|{ANNA}",
+                "birthday": f"-102-29-1980|{ANNA}",
+                "granted_discount": f"-0|{ANNA}",
+                "status": f"-0|{ANNA}",
+                "responsible": f"-0|{ANNA}",
+                "home_branch": f"-112|{ANNA}",
+                "city": f"-0|{ANNA}",
+                "custom_pets": f"-110000000000000002|{ANNA}",
+                "custom_tags": f"-0|{ANNA}",
+            },
         )
     }
 

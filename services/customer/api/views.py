@@ -54,7 +54,7 @@ class CustomerView(BaseModel):
 
     id: str
     version: int
-    registered_at: str
+    registered_at: str | None = Field(description="absent for one who was erased")
     contacts: list[ContactView]
     consents: list[str] = Field(description="`<topic>|<channel>` of each that is given")
     surname: str | None
@@ -244,11 +244,11 @@ def recorded(customer: str, done: Done, response: Response) -> Recorded:
 
 def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
     """A customer for the caller: contacts of a customer outside the scope are masked."""
-    clear = narrow.allows(entry.home_branch)
+    clear = narrow.everything or any(narrow.allows(each) for each in entry.branches)
     return CustomerView(
         id=entry.id,
         version=entry.versions.get(stream_of(entry.id), 0),
-        registered_at=show_moment(entry.registered_at),
+        registered_at=None if entry.registered_at is None else show_moment(entry.registered_at),
         contacts=[
             ContactView(
                 kind=contact.kind,

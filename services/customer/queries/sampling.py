@@ -1,0 +1,92 @@
+"""A few hundred entries that stand for all: how many a filter finds, and where a range may be cut.
+
+SecantusDB reads a whole range of an index before it sorts or limits, so a page is read in slices
+that are cut at keys of the sample. MongoDB needs no slices, and loses nothing by them. An old
+sample makes slices uneven and choices poorer, and no answer wrong.
+
+Ids of customers are hashes, so the entries of a small range of ids are a fair sample of all.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.customer.projections.directory.keys import HIGHEST
+from services.customer.queries.clauses import Between, Clause, found_at
+from shared.mongo import Collection
+
+WANTED = 1_000
+OLDEST_SECONDS = 60.0
+DIGITS = 8
+ALL_DIGITS = 16**DIGITS
+FIELDS: Mapping[str, Any] = {"versions": 0, "contacts": 0, "found_by": 0, "at_branches": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some entries; each stands for `weight` of them."""
+
+    entries: Sequence[Mapping[str, Any]]
+    weight: float
+    _keys: dict[str, list[str]] = field(default_factory=dict)
+
+    def matching(self, clauses: Sequence[Clause]) -> int:
+        """How many of the sample's entries are found."""
+        found: Sequence[Mapping[str, Any]] = self.entries
+        for clause in clauses:
+            found = [each for each in found if clause.holds(each)]
+        return len(found)
+
+    def within(self, span: Between) -> Sequence[str]:
+        """The keys of a column in the sample that lie inside, in order: where it may be cut."""
+        keys = self._keys.get(span.path)
+        if keys is None:
+            found = (found_at(each, span.path) for each in self.entries)
+            keys = sorted(each for each in found if isinstance(each, str))
+            self._keys[span.path] = keys
+        return keys[bisect_left(keys, span.low) : bisect_left(keys, span.high)]
+
+    def estimate(self, clauses: Sequence[Clause]) -> float:
+        """About how many entries of all are found."""
+        return self.matching(clauses) * self.weight
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Takes a sample, and another one when it is old."""
+
+    collection: Collection
+    _sample: Sample | None = None
+    _taken_at: float = 0.0
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def sample(self) -> Sample:
+        """A sample that is not older than a minute."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if self._sample is None or now - self._taken_at > OLDEST_SECONDS:
+                self._sample = await self._take()
+                self._taken_at = now
+            return self._sample
+
+    async def _take(self) -> Sample:
+        total = await self.collection.estimate()
+        if total <= WANTED:
+            entries = await self.collection.find({}, fields=FIELDS)
+            return Sample(entries, 1.0)
+        # From the middle of the ids, so that the ends of the range are ordinary ids.
+        width = max(1, ALL_DIGITS * WANTED // total)
+        low = ALL_DIGITS // 4
+        span = {
+            "$gte": f"{low:0{DIGITS}x}",
+            "$lt": f"{min(low + width, ALL_DIGITS - 1):0{DIGITS}x}",
+        }
+        entries = await self.collection.find({"_id": span}, fields=FIELDS)
+        return Sample(entries, total / max(1, len(entries)))
+
+
+def everything(path: str, shelf: str) -> Between:
+    """All keys of a column on a shelf."""
+    return Between(path, shelf, shelf + HIGHEST)
