@@ -3,7 +3,7 @@
 A revert gives back exactly what was handed over and is still as it was, and nothing that came
 later. Only the newest merge of a living customer can be reverted, the outermost first: then what
 stands again is known without looking at third customers
-(docs/decisions/0024-merges-are-reverted-newest-first.md).
+(docs/decisions/0020-merges-are-reverted-newest-first.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
