@@ -42,6 +42,7 @@ GROUPS = (
     Group("consume", ("consume",)),
     Group("projection", ("projection",)),
     Group("append", ("append",)),
+    Group("registrations", ("registrations",)),
     Group("relay", ("relay",)),
     Group("growth", ("growth",)),
     Group("latency", ("latency",)),
