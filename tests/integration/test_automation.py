@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from services.customer.main import build
 from shared.decider import NewEvent
 from shared.envelope import decode
 from shared.events.contract import EventData
+from shared.events.interaction import ReceiptRecorded
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.eventstore import Commit
 from shared.process import Kernel
@@ -34,11 +36,12 @@ RULE = {
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A chain whose customer service runs, and somebody who publishes memberships."""
+    """A chain whose customer service runs, and somebody who publishes facts of others."""
 
     client: httpx2.AsyncClient
     kernel: Kernel
     segments: Kernel
+    interactions: Kernel
 
     async def register(self, **body: Json) -> str:
         answer = await self.client.post("/v1/customers", json={"surname": "Ivanova", **body})
@@ -66,18 +69,28 @@ class Town:
         return list((await self.kernel.store.read([stream_of(customer)]))[stream_of(customer)])
 
 
+@asynccontextmanager
+async def opened(chain: LocalChain, settings: Settings) -> AsyncIterator[Town]:
+    async with AsyncExitStack() as exits:
+        kernel = Kernel.unconnected(settings, "customer")
+        client = await exits.enter_async_context(chain.running(build, settings))
+        others = [await Kernel.build(settings, name) for name in ("segment", "interaction")]
+        for each in (kernel, *others):
+            exits.push_async_callback(each.close)
+        for each in others:
+            exits.push_async_callback(ended, asyncio.ensure_future(each.relay().run()))
+        yield Town(client, kernel, *others)
+
+
+async def ended(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
 @pytest.fixture
 async def town(chain: LocalChain) -> AsyncIterator[Town]:
-    settings = chain.settings(Settings, clock_frozen_at=NOW)
-    kernel = Kernel.unconnected(settings, "customer")
-    async with chain.running(build, settings) as client:
-        segments = await Kernel.build(settings, "segment")
-        relay = asyncio.ensure_future(segments.relay().run())
-        yield Town(client, kernel, segments)
-        relay.cancel()
-        await asyncio.wait([relay])
-    await segments.close()
-    await kernel.close()
+    async with opened(chain, chain.settings(Settings, clock_frozen_at=NOW)) as town:
+        yield town
 
 
 ENTERED = SegmentEntered(segment="big", definition=1, cause=Cause(kind="time"))
@@ -164,3 +177,50 @@ async def test_a_rule_is_read_changed_archived_and_restored(town: Town) -> None:
     assert [(each["name"], each["archived"]) for each in items] == [("big-spenders", True)]
     match = {"If-Match": archived.headers["ETag"]}
     assert (await town.client.post(f"{path}/restore", headers=match)).is_success
+
+
+async def test_who_is_silent_is_archived_at_the_exact_moment_and_restored_by_a_receipt(
+    chain: LocalChain,
+) -> None:
+    quiet = {
+        "titles": {"en": "Silent for a month"},
+        "when": {"on": "inactive", "after": "P30D"},
+        "then": {"archive": True},
+    }
+    settings = chain.settings(Settings, clock_frozen_at=NOW)
+    async with opened(chain, settings) as town:
+        await town.define("automation", "quiet", quiet)
+        rule = {"every": "P14D", "how": "call", "by": "responsible"}
+        defined = await town.client.put("/v1/configuration/update-rules/surname", json=rule)
+        assert defined.is_success, defined.text
+        anna = await town.register()
+    later = chain.settings(Settings, clock_frozen_at=NOW + timedelta(days=60))
+    async with opened(chain, later) as town:
+
+        async def archived() -> bool | None:
+            return True if (await town.state(anna)).archived else None
+
+        await eventually(archived)
+        stream = f"care-{anna}"
+        said = [
+            (event.type, event.time)
+            for commit in (await town.kernel.store.read([stream]))[stream]
+            for event in map(decode, commit.events)
+        ]
+        assert said == [
+            # Days 14 and 30 after the registration.
+            ("customer.confirmation_overdue.v1", "2018-01-16T00:00:00.000Z"),
+            ("customer.became_inactive.v1", "2018-02-01T00:00:00.000Z"),
+        ]
+        last = decode((await town.log(anna))[-1].events[-1])
+        assert (last.type, last.time) == ("customer.archived.v1", "2018-02-01T00:00:00.000Z")
+        receipt = ReceiptRecorded(
+            fact="f1", source="pos", source_id="1", total=100, coupon_lines=0, lines=()
+        )
+        bought = NewEvent(receipt, NOW + timedelta(days=60), "12")
+        await tell(town.interactions.writer, f"interaction-{anna}", anna, [bought])
+
+        async def restored() -> bool | None:
+            return None if (await town.state(anna)).archived else True
+
+        await eventually(restored)
