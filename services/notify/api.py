@@ -1,10 +1,10 @@
 """HTTP of notify: decode, call a handler or a query."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notify import handlers
@@ -14,7 +14,7 @@ from services.notify.projections import QueuedMessage
 from services.notify.queries import Figures, Outcomes, Queue
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock, to_milliseconds
-from shared.decider import Refused, invalid, not_found
+from shared.decider import invalid, not_found
 from shared.events.contract import show_moment
 from shared.events.customer import Channel
 from shared.events.notification import Broadcast, CampaignDefined, OnEntering, Template
@@ -30,15 +30,11 @@ from shared.http import (
     position_of,
     principal,
 )
-from shared.http.preconditions import precondition_of
+from shared.http.preconditions import IfMatchUnlessNew
 
 Reader = Annotated[Principal, Depends(principal(Permission.CAMPAIGNS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CAMPAIGNS_WRITE))]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-IfMatchHeader = Annotated[
-    str | None,
-    Header(max_length=1000, description="Needed to replace another definition: its ETag, or `*`."),
-]
 
 
 class Input(BaseModel):
@@ -207,9 +203,9 @@ class CampaignApi:
         body: CampaignInput,
         calling: Writing,
         command_id: CommandId,
-        response: Response,
         *,
-        if_match: IfMatchHeader = None,
+        rests_on: IfMatchUnlessNew,
+        response: Response,
     ) -> Recorded:
         """Give the campaign its (new) definition; the same again changes nothing.
 
@@ -219,9 +215,7 @@ class CampaignApi:
         if body.channel not in self.channels:
             raise invalid("channel", f"these channels exist: {', '.join(sorted(self.channels))}")
         request = Request(command_id, body.model_dump(mode="json"), self.clock.now())
-        done = await handlers.define(
-            self.writer, request, body.definition(name), _replacing(if_match)
-        )
+        done = await handlers.define(self.writer, request, body.definition(name), rests_on)
         return _recorded(name, done, response)
 
     async def start(
@@ -266,23 +260,6 @@ class CampaignApi:
             items=[_message(each) for each in shown],
             next_cursor=cursor_of(shown[-1].turn) if len(found) > limit else None,
         )
-
-
-def _replacing(if_match: str | None) -> Callable[[int], None]:
-    """What must hold of the version of a definition that is to be replaced."""
-    if if_match is not None:
-        return precondition_of(if_match).require
-
-    def refuse(version: int) -> None:
-        raise Refused(
-            "precondition-required",
-            428,
-            "Say which version this rests on.",
-            "the campaign has another definition: send its ETag as If-Match, or `*`",
-            extra={"etag": etag(version)},
-        )
-
-    return refuse
 
 
 def _recorded(name: str, done: Done, response: Response) -> Recorded:

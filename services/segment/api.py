@@ -22,6 +22,7 @@ from shared.events.contract import show_moment
 from shared.eventstore import body_hash
 from shared.execute import Writer
 from shared.http import CommandId, Cursor, Limit, cursor_of, etag, position_of, principal
+from shared.http.preconditions import IfMatchUnlessNew
 
 Reader = Annotated[Principal, Depends(principal(Permission.SEGMENTS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.SEGMENTS_WRITE))]
@@ -168,12 +169,17 @@ class SegmentApi:
         body: DefinitionInput,
         calling: Writing,
         command_id: CommandId,
+        *,
+        rests_on: IfMatchUnlessNew,
         response: Response,
     ) -> Recorded:
-        """Give the segment its (new) definition; the same again changes nothing."""
+        """Give the segment its (new) definition; the same again changes nothing.
+
+        Another one needs `If-Match`.
+        """
         _whole_chain(calling)
         now = self.clock.now()
-        command = DefineSegment(name, body.title, body.rule, now)
+        command = DefineSegment(name, body.title, body.rule, now, rests_on)
         request = Request(command_id, _plain(body), now)
         done = await handlers.define(self.writer, self.horizon, request, command)
         response.headers["ETag"] = etag(done.version)

@@ -5,8 +5,8 @@ the same rule from it, and defining the same again changes nothing.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,12 +31,16 @@ def segment_stream(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DefineSegment:
-    """Give a segment its (new) title and rule; `rule` is JSON of the rule language."""
+    """Give a segment its (new) title and rule; `rule` is JSON of the rule language.
+
+    `rests_on` is told the version that is there (None: there is none), and may refuse the change.
+    """
 
     name: str
     title: str
     rule: Mapping[str, Any]
     at: datetime
+    rests_on: Callable[[int | None], None] = lambda _version: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,9 @@ Command = DefineSegment | ArchiveSegment
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment as its stream has it; `definition` is 0 before the first."""
+    """A segment as its stream has it, at its version; `definition` is 0 before the first."""
 
+    version: int = 0
     definition: int = 0
     title: str = ""
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -75,9 +80,9 @@ def evolve(state: Segment, data: EventData) -> Segment:
     """The state after one more event of the stream."""
     match data:
         case SegmentDefined():
-            return Segment(data.definition, data.title, data.rule)
+            return Segment(state.version + 1, data.definition, data.title, data.rule)
         case SegmentArchived():
-            return Segment(state.definition, state.title, state.rule, archived=True)
+            return replace(state, version=state.version + 1, archived=True)
         case _:
             message = f"{data.type} does not belong to the stream of a segment"
             raise TypeError(message)
@@ -99,6 +104,7 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
         raise _refused(error.errors) from error
     if not state.archived and (title, rule) == (state.title, state.rule):
         return ()
+    command.rests_on(state.version or None)
     data = SegmentDefined(
         segment=command.name, definition=state.definition + 1, title=title, rule=rule
     )

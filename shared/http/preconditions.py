@@ -112,6 +112,7 @@ async def if_match_unless_new(
                 428,
                 "Say which version this rests on.",
                 "there is one already: send its ETag as If-Match, or `*`",
+                extra={"etag": etag(version)},
             )
 
     return check

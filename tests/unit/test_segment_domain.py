@@ -150,3 +150,13 @@ def test_the_order_of_reading_and_repetition_make_no_other_rule_set() -> None:
 def test_events_of_other_types_are_passed_over() -> None:
     ended = envelope(ImportEnded(import_id="i", facts=0), 1, 9, "other")
     assert rule_set([envelope(FIRST, 1, 0), ended]).number == 1
+
+
+def test_another_definition_rests_on_the_version_that_was_seen() -> None:
+    told: list[int | None] = []
+    given(BEHAVIOUR).when(define(rests_on=told.append)).then([FIRST])
+    given(BEHAVIOUR, [FIRST]).when(define(rests_on=told.append)).then_nothing()
+    second = define(title="Older ones", rule=OLDER, rests_on=told.append)
+    given(BEHAVIOUR, [FIRST]).when(second).then([SECOND])
+    # Nothing was there, then nothing had to change, and at last there was the first version.
+    assert told == [None, 1]
