@@ -28,7 +28,7 @@ from deploy.installation import (
     remembered,
     running,
 )
-from deploy.keys import add_key, hmac_secret, read_owner_key
+from deploy.keys import add_key, all_keys, hmac_secret, read_owner_key, revoke_key
 from shared.access import Role
 
 app = typer.Typer(
@@ -114,6 +114,20 @@ def key(
 ) -> None:
     """Make an API key, and show it: it cannot be shown again."""
     _run(_key(role, title, branch))
+
+
+@app.command()
+def keys(*, as_json: AsJson = False) -> None:
+    """Which API keys there are: whose, for what, and which of them are revoked."""
+    _run(_list_keys(as_json=as_json))
+
+
+@app.command()
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="The twelve digits behind `rg_`.")],
+) -> None:
+    """Let an API key open nothing any more, within half a minute and for ever."""
+    _run(_revoke(prefix))
 
 
 def _households(text: str) -> int | None:
@@ -228,17 +242,40 @@ async def _imports(chain: Chain, *, as_json: bool) -> None:
     people.print(table)
 
 
-async def _key(role: Role, title: str, branches: list[str] | None) -> None:
-    home = home_folder()
-    found = running(home)
+def _mongo_url() -> str:
+    found = running(home_folder())
     mongo_url = os.environ.get("REGULARS_MONGO_URL") or (found and found.mongo_url)
     if not mongo_url:
         raise EmbeddedError(
             "Nothing runs here: start `regulars up`, or name a database by REGULARS_MONGO_URL."
         )
-    secret = hmac_secret(home)
+    return mongo_url
+
+
+async def _key(role: Role, title: str, branches: list[str] | None) -> None:
+    mongo_url, secret = _mongo_url(), hmac_secret(home_folder())
     text = await add_key(mongo_url, secret, title=title, role=role, branches=branches)
     sys.stdout.write(f"{text}\n")
+
+
+async def _list_keys(*, as_json: bool) -> None:
+    found = await all_keys(_mongo_url())
+    if as_json:
+        shown = ("prefix", "title", "roles", "branches", "revoked")
+        items = [{name: getattr(each, name) for name in shown} for each in found]
+        _print_json({"items": items})
+        return
+    table = Table("Prefix", "Title", "Roles", "Branches", "")
+    for each in found:
+        branches = "all" if each.branches is None else ", ".join(each.branches)
+        state = "revoked" if each.revoked else ""
+        table.add_row(each.prefix, each.title, ", ".join(each.roles), branches, state)
+    people.print(table)
+
+
+async def _revoke(prefix: str) -> None:
+    if not await revoke_key(_mongo_url(), prefix.removeprefix("rg_").partition("_")[0]):
+        raise EmbeddedError("There is no key of this prefix that still opens anything.")
 
 
 async def _parked(chain: Chain, *, replay: bool, as_json: bool) -> None:

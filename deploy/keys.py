@@ -1,7 +1,8 @@
 """API keys: made here, shown once, stored only as a keyed hash."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.embedded.errors import EmbeddedError
@@ -18,6 +19,18 @@ async def add_key(
         text, stored = issue(secret, title=title, roles=[role], branches=branches)
         if await _store(mongo_url, stored):
             return text
+
+
+async def all_keys(mongo_url: str) -> Sequence[StoredApiKey]:
+    """Every key, revoked ones too; none of them can be shown again."""
+    async with _keys(mongo_url) as keys:
+        return await keys.all()
+
+
+async def revoke_key(mongo_url: str, prefix: str) -> bool:
+    """Let a key open nothing any more; False when there is none of the prefix that still does."""
+    async with _keys(mongo_url) as keys:
+        return await keys.revoke(prefix)
 
 
 async def ensure_owner_key(home: Path, mongo_url: str) -> str:
@@ -51,9 +64,15 @@ def hmac_secret(home: Path) -> bytes:
 
 
 async def _store(mongo_url: str, stored: StoredApiKey) -> bool:
+    async with _keys(mongo_url) as keys:
+        return await keys.add(stored)
+
+
+@asynccontextmanager
+async def _keys(mongo_url: str) -> AsyncIterator[MongoApiKeys]:
     client = connect(mongo_url)
     try:
         prefix = os.environ.get("REGULARS_DATABASE_PREFIX", "")
-        return await MongoApiKeys(Database(client, f"{prefix}access")).add(stored)
+        yield MongoApiKeys(Database(client, f"{prefix}access"))
     finally:
         client.close()

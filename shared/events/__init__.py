@@ -6,6 +6,7 @@ from types import MappingProxyType
 from shared.events import (
     automation,
     care,
+    company,
     configuration,
     customer,
     deal,
@@ -25,6 +26,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             customer,
             care,
             configuration,
+            company,
             deal,
             automation,
             forms,
