@@ -7,18 +7,22 @@ shortest form; nothing of them survives the process.
 from shared.memory.access import MemoryApiKeys, MemoryKeyStore
 from shared.memory.documents import MemoryDocuments
 from shared.memory.events import MemoryEventStore
+from shared.memory.expiring import MemoryExpiring
 from shared.memory.files import MemoryFiles
 from shared.memory.jobs import MemoryJobs
 from shared.memory.leases import MemoryLeases
+from shared.memory.outbox import MemoryOutbox
 from shared.memory.parking import MemoryParking
 
 __all__ = [
     "MemoryApiKeys",
     "MemoryDocuments",
     "MemoryEventStore",
+    "MemoryExpiring",
     "MemoryFiles",
     "MemoryJobs",
     "MemoryKeyStore",
     "MemoryLeases",
+    "MemoryOutbox",
     "MemoryParking",
 ]

@@ -7,11 +7,13 @@ from shared.mongo.access import MongoApiKeys
 from shared.mongo.connection import Collection, Database, connect
 from shared.mongo.documents import MongoDocuments
 from shared.mongo.events import MongoEventStore
+from shared.mongo.expiring import MongoExpiring
 from shared.mongo.feed import MongoCommitLog, MongoFeed
 from shared.mongo.files import MongoFiles
 from shared.mongo.jobs import MongoJobs
 from shared.mongo.keys import MongoKeyStore
 from shared.mongo.leases import MongoLeases
+from shared.mongo.outbox import MongoOutbox
 from shared.mongo.parking import MongoParking
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
     "MongoCommitLog",
     "MongoDocuments",
     "MongoEventStore",
+    "MongoExpiring",
     "MongoFeed",
     "MongoFiles",
     "MongoJobs",
     "MongoKeyStore",
     "MongoLeases",
+    "MongoOutbox",
     "MongoParking",
     "connect",
 ]

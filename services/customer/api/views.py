@@ -253,7 +253,7 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
             ContactView(
                 kind=contact.kind,
                 hash=contact.hash,
-                value=contact.value if clear else _masked(contact.value),
+                value=contact.value if clear else masked(contact.value),
             )
             for contact in entry.contacts
         ],
@@ -272,7 +272,7 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
     )
 
 
-def _masked(value: str | None) -> str | None:
+def masked(value: str | None) -> str | None:
     """Its last two characters, where that is a small part of it."""
     if value is None:
         return None
