@@ -11,6 +11,12 @@ import msgspec
 
 from shared.events.customer import CustomerRegistered, IdentifierAdded, IdentifierRemoved
 from shared.events.interaction import ReceiptRecorded
+from shared.events.merging import (
+    CustomerAbsorbed,
+    CustomerErased,
+    CustomerMerged,
+    MergeReverted,
+)
 from shared.identifiers import claim_id
 from shared.projection import Document, Event, Projection
 
@@ -26,10 +32,12 @@ class Identifiers(Document, kw_only=True):
     """What finds a customer, the customer's own id among it.
 
     Two customers may have the same entry for a while, since their partitions are read apart: the
-    higher epoch counts, whatever came first.
+    higher epoch counts, whatever came first. `merged` names the survivor while there is one: facts
+    of this customer are that one's. Who was erased is found by nothing, and `removed`.
     """
 
     entries: list[Entry]
+    merged: str | None = None
 
 
 class Claimed(msgspec.Struct, gc=False):
@@ -38,6 +46,7 @@ class Claimed(msgspec.Struct, gc=False):
     kind: str
     hash: str
     epoch: int
+    shared: bool | None = None
 
 
 class Registered(msgspec.Struct):
@@ -56,6 +65,30 @@ class Removed(Claimed):
     """What is read of `customer.identifier_removed`."""
 
 
+class Merged(msgspec.Struct):
+    """What is read of `customer.merged`."""
+
+    survivor: str
+
+
+class Absorbed(msgspec.Struct):
+    """What is read of `customer.absorbed`."""
+
+    identifiers: list[Claimed] = msgspec.field(default_factory=list)
+
+
+class Reverted(msgspec.Struct):
+    """What is read of `customer.merge_reverted`."""
+
+    role: str
+    released: list[Claimed] = msgspec.field(default_factory=list)
+    identifiers: list[Claimed] = msgspec.field(default_factory=list)
+
+
+class Erased(msgspec.Struct):
+    """What is read of `customer.erased`."""
+
+
 def own_id(customer: str) -> str:
     """The entry by which a customer is found by its own id."""
     return claim_id("customer", customer)
@@ -66,19 +99,53 @@ def _subject(event: Event) -> str | None:
 
 
 def apply_identifier(found: Identifiers | None, event: Event) -> Identifiers:
-    """What finds the customer after an event."""
+    """What finds the customer after an event; who was erased stays so."""
     data = event.data
+    customer = event.light.subject or ""
     if isinstance(data, Registered):
-        customer = event.light.subject or ""
-        claimed = [_entry(identifier) for identifier in data.identifiers]
-        return Identifiers(id=customer, entries=[Entry(own_id(customer), 1), *claimed])
+        return Identifiers(id=customer, entries=_whole(customer, data.identifiers))
     if found is None:
         message = "the first event of a customer is its registration"
         raise ValueError(message)
-    changed = _entry(data.identifier if isinstance(data, Added) else data)
-    kept = [entry for entry in found.entries if entry.id != changed.id]
-    found.entries = [*kept, changed] if isinstance(data, Added) else kept
+    if found.removed:
+        return found
+    match data:
+        case Added(identifier=claimed):
+            _replace(found, [claimed], [claimed])
+        case Removed() as claimed:
+            _replace(found, [claimed], [])
+        case _:
+            _merge(found, data)
     return found
+
+
+def _merge(found: Identifiers, data: object) -> None:
+    match data:
+        case Absorbed(identifiers=brought):
+            _replace(found, brought, brought)
+        case Merged(survivor=survivor):
+            found.entries, found.merged = _whole(found.id, []), survivor
+        case Reverted(role="loser", identifiers=back):
+            found.entries, found.merged = _whole(found.id, back), None
+        case Reverted(released=released, identifiers=back):
+            _replace(found, released, back)
+        case Erased():
+            found.entries, found.merged, found.removed = [], None, True
+
+
+def _whole(customer: str, identifiers: Iterable[Claimed]) -> list[Entry]:
+    return [Entry(own_id(customer), 1), *_owned(identifiers)]
+
+
+def _owned(identifiers: Iterable[Claimed]) -> list[Entry]:
+    """The entries of those that belong to one customer alone: a family's phone finds nobody."""
+    return [_entry(each) for each in identifiers if not each.shared]
+
+
+def _replace(found: Identifiers, old: Iterable[Claimed], new: Iterable[Claimed]) -> None:
+    gone = {_entry(each).id for each in old}
+    kept = [entry for entry in found.entries if entry.id not in gone]
+    found.entries = [*kept, *_owned(new)]
 
 
 def owners_of(found: Iterable[Identifiers], wanted: Collection[str]) -> Mapping[str, str]:
@@ -92,17 +159,36 @@ def owners_of(found: Iterable[Identifiers], wanted: Collection[str]) -> Mapping[
     return {entry: customer for entry, (_, customer) in best.items()}
 
 
+def lives_on(customer: str, survivors: Mapping[str, str]) -> str | None:
+    """Who the customer is now; `survivors` holds the survivor of each one who was merged.
+
+    None where they go round in a circle, which merges never do; partitions that are read apart may
+    show it for a moment.
+    """
+    seen: set[str] = set()
+    while customer in survivors:
+        if customer in seen:
+            return None
+        seen.add(customer)
+        customer = survivors[customer]
+    return customer
+
+
 def _entry(claimed: Claimed) -> Entry:
     return Entry(claim_id(claimed.kind, claimed.hash), claimed.epoch)
 
 
 IDENTIFIERS: Projection[Identifiers] = Projection(
-    name="identifiers_v1",
+    name="identifiers_v2",
     topics=("customer.events.v1",),
     reads={
         CustomerRegistered.type: Registered,
         IdentifierAdded.type: Added,
         IdentifierRemoved.type: Removed,
+        CustomerMerged.type: Merged,
+        CustomerAbsorbed.type: Absorbed,
+        MergeReverted.type: Reverted,
+        CustomerErased.type: Erased,
     },
     document=Identifiers,
     target=_subject,

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from services.interaction.domain import IMPORT_STREAM, IMPORTS, Import, import_stream_of, stream_of
-from services.interaction.projections import CustomerTotals, Identifiers, own_id, owners_of
+from services.interaction.projections import (
+    CustomerTotals,
+    Identifiers,
+    lives_on,
+    own_id,
+    owners_of,
+)
 from shared.access import Scope
 from shared.execute import Writer
 from shared.mongo import Collection
@@ -22,14 +28,29 @@ class Customers:
     collection: Collection
 
     async def owners(self, ids: Several[str]) -> Mapping[str, str]:
-        """The customer of each `<kind>|<hash>` (or `customer|<id>`) that finds one; one query."""
+        """The customer of each `<kind>|<hash>` (or `customer|<id>`) that finds one.
+
+        One query, and one more for each step from who was merged to who lives on.
+        """
         if not ids:
             return {}
         wanted = frozenset(ids)
-        found = await self.collection.find(
-            {"entries.id": {"$in": sorted(wanted)}}, fields={"entries": 1}
-        )
-        return owners_of((msgspec.convert(raw, Identifiers) for raw in found), wanted)
+        found = await self._find({"entries.id": {"$in": sorted(wanted)}})
+        survivors: dict[str, str] = {}
+        asked = found
+        while merged := {each.id: each.merged for each in asked if each.merged is not None}:
+            survivors |= merged
+            unknown = set(merged.values()) - survivors.keys()
+            asked = await self._find({"_id": {"$in": sorted(unknown)}}) if unknown else []
+        return {
+            entry: living
+            for entry, owner in owners_of(found, wanted).items()
+            if (living := lives_on(owner, survivors)) is not None
+        }
+
+    async def _find(self, where: Mapping[str, Any]) -> list[Identifiers]:
+        found = await self.collection.find(where, fields={"entries": 1, "merged": 1})
+        return [msgspec.convert(raw, Identifiers) for raw in found]
 
     async def exists(self, customer: str) -> bool:
         """Whether there is such a customer."""

@@ -82,7 +82,15 @@ class MessageScheduled(EventData):
 
 
 SuppressionReason = Literal[
-    "no_customer", "no_address", "no_consent", "internal", "campaign_stopped", "template_error"
+    "no_customer",
+    "no_address",
+    "no_consent",
+    "internal",
+    "campaign_stopped",
+    "template_error",
+    "merged",
+    "erased",
+    "blacklisted",
 ]
 
 

@@ -18,8 +18,12 @@ from services.customer.domain.commands import (
     Register,
     RemoveIdentifier,
 )
+from services.customer.domain.merging import Merge
+from services.customer.domain.reverting import Revert
 from services.customer.handlers.customers import Request as CustomerRequest
 from services.customer.handlers.customers import carry_out, new_customer_id
+from services.customer.handlers.erasing import Eraser
+from services.customer.handlers.merging import merge, revert
 from services.interaction.domain import RECEIPTS, RecordReceipt, stream_of
 from services.interaction.projections import (
     IDENTIFIERS,
@@ -28,6 +32,7 @@ from services.interaction.projections import (
     CustomerTotals,
     Entry,
     Identifiers,
+    lives_on,
     own_id,
     owners_of,
 )
@@ -79,6 +84,45 @@ async def remove(writer: Writer, who: str, value: KnownIdentifier, number: int =
     customer = new_customer_id(who)
     removing = RemoveIdentifier(customer=customer, at=DAY, kind=value.kind, hash=value.hash)
     await carry_out(writer, request, removing)
+
+
+async def share(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
+    """A value of several people, which makes no claim."""
+    request = CustomerRequest(f"share {who} {value.hash} {number}", str(number), DAY)
+    identifier = NewIdentifier(known=value, shared=True)
+    adding = AddIdentifier(customer=new_customer_id(who), at=DAY, identifier=identifier)
+    await carry_out(writer, request, adding)
+
+
+async def merge_into(writer: Writer, who: str, into: str, number: int = 0) -> None:
+    request = CustomerRequest(f"merge {who} {into} {number}", str(number), DAY)
+    loser, survivor = new_customer_id(who), new_customer_id(into)
+    await merge(writer, request, Merge(customer=loser, into=survivor, merge=f"m{number}", at=DAY))
+
+
+async def join(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
+    """Merge with one of the three, whom the value names."""
+    await merge_into(writer, who, PEOPLE[int(value.hash) % 3], number)
+
+
+async def part(writer: Writer, who: str, value: KnownIdentifier, number: int = 0) -> None:
+    request = CustomerRequest(f"part {who} {value.hash} {number}", str(number), DAY)
+    reverting = Revert(customer=new_customer_id(who), survivor=None, at=DAY)
+    await revert(writer, request, reverting)
+
+
+class NoFiles:
+    """Nobody here has documents."""
+
+    async def delete_of(self, owner: str) -> None:
+        """There are none."""
+
+
+async def erase(writer: Writer, who: str, number: int = 0) -> None:
+    eraser = Eraser(writer, NoFiles())
+    request = CustomerRequest(f"erase {who} {number}", str(number), DAY)
+    wish = await eraser.request(request, new_customer_id(who), "request", None)
+    await eraser.carry_out(wish, DAY, Causation(correlation="erase"))
 
 
 def commits_of(writer: Writer) -> MemoryEventStore:
@@ -135,8 +179,51 @@ async def test_a_value_that_comes_back_has_its_new_epoch() -> None:
     assert anna.entries == [Entry(own_id(ANNA), 1), Entry("card|0", 3)]
 
 
+async def test_what_found_the_loser_finds_the_survivor_until_they_part() -> None:
+    shop = writer("customer")
+    await register(shop, "anna", VALUES[0])
+    await register(shop, "boris", VALUES[1])
+    names = {"card|0", "card|1"}
+    await merge_into(shop, "boris", "anna")
+    found = await read(IDENTIFIERS, logs_of(commits_of(shop).commits))
+    assert owners_of(found.values(), names) == dict.fromkeys(names, ANNA)
+    assert found[BORIS].merged == ANNA
+    assert found[BORIS].entries == [Entry(own_id(BORIS), 1)]
+    await part(shop, "boris", VALUES[0])
+    found = await read(IDENTIFIERS, logs_of(commits_of(shop).commits))
+    assert owners_of(found.values(), names) == {"card|0": ANNA, "card|1": BORIS}
+    assert found[BORIS].merged is None
+
+
+async def test_the_phone_of_a_family_finds_nobody() -> None:
+    shop = writer("customer")
+    await register(shop, "anna")
+    await share(shop, "anna", VALUES[0])
+    found = await read(IDENTIFIERS, logs_of(commits_of(shop).commits))
+    assert owners_of(found.values(), {"card|0"}) == {}
+
+
+async def test_who_was_erased_is_found_by_nothing() -> None:
+    shop = writer("customer")
+    await register(shop, "anna", VALUES[0])
+    await register(shop, "boris", VALUES[1])
+    await merge_into(shop, "boris", "anna")
+    await erase(shop, "boris")
+    found = await read(IDENTIFIERS, logs_of(commits_of(shop).commits))
+    everything = {"card|0", "card|1", own_id(ANNA), own_id(BORIS)}
+    assert owners_of(found.values(), everything) == {}
+    assert [found[each].removed for each in (ANNA, BORIS)] == [True, True]
+
+
+def test_who_lives_on_is_at_the_end_of_the_merges() -> None:
+    assert lives_on("a", {"a": "b", "b": "c"}) == "c"
+    assert lives_on("c", {"a": "b", "b": "c"}) == "c"
+    # Of two partitions that are read apart one may show an older moment.
+    assert lives_on("a", {"a": "b", "b": "a"}) is None
+
+
 Act = Callable[[Writer, str, KnownIdentifier, int], Awaitable[None]]
-ACTS: Sequence[Act] = (add, remove)
+ACTS: Sequence[Act] = (add, remove, share, join, part)
 ACTIONS = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(ACTS), st.sampled_from(VALUES))
 
 

@@ -1,6 +1,7 @@
 """Campaigns and messages: what follows from a command, and what does not any more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -285,10 +286,11 @@ def test_the_questions_are_asked_in_their_order_and_holdout_comes_last() -> None
     def broken() -> bool:
         return False
 
-    facts = Facts(running=False, internal=True, renders=broken, held_out=True)
+    facts = Facts(running=False, ended="merged", internal=True, renders=broken, held_out=True)
     expected: list[tuple[dict[str, Any], Verdict]] = [
         ({}, Reject("campaign_stopped")),
-        ({"running": True}, Reject("no_customer")),
+        ({"running": True}, Reject("merged")),
+        ({"ended": None}, Reject("no_customer")),
         ({"known": True}, Reject("internal")),
         ({"internal": False}, Reject("no_consent")),
         ({"consents": True}, Reject("no_address")),
@@ -300,6 +302,11 @@ def test_the_questions_are_asked_in_their_order_and_holdout_comes_last() -> None
     for change, answer in expected:
         known |= change
         assert verdict(Facts(**known), FULL) == answer, change
+
+
+def test_who_was_merged_erased_or_blacklisted_gets_nothing_at_once() -> None:
+    ended = replace(GOOD, ended="erased")
+    assert verdict(ended, Knowledge(None, RECORDED, AT)) == Reject("erased")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import given as where
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.notify.domain import BUCKETS, Stage
@@ -25,15 +26,28 @@ from services.notify.projections import (
 )
 from shared.clock import ManualClock
 from shared.decider import NewEvent
+from shared.events.care import BlacklistingEnded, CustomerBlacklisted
 from shared.events.contract import EventData
 from shared.events.customer import (
     ConsentGiven,
     ConsentWithdrawn,
+    CustomerChanged,
     CustomerRegistered,
     Evidence,
     Identifier,
     IdentifierAdded,
+    IdentifierChanged,
     IdentifierRemoved,
+    RecordFields,
+)
+from shared.events.merging import (
+    Blacklisting,
+    ConsentState,
+    CustomerAbsorbed,
+    CustomerErased,
+    CustomerMerged,
+    MergeReverted,
+    ReleasedIdentifier,
 )
 from shared.events.notification import (
     MessageDeferred,
@@ -124,7 +138,7 @@ async def test_a_recipient_is_what_must_be_known_to_send() -> None:
             name="Anna",
             language="ru",
             contacts=[Contact("email", "hash of new", "new@example.com")],
-            consents={"news|email": "hash of new"},
+            consents={"news|email|hash of new": True},
             memberships=[Membership("coupon", DAY, 2)],
         )
     ]
@@ -152,6 +166,104 @@ async def test_a_lost_event_of_a_customer_parks_the_customer() -> None:
     assert parked[0].reason == "version 2 is missing before 3"
     # The customer's events 3 … 6 and the memberships behind them.
     assert len(parked) == 7
+
+
+# --- Merges and erases ---------------------------------------------------------------------------
+
+
+def given(contact: str | None = None) -> ConsentState:
+    return ConsentState(
+        topic="news", channel="email", contact=contact, given=True, evidence=EVIDENCE
+    )
+
+
+def no_word(contact: str | None = None) -> ConsentState:
+    return ConsentState(topic="news", channel="email", contact=contact)
+
+
+KNOWN = CustomerRegistered(name="Anna", identifiers=(email("anna"),))
+ABSORBED = CustomerAbsorbed(
+    merge="m",
+    other=BORIS,
+    identifiers=(email("boris").model_copy(update={"epoch": 2, "preferred": True}),),
+    consents=(given(), given("hash of boris")),
+    fields=RecordFields(surname="Orlova", name=None),
+    blacklist=Blacklisting(),
+)
+PARTED = MergeReverted(
+    merge="m",
+    other=BORIS,
+    role="survivor",
+    released=(ReleasedIdentifier(kind="email", hash="hash of boris", epoch=3),),
+    consents=(no_word(), no_word("hash of boris")),
+    cleared=("surname", "blacklist"),
+)
+
+
+async def recipient_of(*events: EventData) -> Recipient:
+    (found,) = await folded(RECIPIENTS, await logged((f"customer-{ANNA}", ANNA, events)))
+    return found
+
+
+async def test_a_survivor_can_be_reached_by_what_it_absorbed_and_no_more_when_they_part() -> None:
+    merged = await recipient_of(KNOWN, ABSORBED)
+    assert [each.hash for each in merged.contacts] == ["hash of anna", "hash of boris"]
+    assert (merged.surname, merged.name, merged.blacklisted) == ("Orlova", "Anna", True)
+    assert merged.consents == {"news|email|": True, "news|email|hash of boris": True}
+    parted = await recipient_of(KNOWN, ABSORBED, PARTED)
+    assert replace_versions(parted) == replace_versions(await recipient_of(KNOWN))
+
+
+def replace_versions(recipient: Recipient) -> Recipient:
+    return msgspec.structs.replace(recipient, versions={})
+
+
+async def test_a_loser_is_known_as_merged_until_they_part() -> None:
+    merged = CustomerMerged(merge="m", survivor=BORIS)
+    assert (await recipient_of(KNOWN, merged)).merged == BORIS
+    back = MergeReverted(merge="m", other=BORIS, role="loser", identifiers=(email("anna"),))
+    parted = await recipient_of(KNOWN, merged, back)
+    assert replace_versions(parted) == replace_versions(await recipient_of(KNOWN))
+
+
+async def test_of_who_was_erased_nothing_is_left_for_good() -> None:
+    erased = CustomerErased(erase="e", reason="request")
+    late = ConsentGiven(topic="news", channel="email", evidence=EVIDENCE)
+    for history in ((KNOWN, erased), (KNOWN, ABSORBED, erased, late)):
+        found = await recipient_of(*history)
+        assert replace_versions(found) == Recipient(id=ANNA, removed=True)
+
+
+async def test_a_withdrawal_for_one_contact_point_leaves_the_others() -> None:
+    consent = ConsentGiven(topic="news", channel="email", evidence=EVIDENCE)
+    withdrawn = ConsentWithdrawn(
+        topic="news", channel="email", contact="hash of new", evidence=EVIDENCE
+    )
+    added = IdentifierAdded(identifier=email("new"))
+    found = await recipient_of(KNOWN, added, consent, withdrawn)
+    reached = [each.hash for each in found.contacts if found.may_reach(each, "news", "email")]
+    assert reached == ["hash of anna"]
+    assert found.wants("news", "email")
+    for_all = ConsentWithdrawn(topic="news", channel="email", evidence=EVIDENCE)
+    assert (await recipient_of(KNOWN, consent, withdrawn, for_all)).consents == {}
+
+
+async def test_what_is_known_of_a_contact_point_and_of_the_record_is_followed() -> None:
+    found = await recipient_of(
+        KNOWN,
+        IdentifierAdded(identifier=email("new").model_copy(update={"preferred": True})),
+        IdentifierChanged(kind="email", hash="hash of anna", state="bad", preferred=True),
+        CustomerChanged(surname="Orlova", internal=True, cleared=("name",)),
+        CustomerBlacklisted(reason="rude"),
+    )
+    assert [(each.hash, each.state, each.preferred) for each in found.contacts] == [
+        ("hash of anna", "bad", True),
+        ("hash of new", None, None),
+    ]
+    assert (found.surname, found.name, found.internal) == ("Orlova", None, True)
+    assert found.blacklisted
+    over = await recipient_of(KNOWN, CustomerBlacklisted(), BlacklistingEnded(cause="lifted"))
+    assert not over.blacklisted
 
 
 # --- Messages ------------------------------------------------------------------------------------
@@ -229,7 +341,7 @@ MESSAGES = asyncio.run(logged(*LIVES))
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data())
+@where(st.data())
 def test_recipients_come_out_the_same_however_the_log_is_read(data: st.DataObject) -> None:
     batches = data.draw(readings(PEOPLE))
     expected = asyncio.run(folded(RECIPIENTS, PEOPLE))
@@ -237,7 +349,7 @@ def test_recipients_come_out_the_same_however_the_log_is_read(data: st.DataObjec
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data())
+@where(st.data())
 def test_queue_and_figures_come_out_the_same_however_the_log_is_read(data: st.DataObject) -> None:
     batches = data.draw(readings(MESSAGES))
     queue: list[QueuedMessage] = asyncio.run(folded(QUEUE, MESSAGES))

@@ -1,11 +1,11 @@
 """What decides, at the moment of sending, whether a message goes out.
 
 Two kinds of fact count differently. What is there (the campaign has stopped, the customer is one of
-the staff) holds at once. What is missing (a customer, a consent, an address, a name that the
-template needs) may only not have been read yet: it is final once the reader has applied everything
-recorded up to the message, and until then the message waits. Nothing is let out on old knowledge,
-since a withdrawal may lie unread, and nothing at all is decided of a customer whose events stand
-still.
+the staff, was merged, erased or blacklisted) holds at once. What is missing (a customer, a consent,
+an address, a name that the template needs) may only not have been read yet: it is final once the
+reader has applied everything recorded up to the message, and until then the message waits. Nothing
+is let out on old knowledge, since a withdrawal may lie unread, and nothing at all is decided of a
+customer whose events stand still.
 """
 
 from collections.abc import Callable
@@ -46,6 +46,7 @@ class Knowledge:
 class Facts:
     """What is asked again at the moment of sending.
 
+    `ended` is why nobody writes to the customer any more, while that is so.
     `withheld` says that events of the customer are parked, or refused by Kafka. `contact` is the
     hash of the address; `renders` says whether the template has all it needs, and is asked only
     when everything else holds.
@@ -54,6 +55,7 @@ class Facts:
     running: bool
     withheld: bool = False
     known: bool = False
+    ended: SuppressionReason | None = None
     internal: bool = False
     consents: bool = False
     contact: str | None = None
@@ -89,6 +91,8 @@ def verdict(facts: Facts, knowledge: Knowledge) -> Verdict:
         return Reject("campaign_stopped")
     if facts.withheld:
         return Wait()
+    if facts.ended is not None:
+        return Reject(facts.ended)
     missing = _missing(facts)
     if missing is not None:
         final = missing == "internal" or knowledge.complete

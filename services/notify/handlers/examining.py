@@ -23,8 +23,8 @@ from services.notify.domain import (
     verdict,
 )
 from services.notify.handlers.book import Entry
-from services.notify.projections import Contact, QueuedMessage, Recipient, consent_key
-from shared.events.notification import CampaignDefined
+from services.notify.projections import Contact, QueuedMessage, Recipient
+from shared.events.notification import CampaignDefined, SuppressionReason
 from shared.ids import new_id
 
 CONTACT_KINDS: Mapping[str, str] = {"email": "email", "sms": "phone"}
@@ -149,8 +149,9 @@ class Examination:
             running=entry.campaign.sends(message.occurrence),
             withheld=message.customer in self.withheld,
             known=recipient.registered,
+            ended=_ended(recipient),
             internal=recipient.internal,
-            consents=consent_key(definition.topic, definition.channel) in recipient.consents,
+            consents=recipient.wants(definition.topic, definition.channel),
             contact=None if contact is None else contact.hash,
             renders=writing.works,
             held_out=is_held_out(self.secret, message.customer, percent),
@@ -170,12 +171,24 @@ class Examination:
         return decided, outgoing
 
 
+def _ended(recipient: Recipient) -> SuppressionReason | None:
+    """Why nothing is sent to somebody who is known well."""
+    if recipient.removed:
+        return "erased"
+    if recipient.merged is not None:
+        return "merged"
+    return "blacklisted" if recipient.blacklisted else None
+
+
 def _contact(definition: CampaignDefined, recipient: Recipient) -> Contact | None:
-    """The first contact point of the channel's kind, or the one that the consent is bound to."""
-    bound = recipient.consents.get(consent_key(definition.topic, definition.channel))
+    """The preferred, else the first contact point of the channel's kind that may be used."""
     kind = CONTACT_KINDS.get(definition.channel)
-    for contact in recipient.contacts:
-        fits = contact.kind == kind and contact.value is not None
-        if fits and (bound is None or contact.hash == bound):
-            return contact
-    return None
+    usable = [
+        contact
+        for contact in recipient.contacts
+        if contact.kind == kind
+        and contact.value is not None
+        and contact.state != "bad"
+        and recipient.may_reach(contact, definition.topic, definition.channel)
+    ]
+    return next((each for each in usable if each.preferred), usable[0] if usable else None)

@@ -7,7 +7,6 @@ from services.notify.projections.recipients import (
     Contact,
     Membership,
     Recipient,
-    consent_key,
 )
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "Membership",
     "QueuedMessage",
     "Recipient",
-    "consent_key",
     "figures_id",
     "queued",
 ]

@@ -9,13 +9,23 @@ from datetime import datetime
 
 import msgspec
 
+from shared.events.care import BlacklistingEnded, CustomerBlacklisted
 from shared.events.customer import (
     ConsentGiven,
     ConsentWithdrawn,
+    CustomerChanged,
     CustomerRegistered,
     IdentifierAdded,
+    IdentifierChanged,
     IdentifierKind,
     IdentifierRemoved,
+    IdentifierState,
+)
+from shared.events.merging import (
+    CustomerAbsorbed,
+    CustomerErased,
+    CustomerMerged,
+    MergeReverted,
 )
 from shared.events.segment import SegmentEntered, SegmentExited
 from shared.projection import Document, Event, Projection
@@ -30,6 +40,8 @@ class Contact(msgspec.Struct, gc=False, omit_defaults=True):
     kind: IdentifierKind
     hash: str
     value: str | None = None
+    state: IdentifierState | None = None
+    preferred: bool | None = None
 
 
 class Membership(msgspec.Struct, gc=False):
@@ -41,32 +53,55 @@ class Membership(msgspec.Struct, gc=False):
 
 
 class Recipient(Document, kw_only=True, omit_defaults=True):
-    """One customer.
+    """One customer; `removed` once erased.
 
-    `consents` maps `<topic>|<channel>` to the hash of the contact point that the consent is bound
-    to, or to None where it is bound to none.
+    `consents` maps `<topic>|<channel>|<hash of the contact point, or nothing>` to whether it was
+    given; what is not there was not. `merged` names the survivor while there is one.
     """
 
     registered: bool = False
     internal: bool = False
+    merged: str | None = None
+    blacklisted: bool = False
     contacts: list[Contact] = msgspec.field(default_factory=list)
-    consents: dict[str, str | None] = msgspec.field(default_factory=dict)
+    consents: dict[str, bool] = msgspec.field(default_factory=dict)
     memberships: list[Membership] = msgspec.field(default_factory=list)
     surname: str | None = None
     name: str | None = None
     patronymic: str | None = None
     language: str | None = None
 
+    def wants(self, topic: str, channel: str) -> bool:
+        """Whether anything was agreed to for the topic and channel."""
+        about = consent_key(topic, channel, "")
+        return any(given for key, given in self.consents.items() if key.startswith(about))
 
-class Registered(msgspec.Struct):
-    """Of `customer.registered`."""
+    def may_reach(self, contact: Contact, topic: str, channel: str) -> bool:
+        """Whether it was agreed to for this contact point: its own word counts before any."""
+        for_any = self.consents.get(consent_key(topic, channel, ""), False)
+        return self.consents.get(consent_key(topic, channel, contact.hash), for_any)
 
-    identifiers: list[Contact] = msgspec.field(default_factory=list)
+
+class Fields(msgspec.Struct, kw_only=True):
+    """What is read of the fields of a record."""
+
     surname: str | None = None
     name: str | None = None
     patronymic: str | None = None
     language: str | None = None
     internal: bool | None = None
+
+
+class Registered(Fields, kw_only=True):
+    """Of `customer.registered`."""
+
+    identifiers: list[Contact] = msgspec.field(default_factory=list)
+
+
+class Changed(Fields, kw_only=True):
+    """Of `customer.changed`."""
+
+    cleared: list[str] | None = None
 
 
 class Added(msgspec.Struct):
@@ -75,8 +110,17 @@ class Added(msgspec.Struct):
     identifier: Contact
 
 
+class Noted(msgspec.Struct):
+    """Of `customer.identifier_changed`."""
+
+    kind: str
+    hash: str
+    state: IdentifierState | None = None
+    preferred: bool | None = None
+
+
 class Removed(msgspec.Struct):
-    """Of `customer.identifier_removed`."""
+    """Of `customer.identifier_removed`, and of what a revert releases."""
 
     kind: str
     hash: str
@@ -95,6 +139,53 @@ class Withdrawn(msgspec.Struct):
 
     topic: str
     channel: str
+    contact: str | None = None
+
+
+class ConsentState(msgspec.Struct):
+    """Of a consent that a merge or its revert changes."""
+
+    topic: str
+    channel: str
+    contact: str | None = None
+    given: bool | None = None
+
+
+class Blacklisted(msgspec.Struct):
+    """Of `customer.blacklisted`."""
+
+
+class BlacklistEnded(msgspec.Struct):
+    """Of `customer.blacklisting_ended`."""
+
+
+class Merged(msgspec.Struct):
+    """Of `customer.merged`."""
+
+    survivor: str
+
+
+class Absorbed(msgspec.Struct):
+    """Of `customer.absorbed`."""
+
+    identifiers: list[Contact] = msgspec.field(default_factory=list)
+    consents: list[ConsentState] = msgspec.field(default_factory=list)
+    fields: Fields = msgspec.field(default_factory=Fields)
+    blacklist: Blacklisted | None = None
+
+
+class Reverted(msgspec.Struct):
+    """Of `customer.merge_reverted`."""
+
+    role: str
+    released: list[Removed] = msgspec.field(default_factory=list)
+    identifiers: list[Contact] = msgspec.field(default_factory=list)
+    consents: list[ConsentState] = msgspec.field(default_factory=list)
+    cleared: list[str] = msgspec.field(default_factory=list)
+
+
+class Erased(msgspec.Struct):
+    """Of `customer.erased`."""
 
 
 class Entered(msgspec.Struct):
@@ -109,9 +200,9 @@ class Exited(msgspec.Struct):
     segment: str
 
 
-def consent_key(topic: str, channel: str) -> str:
-    """The key of a consent."""
-    return f"{topic}|{channel}"
+def consent_key(topic: str, channel: str, contact: str) -> str:
+    """The key of a consent; `contact` is a hash, or empty for any contact point."""
+    return f"{topic}|{channel}|{contact}"
 
 
 def _target(event: Event) -> str | None:
@@ -119,38 +210,124 @@ def _target(event: Event) -> str | None:
 
 
 def apply(recipient: Recipient | None, event: Event) -> Recipient:
-    """The recipient after an event."""
+    """The recipient after an event; who was erased stays so."""
     if recipient is None:
         recipient = Recipient(id=event.light.subject or "")
+    if recipient.removed:
+        return recipient
     match event.data:
-        case Registered() as person:
-            _register(recipient, person)
-        case Added(identifier=contact):
-            recipient.contacts = _reaching([*recipient.contacts, contact])
-        case Removed(kind=kind, hash=gone):
-            recipient.contacts = [
-                each for each in recipient.contacts if (each.kind, each.hash) != (kind, gone)
-            ]
-        case Given(topic=topic, channel=channel, contact=bound):
-            recipient.consents[consent_key(topic, channel)] = bound
-        case Withdrawn(topic=topic, channel=channel):
-            recipient.consents.pop(consent_key(topic, channel), None)
         case Entered(segment=segment):
             entered = Membership(segment, event.time, event.light.streamversion)
             recipient.memberships = [*_without(recipient, segment), entered]
         case Exited(segment=segment):
             recipient.memberships = _without(recipient, segment)
+        case Merged(survivor=survivor):
+            recipient.merged = survivor
+        case Absorbed() as absorbed:
+            _absorb(recipient, absorbed)
+        case Reverted() as reverted:
+            _revert(recipient, reverted)
+        case Erased():
+            return Recipient(
+                id=recipient.id, rev=recipient.rev, versions=recipient.versions, removed=True
+            )
+        case data:
+            _fold(recipient, data)
     return recipient
 
 
-def _register(recipient: Recipient, person: Registered) -> None:
-    recipient.registered = True
-    recipient.internal = bool(person.internal)
-    recipient.contacts = _reaching(person.identifiers)
-    recipient.surname = person.surname
-    recipient.name = person.name
-    recipient.patronymic = person.patronymic
-    recipient.language = person.language
+def _fold(recipient: Recipient, data: object) -> None:
+    match data:
+        case Registered() as person:
+            recipient.registered = True
+            recipient.contacts = _reaching(person.identifiers)
+            _write(recipient, person, [])
+        case Changed() as change:
+            _write(recipient, change, change.cleared or [])
+        case Added(identifier=contact):
+            _add(recipient, [contact])
+        case Noted() as noted:
+            recipient.contacts = [_noted(each, noted) for each in recipient.contacts]
+        case Removed() as removed:
+            _remove(recipient, [removed])
+        case Given(topic=topic, channel=channel, contact=bound):
+            recipient.consents[consent_key(topic, channel, bound or "")] = True
+        case Withdrawn(contact=None) as word:
+            about = consent_key(word.topic, word.channel, "")
+            recipient.consents = {
+                key: given for key, given in recipient.consents.items() if not key.startswith(about)
+            }
+        case Withdrawn(topic=topic, channel=channel, contact=bound):
+            recipient.consents[consent_key(topic, channel, bound or "")] = False
+        case Blacklisted() | BlacklistEnded():
+            recipient.blacklisted = isinstance(data, Blacklisted)
+
+
+def _write(recipient: Recipient, change: Fields, cleared: list[str]) -> None:
+    for name in ("surname", "name", "patronymic", "language"):
+        value = getattr(change, name)
+        if value is not None or name in cleared:
+            setattr(recipient, name, value)
+    if change.internal is not None or "internal" in cleared:
+        recipient.internal = bool(change.internal)
+
+
+def _add(recipient: Recipient, contacts: list[Contact]) -> None:
+    for contact in _reaching(contacts):
+        _remove(recipient, [Removed(contact.kind, contact.hash)])
+        others = recipient.contacts
+        if contact.preferred:
+            others = [_noted(each, Noted(contact.kind, "", preferred=True)) for each in others]
+        recipient.contacts = [*others, contact]
+
+
+def _remove(recipient: Recipient, gone: list[Removed]) -> None:
+    places = {(each.kind, each.hash) for each in gone}
+    recipient.contacts = [
+        each for each in recipient.contacts if (each.kind, each.hash) not in places
+    ]
+
+
+def _noted(contact: Contact, noted: Noted) -> Contact:
+    """The contact with what is known of it, or of the one of its kind that is preferred now."""
+    if contact.kind != noted.kind:
+        return contact
+    if contact.hash != noted.hash:
+        return msgspec.structs.replace(contact, preferred=None) if noted.preferred else contact
+    changed = {
+        name: value
+        for name in ("state", "preferred")
+        if (value := getattr(noted, name)) is not None
+    }
+    return msgspec.structs.replace(contact, **changed)
+
+
+def _agree(recipient: Recipient, states: list[ConsentState]) -> None:
+    for state in states:
+        key = consent_key(state.topic, state.channel, state.contact or "")
+        if state.given is None:
+            recipient.consents.pop(key, None)
+        else:
+            recipient.consents[key] = state.given
+
+
+def _absorb(recipient: Recipient, absorbed: Absorbed) -> None:
+    _add(recipient, absorbed.identifiers)
+    _agree(recipient, absorbed.consents)
+    _write(recipient, absorbed.fields, [])
+    recipient.blacklisted = recipient.blacklisted or absorbed.blacklist is not None
+
+
+def _revert(recipient: Recipient, reverted: Reverted) -> None:
+    _agree(recipient, reverted.consents)
+    if reverted.role == "loser":
+        recipient.merged = None
+        recipient.contacts = _reaching(reverted.identifiers)
+        return
+    _remove(recipient, reverted.released)
+    _add(recipient, reverted.identifiers)
+    _write(recipient, Fields(), reverted.cleared)
+    recipient.blacklisted = recipient.blacklisted and "blacklist" not in reverted.cleared
 
 
 def _reaching(contacts: list[Contact]) -> list[Contact]:
@@ -162,14 +339,22 @@ def _without(recipient: Recipient, segment: str) -> list[Membership]:
 
 
 RECIPIENTS: Projection[Recipient] = Projection(
-    name="recipients_v1",
+    name="recipients_v2",
     topics=("customer.events.v1", "segment.events.v1"),
     reads={
         CustomerRegistered.type: Registered,
+        CustomerChanged.type: Changed,
         IdentifierAdded.type: Added,
+        IdentifierChanged.type: Noted,
         IdentifierRemoved.type: Removed,
         ConsentGiven.type: Given,
         ConsentWithdrawn.type: Withdrawn,
+        CustomerBlacklisted.type: Blacklisted,
+        BlacklistingEnded.type: BlacklistEnded,
+        CustomerMerged.type: Merged,
+        CustomerAbsorbed.type: Absorbed,
+        MergeReverted.type: Reverted,
+        CustomerErased.type: Erased,
         SegmentEntered.type: Entered,
         SegmentExited.type: Exited,
     },
