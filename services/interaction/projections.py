@@ -61,8 +61,11 @@ class Added(msgspec.Struct):
     identifier: Claimed
 
 
-class Removed(Claimed):
-    """What is read of `customer.identifier_removed`."""
+class Removed(msgspec.Struct, gc=False):
+    """What is read of `customer.identifier_removed`, and of what a revert releases."""
+
+    kind: str
+    hash: str
 
 
 class Merged(msgspec.Struct):
@@ -81,7 +84,7 @@ class Reverted(msgspec.Struct):
     """What is read of `customer.merge_reverted`."""
 
     role: str
-    released: list[Claimed] = msgspec.field(default_factory=list)
+    released: list[Removed] = msgspec.field(default_factory=list)
     identifiers: list[Claimed] = msgspec.field(default_factory=list)
 
 
@@ -142,8 +145,8 @@ def _owned(identifiers: Iterable[Claimed]) -> list[Entry]:
     return [_entry(each) for each in identifiers if not each.shared]
 
 
-def _replace(found: Identifiers, old: Iterable[Claimed], new: Iterable[Claimed]) -> None:
-    gone = {_entry(each).id for each in old}
+def _replace(found: Identifiers, old: Iterable[Claimed | Removed], new: Iterable[Claimed]) -> None:
+    gone = {claim_id(each.kind, each.hash) for each in old}
     kept = [entry for entry in found.entries if entry.id not in gone]
     found.entries = [*kept, *_owned(new)]
 
