@@ -1,6 +1,6 @@
 """One way to build the HTTP side of a service, so that all of them answer alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -12,6 +12,7 @@ from shared.http.middleware import BodyLimit, Observed
 from shared.ids import new_id
 
 API_PREFIX = "/v1"
+MAX_BYTES = "x-max-bytes"
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -30,7 +31,8 @@ def build_app(
 
     Routers carry the whole path (`APIRouter(prefix="/v1/customers")`): the metrics name it. A path
     outside of `/v1` raises ValueError. A process without routers answers health and metrics.
-    `events` makes the AsyncAPI document, shown at `/asyncapi`.
+    `events` makes the AsyncAPI document, shown at `/asyncapi`. A route whose
+    `openapi_extra` has `x-max-bytes` takes bodies of so many, and reads them piece by piece.
     """
     app = FastAPI(
         title=title,
@@ -52,7 +54,7 @@ def build_app(
         _check_paths(router)
         app.include_router(router)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, uploads=_uploads(routers))
     app.add_middleware(Observed)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", generator=new_id)
     return app
@@ -64,3 +66,13 @@ def _check_paths(router: APIRouter) -> None:
         if not path.startswith(API_PREFIX):
             message = f"{path} is outside of {API_PREFIX}"
             raise ValueError(message)
+
+
+def _uploads(routers: Sequence[APIRouter]) -> Mapping[str, int]:
+    """The paths that take larger bodies than others, and how large."""
+    extras = {
+        str(getattr(route, "path", "")): getattr(route, "openapi_extra", None) or {}
+        for router in routers
+        for route in router.routes
+    }
+    return {path: extra[MAX_BYTES] for path, extra in extras.items() if MAX_BYTES in extra}

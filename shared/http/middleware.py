@@ -1,6 +1,7 @@
 """Around every request: a limit on its body, a net for what nobody caught, and its time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import structlog
@@ -19,19 +20,24 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """Refuses a body of more bytes than the limit, as soon as it is known to have them."""
+    """Refuses a body of more bytes than the limit, as soon as it is known to have them.
+
+    `uploads` are paths whose endpoints read their bodies piece by piece, and their own limits.
+    """
 
     app: ASGIApp
     limit: int = MAX_BODY_BYTES
+    uploads: Mapping[str, int] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self.uploads.get(scope["path"], self.limit)
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self.limit:
-            await problem_response(too_large(self.limit))(scope, receive, send)
+        if announced.isdecimal() and int(announced) > limit:
+            await problem_response(too_large(limit))(scope, receive, send)
             return
         received = 0
 
@@ -39,7 +45,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit:
                 # FastAPI lets this class pass while it reads a body, and no other.
                 raise HTTPException(413)
             return message

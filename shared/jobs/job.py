@@ -23,6 +23,7 @@ ACTIVE: frozenset[State] = frozenset({"waiting", "running", "reverting"})
 RESTING: frozenset[State] = frozenset({"paused", "done", "failed", "stopped", "reverted"})
 """States that only a caller's wish ends."""
 MAX_COUNTS = 50
+LARGEST_ROW = 10**10 - 1
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -40,3 +40,7 @@ class JobStore(Protocol):
     ) -> Sequence[RowResult]:
         """Results of rows after a row, in their order; those of an outcome, when one is named."""
         ...
+
+    async def results_before(self, job_id: str, *, before: int, limit: int) -> Sequence[RowResult]:
+        """Results of rows before a row, the last one first: a revert takes back from the end."""
+        ...

@@ -69,6 +69,11 @@ class MemoryJobs:
         ]
         return found[:limit]
 
+    async def results_before(self, job_id: str, *, before: int, limit: int) -> Sequence[RowResult]:
+        """Results of rows before a row, the last one first."""
+        found = sorted(self._results.get(job_id, {}).items(), reverse=True)
+        return [each for row, each in found if row < before][:limit]
+
 
 def _copy(job: Job) -> Job:
     """The job as a database gives it back."""

@@ -11,7 +11,7 @@ import msgspec
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from shared.jobs.job import ACTIVE, Job, RowResult
+from shared.jobs.job import ACTIVE, LARGEST_ROW, Job, RowResult
 from shared.mongo.connection import (
     Collection,
     Database,
@@ -28,7 +28,7 @@ JOBS = "jobs"
 RESULTS = "job_results"
 WRITE_SECONDS = 30.0
 ROW_DIGITS = 10
-LARGEST_ROW = 10**ROW_DIGITS - 1
+
 JOB_INDEXES: Sequence[Index] = (
     # Those that want a runner are few; one person's list is read from its newest end.
     (("state", 1), ("created_at", 1)),
@@ -148,6 +148,12 @@ class MongoJobs:
                 sort=[("row", 1)],
                 limit=limit,
             )
+        return [msgspec.convert(raw, RowResult) for raw in found]
+
+    async def results_before(self, job_id: str, *, before: int, limit: int) -> Sequence[RowResult]:
+        """Results of rows before a row, the last one first."""
+        bounds = {"$gte": _result_id(job_id, 0), "$lt": _result_id(job_id, before)}
+        found = await self._results.find({"_id": bounds}, sort=[("_id", -1)], limit=limit)
         return [msgspec.convert(raw, RowResult) for raw in found]
 
 

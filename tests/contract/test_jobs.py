@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.jobs import Flaw, Job, JobStore, RowResult
-from shared.jobs.job import advanced, begun, completed, failed, taken, wished
+from shared.jobs.job import LARGEST_ROW, advanced, begun, completed, failed, taken, wished
 from shared.memory import MemoryJobs
 from shared.mongo import MongoJobs
 from shared.testing import DAY, MongoSpace
@@ -91,6 +91,9 @@ async def test_results_are_read_by_page_and_by_outcome(jobs: JobStore) -> None:
     wrong = await jobs.results("j1", after=0, limit=9, outcome="e")
     assert [each.row for each in wrong] == [2, 5]
     assert [each.row for each in await jobs.results("j1", after=2, limit=9, outcome="e")] == [5]
+    last = await jobs.results_before("j1", before=LARGEST_ROW, limit=2)
+    assert [each.row for each in last] == [5, 4]
+    assert [each.row for each in await jobs.results_before("j1", before=3, limit=9)] == [2, 1]
 
 
 async def test_those_that_want_a_runner_are_found_the_oldest_first(jobs: JobStore) -> None:
