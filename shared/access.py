@@ -83,6 +83,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         },
         Role.CASHIER: frozenset(
             {
+                Permission.COMPANIES_READ,
+                Permission.EMPLOYEES_READ,
                 Permission.CUSTOMERS_READ,
                 Permission.CUSTOMERS_WRITE,
                 Permission.DEALS_READ,
@@ -95,6 +97,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         # Another system: a till, a web shop, a job that imports.
         Role.SERVICE: frozenset(
             {
+                Permission.COMPANIES_READ,
+                Permission.COMPANIES_WRITE,
                 Permission.CUSTOMERS_READ,
                 Permission.CUSTOMERS_WRITE,
                 Permission.DEALS_READ,

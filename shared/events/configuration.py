@@ -293,6 +293,13 @@ class EmployeeReturned(EventData):
     employee: str
 
 
+class EmployeeErased(EventData):
+    """The name of somebody who left is gone for good; what they did is still told by their id."""
+
+    type: ClassVar[str] = "employee.erased.v1"
+    employee: str
+
+
 EVENTS: tuple[type[EventData], ...] = (
     FieldDefined,
     FieldArchived,
@@ -317,4 +324,5 @@ EVENTS: tuple[type[EventData], ...] = (
     EmployeeChanged,
     EmployeeLeft,
     EmployeeReturned,
+    EmployeeErased,
 )

@@ -187,6 +187,9 @@ async def test_closing_a_branch_moves_its_home_customers_and_a_revert_brings_the
     assert [await home(owner, each) for each in (stayed, moved)] == ["13", "13"]
     assert [each["branch"] for each in (await owner.get("/v1/branches")).json()["items"]] == ["13"]
 
+    refused = await owner.post("/v1/customers", json={"home_branch": "12"})
+    assert refused.json()["errors"][0]["field"] == "home_branch"
+
     await done(owner.post(f"/v1/hand-overs/{closed['job']}/revert"))
     failed = await ended(owner, closed["job"], "failed")
     assert failed["problem"] == "open it, then go on with the job"
@@ -252,6 +255,27 @@ async def test_who_leaves_loses_the_keys_and_hands_over_in_a_job_that_can_be_tak
     await done(owner.post(f"/v1/hand-overs/{gone['job']}/revert"))
     await ended(owner, gone["job"], "reverted")
     assert [await responsible_of(owner, each) for each in customers] == [eva, bob]
+
+
+async def test_the_name_of_somebody_who_left_is_erased_for_good(
+    owner: httpx2.AsyncClient,
+) -> None:
+    hired = {"name": "Eva Sommer", "position": "seller"}
+    eva = (await done(owner.post("/v1/employees", json=hired))).json()["id"]
+    path, word = f"/v1/employees/{eva}", {"confirm": "erase"}
+    assert kind_of(await owner.post(f"{path}/erase", json=word)) == (409, "works-here")
+    now = await owner.get(path)
+    await done(owner.post(f"{path}/leave", json={}, headers=match(now)))
+    assert (await owner.post(f"{path}/erase", json={"confirm": "yes"})).status_code == 422
+    for _ in range(2):
+        await done(owner.post(f"{path}/erase", json=word))
+    gone = await done(owner.get(path))
+    assert (gone.json()["name"], gone.json()["position"]) == (None, "seller")
+    back = await owner.post(f"{path}/return", headers=match(gone))
+    assert kind_of(back) == (410, "erased")
+    customer = (await done(owner.post("/v1/customers", json={"surname": "X"}))).json()["id"]
+    nobody = await owner.put(f"/v1/customers/{customer}/responsible", json={"employee": eva})
+    assert nobody.json()["errors"][0]["field"] == "employee"
 
 
 async def responsible_of(owner: httpx2.AsyncClient, customer: str) -> str:

@@ -18,6 +18,7 @@ from services.customer.domain.configuration.employees import (
     ChangeEmployee,
     Contract,
     Employees,
+    EraseEmployee,
     Hire,
     Leave,
     Return,
@@ -31,6 +32,7 @@ from shared.events.configuration import (
     BranchOpened,
     BranchPlace,
     EmployeeChanged,
+    EmployeeErased,
     EmployeeHired,
     EmployeeLeft,
     EmployeeReturned,
@@ -224,7 +226,11 @@ def test_who_takes_over_may_be_said_after_somebody_left() -> None:
     gone.when(Leave("eva", tomorrow, None, DAY)).then_nothing()
     # Two were hired, and Eva left twice: 2 + 2.
     after = EMPLOYEES.fold([*STAFF, left(), left(successor="bob")]).items["eva"]
-    assert (after.left_version, after.successor, after.keys_of_old) == (4, "bob", frozenset({"key:1"}))
+    assert (after.left_version, after.successor, after.keys_of_old) == (
+        4,
+        "bob",
+        frozenset({"key:1"}),
+    )
 
 
 def test_who_left_may_return_without_the_keys_of_old() -> None:
@@ -259,6 +265,18 @@ def test_employees_are_found_by_key_and_by_what_they_do_where() -> None:
 def test_an_erased_name_is_none_and_the_rest_stays() -> None:
     nameless = hired().model_copy(update={"name": None})
     assert EMPLOYEES.fold([nameless]).items["eva"].contract == replace(EVA, name=None)
+
+
+def test_only_who_left_is_erased_and_never_returns() -> None:
+    erase = EraseEmployee("eva", DAY)
+    erased = EmployeeErased(employee="eva")
+    given(EMPLOYEES).when(erase).then_refused("not-found")
+    given(EMPLOYEES, STAFF).when(erase).then_refused("works-here")
+    given(EMPLOYEES, [*STAFF, left()]).when(erase).then([erased])
+    gone = given(EMPLOYEES, [*STAFF, left(), erased])
+    gone.when(erase).then_nothing()
+    gone.when(Return("eva", DAY)).then_refused("erased")
+    assert EMPLOYEES.fold([*STAFF, left(), erased]).items["eva"].contract.name is None
 
 
 def test_neither_takes_events_of_others() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from services.customer.domain.company import (
@@ -18,7 +19,14 @@ from services.customer.domain.company import (
     SetContact,
     stream_of,
 )
+from services.customer.projections.companies import (
+    COMPANIES,
+    WHOLE_CHAIN,
+    CompanyDocument,
+    Contact,
+)
 from shared.decider import NewEvent, Refused
+from shared.envelope import Causation, Placed, decode_light, encode
 from shared.events.company import (
     CompanyArchived,
     CompanyChanged,
@@ -31,6 +39,7 @@ from shared.events.company import (
 from shared.events.contract import EventData
 from shared.eventstore import Claim, ClaimChange
 from shared.http.preconditions import precondition_of
+from shared.projection import Event
 from shared.testing import DAY, given
 
 NORDWIND = CompanyFields(name="Nordwind", tax_id="DE1", branch="12")
@@ -190,3 +199,54 @@ def test_a_company_is_the_fold_of_its_events() -> None:
     )
     assert folded.fields == CompanyFields(name="Nordwind", size="small", branch="12")
     assert (folded.version, folded.archived, folded.contacts) == (4, True, {"anna": ANNA})
+
+
+def event(version: int, data: EventData) -> Event:
+    """An event of the company's stream as the projection gets it."""
+    text = encode(
+        Placed(
+            data=data,
+            service="customer",
+            stream=stream_of("c"),
+            version=version,
+            time=DAY,
+            recorded=DAY,
+            causation=Causation("test"),
+        )
+    )
+    light = decode_light(text.encode())
+    return Event(light, msgspec.json.decode(light.data, type=COMPANIES.reads[light.type]), 0)
+
+
+def listed(*history: EventData) -> CompanyDocument:
+    document: CompanyDocument | None = None
+    for version, data in enumerate(history, 1):
+        found = event(version, data)
+        assert COMPANIES.target(found) == "c"
+        document = COMPANIES.apply(document, found)
+    assert document is not None
+    return document
+
+
+def test_the_list_has_what_the_stream_says() -> None:
+    director = CompanyContactSet(customer="boris", position="director")
+    document = listed(
+        BEGUN,
+        CompanyChanged(fields=CompanyFields(name="Ёлка  Nord"), cleared=("branch", "tax_id")),
+        ANNA,
+        director,
+        CompanyContactRemoved(customer="anna"),
+    )
+    assert (document.name, document.sort) == ("Ёлка  Nord", "0елка nord|c")
+    assert (document.branch, document.tax_id) == (WHOLE_CHAIN, None)
+    assert document.contacts == [Contact("boris", "director")]
+    assert listed(BEGUN, CompanyArchived()).sort == "1nordwind|c"
+    assert listed(BEGUN, CompanyArchived(), CompanyRestored()).sort == "0nordwind|c"
+
+
+def test_the_list_takes_no_stream_of_others_and_begins_with_a_registration() -> None:
+    stranger = event(1, BEGUN)
+    stranger.light = msgspec.structs.replace(stranger.light, stream="customer-1")
+    assert COMPANIES.target(stranger) is None
+    with pytest.raises(ValueError, match="registration"):
+        COMPANIES.apply(None, event(2, ANNA))

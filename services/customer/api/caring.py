@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from services.customer.api.desk import Asked, Desk
 from services.customer.api.inputs import Input, LongText, Slug
 from services.customer.api.views import Recorded, recorded
-from services.customer.domain.checking import require_categories
+from services.customer.domain.checking import require_categories, require_responsible
 from services.customer.domain.commands import (
     Archive,
     AssignResponsible,
@@ -170,6 +170,7 @@ class CareApi:
 
     async def responsible(self, body: ResponsibleInput, asking: Asked) -> Recorded:
         """Let an employee look after the customer, or nobody."""
+        require_responsible(await self.desk.book.fresh(), body.employee, "employee")
         return await self.desk.do(
             asking, body.employee, lambda about: AssignResponsible(employee=body.employee, **about)
         )

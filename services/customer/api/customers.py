@@ -30,6 +30,8 @@ from services.customer.api.views import (
 from services.customer.domain.checking import (
     checked_record,
     require_categories,
+    require_home,
+    require_responsible,
     require_status,
 )
 from services.customer.domain.commands import PERSON, ChangeRecord, Register
@@ -172,12 +174,14 @@ class CustomerApi:
         narrow = customers_of(asking.calling)
         found = await self.desk.records.get(asking.customer)
         narrow.require(found.state.record.home_branch)
+        configuration = await self.desk.book.fresh()
         if "home_branch" in body.model_fields_set:
             narrow.require(body.home_branch)
+            require_home(configuration, body.home_branch, found.state.record.home_branch)
         cleared = body.cleared()
         custom = {name: value for name, value in body.custom.items() if value is not None}
         fields = checked_record(
-            await self.desk.book.fresh(),
+            configuration,
             fields_of(body, custom),
             self.desk.clock.now().date(),
             found.state.record.custom or {},
@@ -202,6 +206,8 @@ class CustomerApi:
         configuration: Configuration,
     ) -> Register:
         customers_of(calling).require(body.home_branch)
+        require_home(configuration, body.home_branch)
+        require_responsible(configuration, body.responsible, "responsible")
         fields = checked_record(configuration, fields_of(body, body.custom), request.at.date())
         require_categories(configuration, body.categories, "categories")
         if body.status is not None:

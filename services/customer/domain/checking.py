@@ -72,6 +72,23 @@ def _wrong(configuration: Configuration, given: RecordFields, today: date) -> li
     return wrong
 
 
+def require_home(
+    configuration: Configuration, branch: str | None, before: str | None = None
+) -> None:
+    """Raise `Refused` for a home that is no open branch, unless the customer has it already."""
+    if branch is not None and branch != before:
+        configuration.branches.require(branch, "home_branch")
+
+
+def require_responsible(configuration: Configuration, employee: str | None, path: str) -> None:
+    """Raise `Refused` for somebody who does not work here.
+
+    Until the first one is hired, the chain is taken to keep its employees elsewhere.
+    """
+    if employee is not None and configuration.employees.items:
+        configuration.employees.require(employee, path)
+
+
 def require_categories(configuration: Configuration, names: Sequence[str], path: str) -> None:
     """Raise `Refused` for a category that cannot be given."""
     for index, name in enumerate(names):

@@ -12,6 +12,11 @@ from typing import Any
 import structlog
 
 from services.customer.domain.configuration.chosen import DECIDERS, Configuration, stream_of
+from services.customer.domain.configuration.employees import (
+    EraseEmployee,
+    check_erasable,
+    subject_of,
+)
 from shared.envelope import Causation
 from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Done, Writer
@@ -94,6 +99,17 @@ class ConfigurationBook:
         finally:
             self._changes += 1
             self._read_at = _NEVER
+
+    async def erase_employee(self, request: Request, employee: str) -> Done:
+        """Let the name of somebody who left be unknown for ever. Raises its refusal.
+
+        The key goes first: cut off in between, the name is gone, and the same again says so.
+        """
+        known = (await self.now()).employees.items.get(employee)
+        if known is not None:
+            check_erasable(known)
+            await self.writer.keyring.erase([subject_of(employee)], request.command_id)
+        return await self.change("employees", request, EraseEmployee(employee, request.at))
 
     async def _read(self) -> None:
         asked_at, changes = asyncio.get_running_loop().time(), self._changes

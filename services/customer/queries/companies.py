@@ -43,7 +43,9 @@ class CompanyList:
         beginning = ARCHIVED if wanted.archived else LIVING
         if wanted.name is not None:
             beginning += name_key(wanted.name)
-        where: dict[str, Any] = {"sort": {"$gt": after or beginning, "$lt": beginning + LAST}}
+        where: dict[str, Any] = {
+            "sort": {"$gt": max(after or "", beginning), "$lt": beginning + LAST}
+        }
         if wanted.tax_id is not None:
             where["tax_id"] = wanted.tax_id
         if wanted.customer is not None:

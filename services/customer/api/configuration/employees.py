@@ -6,7 +6,7 @@ caller of some branches sees who works there. A name is sealed by the employee's
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
@@ -27,6 +27,7 @@ from services.customer.handlers.configuration import Request
 from services.customer.handlers.departures import hand_over_job
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.decider import not_found
+from shared.execute import Done
 from shared.http import CommandId, IfMatch, etag, principal
 from shared.ids import derived_id
 
@@ -60,6 +61,12 @@ class LeaveInput(Input):
         default=None, description="id of who takes over customers, deals and tasks"
     )
     since: date | None = Field(default=None, description="left out: today")
+
+
+class EraseInput(Input):
+    """The typed word that nothing is erased without."""
+
+    confirm: Literal["erase"]
 
 
 class EmployeeView(BaseModel):
@@ -104,6 +111,7 @@ class EmployeeApi:
         router.add_api_route("/{employee}", self.get, methods=["GET"])
         router.add_api_route("/{employee}", self.change, methods=["PUT"])
         router.add_api_route("/{employee}/leave", self.leave, methods=["POST"])
+        router.add_api_route("/{employee}/erase", self.erase, methods=["POST"])
         router.add_api_route("/{employee}/return", self.come_back, methods=["POST"])
         return router
 
@@ -189,6 +197,19 @@ class EmployeeApi:
         command = Return(employee, request.at, match.require_of)
         return await self._changed(employee, request, command, response)
 
+    async def erase(
+        self,
+        employee: str,
+        body: EraseInput,
+        calling: Writing,
+        command_id: CommandId,
+        response: Response,
+    ) -> EmployeeChangedView:
+        """Let the name of somebody who left be unknown, everywhere and for ever."""
+        request = self._request(calling, command_id, f"{employee}/erase", body)
+        done = await self.changing.book.erase_employee(request, employee)
+        return await self._recorded(employee, done, response)
+
     async def _require_branches(self, body: EmployeeInput) -> None:
         branches = (await self.changing.book.fresh()).branches
         for number, branch in enumerate(body.branches or ()):
@@ -205,6 +226,9 @@ class EmployeeApi:
     ) -> EmployeeChangedView:
         subject = subject_of(employee)
         done = await self.changing.book.change("employees", request, command, subject)
+        return await self._recorded(employee, done, response)
+
+    async def _recorded(self, employee: str, done: Done, response: Response) -> EmployeeChangedView:
         known = (await self.changing.book.fresh()).employees.items[employee]
         response.headers["ETag"] = etag(known.version)
         return EmployeeChangedView(id=employee, version=known.version, repeated=done.repeated)

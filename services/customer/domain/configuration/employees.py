@@ -13,6 +13,7 @@ from services.customer.domain.configuration.catalogue import RestsOn, whatever
 from shared.decider import Decider, NewEvent, Refused, invalid, not_found
 from shared.events.configuration import (
     EmployeeChanged,
+    EmployeeErased,
     EmployeeHired,
     EmployeeLeft,
     EmployeeReturned,
@@ -53,6 +54,7 @@ class Employee:
     left_version: int = 0
     successor: str | None = None
     keys_of_old: frozenset[str] = frozenset()
+    erased: bool = False
 
     def works_at(self, branch: str) -> bool:
         """Whether they work at the branch, or for the whole chain."""
@@ -137,7 +139,15 @@ class Return:
     rests_on: RestsOn = whatever
 
 
-EmployeeCommand = Hire | ChangeEmployee | Leave | Return
+@dataclass(frozen=True, slots=True)
+class EraseEmployee:
+    """Let the name of somebody who left be unknown for ever; its key is a tombstone already."""
+
+    employee: str
+    at: datetime
+
+
+EmployeeCommand = Hire | ChangeEmployee | Leave | Return | EraseEmployee
 
 
 def decide(command: EmployeeCommand, state: Employees) -> Sequence[NewEvent]:
@@ -155,10 +165,23 @@ def decide(command: EmployeeCommand, state: Employees) -> Sequence[NewEvent]:
         case Return():
             if known.left is None:
                 return ()
+            if known.erased:
+                raise Refused("erased", 410, "The employee was erased.", "hire them anew")
             command.rests_on(known.version)
             return (NewEvent(EmployeeReturned(employee=command.employee), command.at),)
+        case EraseEmployee():
+            check_erasable(known)
+            if known.erased:
+                return ()
+            return (NewEvent(EmployeeErased(employee=command.employee), command.at),)
         case _:
             assert_never(command)
+
+
+def check_erasable(known: Employee) -> None:
+    """Raise `Refused` for somebody who works here: the chain has to know its own people."""
+    if known.left is None:
+        raise Refused("works-here", 409, "The employee works here.", "let them leave first")
 
 
 def _hire(command: Hire, state: Employees) -> Sequence[NewEvent]:
@@ -243,6 +266,10 @@ def evolve(state: Employees, data: EventData) -> Employees:
                 successor=successor,
                 keys_of_old=before.keys_of_old | set(before.contract.principals),
             )
+        case EmployeeErased(employee=name):
+            before = state.items[name]
+            nameless = replace(before.contract, name=None)
+            employee = replace(before, contract=nameless, version=version, erased=True)
         case EmployeeReturned(employee=name):
             employee = replace(state.items[name], version=version, left=None, successor=None)
         case _:
