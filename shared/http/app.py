@@ -21,6 +21,7 @@ def build_app(
     title: str,
     service: str,
     routers: Sequence[APIRouter],
+    pages: Sequence[APIRouter] = (),
     authenticator: Authenticator,
     readiness: health.Readiness,
     lifespan: Lifespan | None = None,
@@ -53,6 +54,8 @@ def build_app(
     for router in routers:
         _check_paths(router)
         app.include_router(router)
+    for router in pages:
+        app.include_router(router)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, uploads=_uploads(routers))
     app.add_middleware(Observed)
@@ -70,9 +73,10 @@ def _check_paths(router: APIRouter) -> None:
 
 def _uploads(routers: Sequence[APIRouter]) -> Mapping[str, int]:
     """The paths that take larger bodies than others, and how large."""
-    extras = {
-        str(getattr(route, "path", "")): getattr(route, "openapi_extra", None) or {}
+    return {
+        str(getattr(route, "path", "")): extra[MAX_BYTES]
         for router in routers
         for route in router.routes
+        # Other methods of the path have none.
+        if MAX_BYTES in (extra := getattr(route, "openapi_extra", None) or {})
     }
-    return {path: extra[MAX_BYTES] for path, extra in extras.items() if MAX_BYTES in extra}

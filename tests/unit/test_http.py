@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Query, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from structlog.testing import capture_logs
 
@@ -363,6 +363,33 @@ async def test_a_body_that_says_to_be_too_large_is_refused_unread() -> None:
             "/v1/pets/batch", content=b"{}", headers={"Content-Length": str(MAX_BODY_BYTES + 1)}
         )
         assert problem(answer, 413, "body-too-large")["detail"] == "at most 16777216 bytes"
+
+
+async def test_a_route_that_says_so_takes_a_larger_body() -> None:
+    router = APIRouter(prefix="/v1/files")
+
+    async def take(request: Request) -> int:
+        return sum([len(piece) async for piece in request.stream()])
+
+    async def look() -> int:
+        return 0
+
+    extra = {"x-max-bytes": MAX_BODY_BYTES + 1}
+    router.add_api_route("", take, methods=["POST"], openapi_extra=extra)
+    router.add_api_route("", look, methods=["GET"])
+    app = build_app(
+        title="t", service="t", routers=[router], readiness=ready_app,
+        authenticator=Authenticator(MemoryApiKeys(), SECRET),
+    )  # fmt: skip
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
+        for more, status in ((1, 200), (2, 413)):
+            answer = await client.post("/v1/files", content=bytes(MAX_BODY_BYTES + more))
+            assert answer.status_code == status
+
+
+async def ready_app() -> Mapping[str, bool | str]:
+    return {}
 
 
 async def test_a_body_that_turns_out_too_large_is_refused() -> None:
