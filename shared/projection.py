@@ -37,7 +37,8 @@ class SteppedDocument(Document, kw_only=True, omit_defaults=True):
     `partition` is the Kafka partition of its key, whose owner alone works on it; `stream_seq` and
     `stream_version` are the head of its stream; `due_at` is the earliest moment at which time
     alone changes it; `rules` is the number of the rule set that it was last evaluated with;
-    `history` names the imports whose facts it keeps without having lived them.
+    `history` names the imports whose facts it keeps without having lived them. `key` is the Kafka
+    key of its stream, whose customer is `subject`; without a key, its id is both.
     """
 
     partition: int = -1
@@ -46,6 +47,8 @@ class SteppedDocument(Document, kw_only=True, omit_defaults=True):
     due_at: datetime | None = None
     rules: int = 0
     history: list[str] = msgspec.field(default_factory=list)
+    key: str | None = None
+    subject: str | None = None
 
 
 class Event(msgspec.Struct):

@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
     ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
     many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a
-    country code. Empty variables count as absent.
+    country code. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
+    Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -97,6 +98,8 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
     phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    webhook_private_addresses: bool = False
+    contact_reveals_per_hour: int = Field(default=1_000, ge=1)
     append_deadline_seconds: float = Field(default=2.0, gt=0)
 
     @field_validator("log_level", mode="before")

@@ -77,6 +77,15 @@ AUTOMATION = Counter(
     "for rules that cause each other.",
     ["outcome"],
 )
+ROBOTS = Counter(
+    "regulars_robots",
+    "Changes of deals that robots asked for by outcome: done, refused, and too_deep for robots "
+    "that set each other off.",
+    ["outcome"],
+)
+WEBHOOKS = Counter(
+    "regulars_webhooks", "Calls of other systems by outcome: sent, failed, given_up.", ["outcome"]
+)
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )

@@ -13,6 +13,7 @@ from shared.memory.jobs import MemoryJobs
 from shared.memory.leases import MemoryLeases
 from shared.memory.outbox import MemoryOutbox
 from shared.memory.parking import MemoryParking
+from shared.memory.reveals import MemoryReveals
 
 __all__ = [
     "MemoryApiKeys",
@@ -25,4 +26,5 @@ __all__ = [
     "MemoryLeases",
     "MemoryOutbox",
     "MemoryParking",
+    "MemoryReveals",
 ]

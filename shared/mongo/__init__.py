@@ -15,6 +15,7 @@ from shared.mongo.keys import MongoKeyStore
 from shared.mongo.leases import MongoLeases
 from shared.mongo.outbox import MongoOutbox
 from shared.mongo.parking import MongoParking
+from shared.mongo.reveals import MongoReveals
 
 __all__ = [
     "Collection",
@@ -31,5 +32,6 @@ __all__ = [
     "MongoLeases",
     "MongoOutbox",
     "MongoParking",
+    "MongoReveals",
     "connect",
 ]

@@ -175,7 +175,7 @@ class Errands(Generic[SteppedT]):
 
 
 def _without(blocked: Collection[str], raws: Sequence[RawDocument]) -> list[RawDocument]:
-    return [raw for raw in raws if raw["_id"] not in blocked]
+    return [raw for raw in raws if (raw.get("key") or raw["_id"]) not in blocked]
 
 
 def _passes(until: datetime, record: RawRecord) -> bool:

@@ -15,14 +15,15 @@ from services.customer.handlers.deals import Deals, Opening, Request
 from services.customer.projections.deals import DEALS, DealDocument
 from shared.clock import ManualClock
 from shared.decider import NewEvent
+from shared.envelope import Causation
 from shared.events.customer import CustomerRegistered
 from shared.events.deal import PipelineDefined, Stage, Words
-from shared.execute import Writer
+from shared.execute import Command, Writer
 from shared.keyring import Keyring
 from shared.memory import MemoryDocuments, MemoryEventStore, MemoryKeyStore, MemoryParking
 from shared.projector import Folder
 from shared.testing import DAY, logs_of
-from shared.testing.facts import tell
+from shared.testing.facts import TOLD, tell
 from shared.testing.reading import Log
 
 SALES = PipelineDefined(
@@ -68,8 +69,25 @@ class Office:
     async def customer(self, name: str) -> None:
         await tell(self.writer, f"customer-{name}", name, [NewEvent(CustomerRegistered(), DAY)])
 
-    async def open(self, customer: str, **terms: Any) -> str:  # noqa: ANN401 - any term
-        opening = Opening("sales", terms, customer=customer, words=Words(title="A sofa"))
+    async def company(self, name: str) -> None:
+        told: Command[Sequence[NewEvent]] = Command(
+            id=f"company|{name}",
+            hash="",
+            stream=f"company-{name}",
+            key=f"company-{name}",
+            body=[NewEvent(CustomerRegistered(), DAY)],
+            causation=Causation("told"),
+        )
+        await self.writer.one(TOLD, told)
+
+    async def open(
+        self,
+        customer: str | None,
+        company: str | None = None,
+        **terms: Any,  # noqa: ANN401 - any term
+    ) -> str:
+        words = Words(title="A sofa")
+        opening = Opening("sales", terms, customer=customer, company=company, words=words)
         return (await self.deals.open(self.request(), opening)).deal
 
     async def touch(self, what: str, deal: str, number: int) -> None:

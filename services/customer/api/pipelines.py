@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.customer.api.configuration.changing import Changing, Named, Writing
 from services.customer.api.configuration.inputs import Titles
@@ -26,6 +26,7 @@ from services.customer.api.deal_views import (
 from services.customer.api.inputs import Input, Slug, Text
 from services.customer.domain.configuration.catalogue import Archive, Define, Restore
 from services.customer.domain.pipeline import MAX_ROBOTS, MAX_STAGES
+from services.customer.handlers.calling import signing_key
 from services.customer.handlers.configuration import Request
 from services.customer.queries.deals import DealBoard, figures
 from shared.access import Kind, Permission, Principal, scope
@@ -33,6 +34,7 @@ from shared.decider import invalid, not_found
 from shared.events.customer import Channel
 from shared.events.deal import (
     AssignmentDefined,
+    CallWebhook,
     LostReason,
     PipelineDefined,
     RobotField,
@@ -145,6 +147,19 @@ class AssignmentInput(Input):
         )
 
 
+class WebhookView(BaseModel):
+    """An address, and the key that calls of it are signed with."""
+
+    url: str
+    key: str = Field(description="of `X-Regulars-Signature`; docs/architecture/deals.md tells how")
+
+
+class WebhookList(BaseModel):
+    """The addresses that robots of a pipeline call."""
+
+    items: list[WebhookView]
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """What archiving and restoring come with."""
@@ -175,6 +190,7 @@ class PipelineApi:
         add("/pipelines/{name}", self.define_pipeline, methods=["PUT"])
         add("/pipelines/{name}/board", self.open_deals, methods=["GET"])
         add("/pipelines/{name}/conversion", self.conversion, methods=["GET"])
+        add("/pipelines/{name}/webhooks", self.webhooks, methods=["GET"])
         add("/assignments", self.assignments, methods=["GET"])
         add("/assignments/{name}", self.assignment, methods=["GET"])
         add("/assignments/{name}", self.define_assignment, methods=["PUT"])
@@ -301,6 +317,24 @@ class PipelineApi:
                 )
                 for each in definition.stages
             ],
+        )
+
+    async def webhooks(self, name: Named, calling: Writing) -> WebhookList:
+        """The addresses that robots of a pipeline call, each with the key of its signatures."""
+        scope(calling, Kind.CONFIGURATION).require(None)
+        definition = (await self.changing.book.fresh()).pipelines.get(name)
+        if definition is None:
+            kind = "pipeline"
+            raise not_found(kind, name)
+        urls = {
+            robot.action.url
+            for stage in definition.stages
+            for robot in stage.robots
+            if isinstance(robot.action, CallWebhook)
+        }
+        secret = self.changing.secret
+        return WebhookList(
+            items=[WebhookView(url=url, key=signing_key(secret, url)) for url in sorted(urls)]
         )
 
     async def _archive(self, kind: Kinds, asked: Asking) -> Configured:

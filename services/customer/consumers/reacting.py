@@ -8,8 +8,10 @@ import structlog
 from faststream.kafka import KafkaBroker
 
 from services.customer.consumers import automation, erasing
+from services.customer.consumers import robots as robotics
 from services.customer.handlers.automation import Automating
 from services.customer.handlers.erasing import Eraser
+from services.customer.handlers.robots import Robots
 from shared.kafka import KAFKA_AWAY, KafkaUrl, subscribe
 from shared.records import RawRecord
 
@@ -26,6 +28,7 @@ class Reactions:
     kafka: KafkaUrl
     automating: Automating
     eraser: Eraser
+    robots: Robots
 
     async def run(self) -> None:
         """React until cancelled; on the way out let the batches in hand finish."""
@@ -66,4 +69,16 @@ class Reactions:
             react=erase,
             title="erasing",
             description="A wish to be forgotten is carried out, whatever was killed on the way.",
+        )
+
+        async def obey(records: Sequence[RawRecord]) -> None:
+            await robotics.react(self.robots, records)
+
+        subscribe(
+            self.broker,
+            *(self.kafka.topic(topic) for topic in robotics.TOPICS),
+            group=self.kafka.topic(robotics.GROUP),
+            react=obey,
+            title="robots",
+            description="What robots ask for is done to deals, and told to other systems.",
         )

@@ -18,7 +18,7 @@ from services.customer.domain.deal_stays import OUTCOMES
 from shared.decider import NewEvent
 from shared.envelope import Causation, Envelope
 from shared.events import EVENT_TYPES
-from shared.events.contract import EventData, show_moment
+from shared.events.contract import EventData
 from shared.events.deal import (
     CallWebhook,
     DealChangeRequested,
@@ -97,10 +97,11 @@ class OlderRules(RuntimeError):  # noqa: N818 - says what is wrong
 class RobotDocument(SteppedDocument, kw_only=True, omit_defaults=True):
     """One stream of a deal and its robots.
 
-    `entered` is when the deal came into its stage, None while it is closed or gone; `event`,
-    `correlation` and `depth` are of the event that says so. `fired` names the robots that have
-    acted in this stay, `due` those that will, with their moments. `not_before`: what was due
-    earlier was asked for in the stream before. `rules` has no default, so that it is always stored.
+    `stay` numbers its stays in stages; `entered` is when the present one began, None while it is
+    closed or gone; `event`, `correlation` and `depth` are of the event that says so. `fired` names
+    the robots that have acted in this stay, `due` those that will, with their moments.
+    `not_before`: what was due earlier was asked for in the stream before. `rules` has no default,
+    so that it is always stored.
     """
 
     rules: int
@@ -108,6 +109,7 @@ class RobotDocument(SteppedDocument, kw_only=True, omit_defaults=True):
     pipeline: str = ""
     stage: str = ""
     branch: str | None = None
+    stay: int = 0
     entered: datetime | None = None
     not_before: datetime | None = None
     event: str = ""
@@ -231,6 +233,7 @@ def _take(document: RobotDocument, event: Event) -> None:
         document.branch = terms.branch
     if hasattr(data, "visits"):
         _enter(document, event, data.visits[-1].entered)
+        document.stay = len(data.visits)
         document.pipeline = data.pipeline
         document.not_before = light.recordedtime
         if data.status != "open":
@@ -246,6 +249,7 @@ def _take(document: RobotDocument, event: Event) -> None:
 def _enter(document: RobotDocument, event: Event, moment: datetime) -> None:
     light = event.light
     document.stage = event.data.stage
+    document.stay += 1
     document.entered = moment
     document.fired = []
     document.event, document.correlation = light.id, light.correlationid
@@ -259,8 +263,7 @@ def _asked(document: RobotDocument, robot: Robot, moment: datetime) -> NewEvent:
 
 def request_id(document: RobotDocument, robot: Robot) -> str:
     """The id of what a robot asks for in this stay."""
-    entered = "" if document.entered is None else show_moment(document.entered)
-    return derived_id("robot", document.deal, document.stage, entered, robot.robot)
+    return derived_id("robot", document.deal, str(document.stay), robot.robot)
 
 
 def _request(document: RobotDocument, robot: Robot, moment: datetime) -> EventData:
