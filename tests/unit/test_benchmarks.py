@@ -45,11 +45,12 @@ def test_a_row_is_printed_with_what_it_is_held_against() -> None:
     }
 
 
-def test_the_rows_are_those_of_the_design_that_exist_so_far() -> None:
+def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
     assert set(ROWS) == {
         "consume",
         "projection",
         "append",
+        "registrations",
         "relay",
         "latency",
         "memory",
