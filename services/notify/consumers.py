@@ -29,16 +29,24 @@ TOPICS = ("segment.events.v1",)
 POLL_SECONDS = 0.5
 READER = "campaign"
 """How campaigns are called in metrics, whose labels are no names from outside."""
+MERGE = "merge"
 _ENTERED = SegmentEntered.type.encode()
 
 Schedule = Callable[[Sequence[Occasion]], Awaitable[None]]
 log = structlog.stdlib.get_logger(__name__)
 
 
+class Because(msgspec.Struct, gc=False):
+    """Of the cause of a transition."""
+
+    kind: str
+
+
 class Entered(msgspec.Struct, gc=False):
     """Of `segment.entered`."""
 
     segment: str
+    cause: Because
 
 
 _decode_entered = msgspec.json.Decoder(Entered).decode
@@ -73,7 +81,12 @@ def occasions(definition: CampaignDefined, records: Sequence[RawRecord]) -> list
         except UNREADABLE:
             telemetry.REACTION_PASSED_OVER.labels(READER).inc()
             continue
-        if entered and entered.segment == definition.trigger.segment:
+        # A merge or its revert is no occasion: nothing happened to the person.
+        if (
+            entered
+            and entered.segment == definition.trigger.segment
+            and entered.cause.kind != MERGE
+        ):
             occasion = _occasion(definition, light)
             if occasion is not None:
                 found.append(occasion)

@@ -24,14 +24,15 @@ class SegmentArchived(EventData):
     segment: str
 
 
-CauseKind = Literal["event", "time", "history", "definition"]
+CauseKind = Literal["event", "time", "history", "definition", "merge"]
 
 
 class Cause(Part):
     """Why a membership changed.
 
     `event`: the event named; `time`: nothing but time; `history`: lived in an import's past (with
-    the fact's event, or none for time); `definition`: the rule is new or changed.
+    the fact's event, or none for time); `definition`: the rule is new or changed; `merge`: by the
+    event named the customer became another one, nobody, or itself again.
     """
 
     kind: Annotated[CauseKind, open_list("what kind of thing caused it")]

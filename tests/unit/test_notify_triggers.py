@@ -100,6 +100,11 @@ BROKEN = [
 ]
 
 
+async def test_a_merge_or_its_revert_is_no_occasion() -> None:
+    log = await log_of(entered("lapsed", BEGINS, kind="merge"))
+    assert occasions(DEFINED, log) == []
+
+
 async def test_broken_and_foreign_records_are_passed_over_and_their_neighbours_are_not() -> None:
     good = await log_of(entered("lapsed", BEGINS))
     broken = [LoggedRecord("topic", 0, 100 + n, b"x", value) for n, value in enumerate(BROKEN)]

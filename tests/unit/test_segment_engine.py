@@ -10,7 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.segment.engine.facts import ConsentWord, Recorded, Registered
+from services.segment.engine.facts import (
+    Absorbed,
+    Changed,
+    ConsentState,
+    ConsentWord,
+    Erased,
+    Fields,
+    Merged,
+    Recorded,
+    Registered,
+    Reverted,
+)
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
 from services.segment.rules.reading import parse_rule
@@ -50,10 +61,7 @@ def rule_set(number: int = 1, at: datetime | None = None, **rules: dict[str, Any
     return RuleSet(number, live, at)
 
 
-Fields = dict[str, Any]
-
-
-def event(data: object, kind: str, stream: str, version: int, light: Fields) -> Event:
+def event(data: object, kind: str, stream: str, version: int, light: dict[str, Any]) -> Event:
     """`light` holds `time`, and what else is not as usual of the envelope."""
     light = {**light}
     time = light.pop("time")
@@ -80,6 +88,11 @@ def registered(
 def consent(version: int, time: datetime, *, given: bool, **light: object) -> Event:
     kind = f"customer.consent_{'given' if given else 'withdrawn'}.v1"
     return event(ConsentWord("news", "email"), kind, "customer", version, {**light, "time": time})
+
+
+def told(data: object, version: int, time: datetime) -> Event:
+    """An event of the customer's own stream."""
+    return event(data, "customer.x.v1", "customer", version, {"time": time})
 
 
 class Customer:
@@ -444,6 +457,80 @@ def test_too_many_receipts_are_no_persons_and_leave_every_segment_for_good() -> 
     customer.reads(receipt(7, day(9), recorded=day(50), history="i")).lives("i", day(60))
     assert customer.known.totals.count == 7
     assert len(customer.log) == 4
+
+
+# Merges and erases
+
+
+def test_who_is_merged_leaves_every_segment_and_comes_back_as_what_is_true_then() -> None:
+    customer = Customer(rule_set(bought=BOUGHT, new=NEW, news=NEWS))
+    customer.reads(receipt(1, day(1)), consent(2, day(1), given=True))
+    customer.reads(told(Merged(), 3, day(2)))
+    assert customer.log[3:] == [
+        (name, "exited", day(2), "merge", "customer-c1@3") for name in ("bought", "new", "news")
+    ]
+    # Facts are kept and nothing is evaluated, neither for them nor for time.
+    customer.reads(receipt(2, day(3))).wakes(day(99)).revises(rule_set(2, day(4), bought=BOUGHT))
+    assert (customer.inside, len(customer.log), customer.known.due_at) == (set(), 6, None)
+    back = Reverted(role="loser", consents=(ConsentState("news", "email", given=False),))
+    customer.engine = Engine(rule_set(2, day(4), bought=BOUGHT, twice=TWICE, news=NEWS))
+    customer.reads(told(back, 4, day(20)))
+    assert customer.log[6:] == [
+        ("bought", "entered", day(20), "merge", "customer-c1@4"),
+        ("twice", "entered", day(20), "merge", "customer-c1@4"),
+    ]
+
+
+def test_a_survivor_has_what_it_absorbed_until_they_part() -> None:
+    customer = Customer(rule_set(at_12=AT_12, news=NEWS)).reads(registered(1, day(0)))
+    absorbed = Absorbed(
+        fields=Fields(home_branch="12"), consents=(ConsentState("news", "email", given=True),)
+    )
+    customer.reads(told(absorbed, 2, day(1)))
+    parted = Reverted(
+        role="survivor", cleared=("home_branch", "birth_date"),
+        consents=(ConsentState("news", "email"),),
+    )  # fmt: skip
+    customer.reads(told(parted, 3, day(2)))
+    assert customer.log == [
+        ("at-12", "entered", day(1), "merge", "customer-c1@2"),
+        ("news", "entered", day(1), "merge", "customer-c1@2"),
+        ("at-12", "exited", day(2), "merge", "customer-c1@3"),
+        ("news", "exited", day(2), "merge", "customer-c1@3"),
+    ]
+
+
+def test_a_field_that_changes_or_is_cleared_is_what_rules_ask_about() -> None:
+    customer = Customer(rule_set(at_12=AT_12)).reads(registered(1, day(0), home_branch="11"))
+    customer.reads(told(Changed(home_branch="12"), 2, day(1)))
+    customer.reads(told(Changed(cleared=("home_branch",)), 3, day(2)))
+    assert [each[1:3] for each in customer.log] == [("entered", day(1)), ("exited", day(2))]
+
+
+def test_of_who_was_erased_nothing_is_left_and_nothing_comes_back() -> None:
+    customer = Customer(rule_set(bought=BOUGHT, at_12=AT_12))
+    customer.reads(registered(1, day(0), home_branch="12"), receipt(1, day(1)))
+    customer.reads(told(Erased(), 2, day(2)))
+    assert [each[:2] for each in customer.log[2:]] == [("at-12", "exited"), ("bought", "exited")]
+    left = customer.known
+    customer.reads(receipt(2, day(3)), told(Changed(home_branch="12"), 3, day(4)))
+    customer.wakes(day(99))
+    assert customer.known == left
+    assert left == Profile(id="c1", partition=7, rules=1, clock=day(2), transitions=4, removed=True)
+
+
+def test_a_rebuilt_profile_knows_who_is_merged_or_erased_and_answers_nothing() -> None:
+    engine = Engine(rule_set(bought=BOUGHT))
+    merged = None
+    for one in (receipt(1, day(1)), told(Merged(), 1, day(2))):
+        merged = engine.fold(merged, one)
+    assert merged is not None
+    assert list(engine.revise(merged, day(9))[1]) == []
+    back = engine.fold(merged, told(Reverted(role="loser"), 2, day(3)))
+    assert not back.away
+    erased = engine.fold(merged, told(Erased(), 2, day(3)))
+    assert (erased.removed, erased.receipts) == (True, [])
+    assert engine.fold(erased, receipt(2, day(4))) == erased
 
 
 # Definitions

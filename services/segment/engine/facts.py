@@ -12,15 +12,26 @@ from services.segment.rules.instants import instant
 from services.segment.rules.language import CUSTOM
 from services.segment.rules.view import Attribute, Consent, FieldValue, Receipt, Told
 from shared.envelope import Light
-from shared.events.customer import ConsentGiven, ConsentWithdrawn, CustomerRegistered
+from shared.events.customer import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    CustomerChanged,
+    CustomerRegistered,
+)
 from shared.events.interaction import ReceiptRecorded
+from shared.events.merging import (
+    CustomerAbsorbed,
+    CustomerErased,
+    CustomerMerged,
+    MergeReverted,
+)
 from shared.projection import Event
 
 Fact = Receipt | Told
 
 
-class Registered(msgspec.Struct, frozen=True, gc=False):
-    """Of `customer.registered`."""
+class Fields(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What is read of the fields of a record."""
 
     home_branch: str | None = None
     language: str | None = None
@@ -29,11 +40,57 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     custom: dict[str, FieldValue] | None = None
 
 
+class Registered(Fields, frozen=True, gc=False, kw_only=True):
+    """Of `customer.registered`."""
+
+
+class Changed(Fields, frozen=True, gc=False, kw_only=True):
+    """Of `customer.changed`."""
+
+    cleared: tuple[str, ...] | None = None
+
+
 class ConsentWord(msgspec.Struct, frozen=True, gc=False):
     """Of `customer.consent_given` and `customer.consent_withdrawn`."""
 
     topic: str
     channel: str
+
+
+class ConsentState(msgspec.Struct, frozen=True, gc=False):
+    """Of a consent that a merge or its revert changes."""
+
+    topic: str
+    channel: str
+    given: bool | None = None
+
+
+class Absorbed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Of `customer.absorbed`."""
+
+    fields: Fields = Fields()
+    consents: tuple[ConsentState, ...] = ()
+
+
+class Reverted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Of `customer.merge_reverted`."""
+
+    role: str
+    cleared: tuple[str, ...] = ()
+    consents: tuple[ConsentState, ...] = ()
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the customer lives by itself again."""
+        return self.role == "loser"
+
+
+class Merged(msgspec.Struct, frozen=True, gc=False):
+    """Of `customer.merged`: this customer is another one."""
+
+
+class Erased(msgspec.Struct, frozen=True, gc=False):
+    """Of `customer.erased`: this customer is nobody."""
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
@@ -45,8 +102,13 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 READS: Mapping[str, type[msgspec.Struct]] = {
     CustomerRegistered.type: Registered,
+    CustomerChanged.type: Changed,
     ConsentGiven.type: ConsentWord,
     ConsentWithdrawn.type: ConsentWord,
+    CustomerMerged.type: Merged,
+    CustomerAbsorbed.type: Absorbed,
+    MergeReverted.type: Reverted,
+    CustomerErased.type: Erased,
     ReceiptRecorded.type: Recorded,
 }
 """The types that are facts about a customer → what is read of their data."""
@@ -67,11 +129,20 @@ def fact_of(event: Event) -> Fact | None:
             return Told(time, light.streamversion, [], [word])
         case Registered():
             return Told(time, light.streamversion, _attributes(data, light), [])
+        case Changed():
+            attributes = _attributes(data, light) + _cleared(data.cleared or (), light)
+            return Told(time, light.streamversion, attributes, [])
+        case Absorbed():
+            attributes = _attributes(data.fields, light)
+            return Told(time, light.streamversion, attributes, _words(data.consents, light))
+        case Reverted():
+            attributes = _cleared(data.cleared, light)
+            return Told(time, light.streamversion, attributes, _words(data.consents, light))
         case _:
             return None
 
 
-def _attributes(data: Registered, light: Light) -> list[Attribute]:
+def _attributes(data: Fields, light: Light) -> list[Attribute]:
     fields: dict[str, FieldValue | None] = {
         "home_branch": data.home_branch,
         "language": data.language,
@@ -83,6 +154,26 @@ def _attributes(data: Registered, light: Light) -> list[Attribute]:
         Attribute(field, value, light.streamversion)
         for field, value in fields.items()
         if value is not None
+    ]
+
+
+def _cleared(names: tuple[str, ...], light: Light) -> list[Attribute]:
+    return [
+        Attribute(name, None, light.streamversion)
+        for name in names
+        if name in Fields.__struct_fields__ or name.startswith(CUSTOM)
+    ]
+
+
+def _words(states: tuple[ConsentState, ...], light: Light) -> list[Consent]:
+    """One word for each topic and channel: given, where it is for one contact point at least."""
+    words: dict[tuple[str, str], bool] = {}
+    for state in states:
+        place = (state.topic, state.channel)
+        words[place] = words.get(place, False) or bool(state.given)
+    return [
+        Consent(topic, channel, given, light.streamversion)
+        for (topic, channel), given in words.items()
     ]
 
 

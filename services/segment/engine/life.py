@@ -56,7 +56,7 @@ class Life:
     """The profile on its way; `events` are the transitions so far, in order."""
 
     __slots__ = (
-        "_learnt", "_profile", "_rules", "_timers", "clock", "crowded", "due", "events",
+        "_learnt", "_profile", "_rules", "_timers", "away", "clock", "crowded", "due", "events",
         "memberships", "told", "transitions", "view",
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ class Life:
         self.events: list[NewEvent] = []
         self.transitions = profile.transitions
         self.crowded = profile.crowded
+        self.away = profile.away
         self.clock = None if profile.clock is None else instant(profile.clock)
         self.due = profile.due.copy()
         self.memberships = profile.memberships.copy()
@@ -129,11 +130,27 @@ class Life:
 
     def leave_all(self, at: int, why: Why) -> None:
         """Leave every segment for good: this is no person."""
+        self._exit_all(at, why)
+        self.crowded = True
+        self.view = self._only_totals()
+
+    def depart(self, at: int, why: Why) -> None:
+        """Leave every segment, and enter none: this is another customer."""
+        self.settle(at)
+        self._exit_all(at, why)
+        self.clock = at
+        self.away = True
+
+    def come_back(self, fact: Fact, at: int, why: Why) -> None:
+        """Be somebody again: every rule is asked."""
+        self.away = False
+        self.take(fact)
+        self.ask_all(at, why)
+
+    def _exit_all(self, at: int, why: Why) -> None:
         for name in sorted(self.memberships):
             self._exit(name, at, why)
-        self.crowded = True
         self.due = {}
-        self.view = self._only_totals()
 
     def forget_outdated(self) -> None:
         """Drop the timers of rules that are gone, or were defined after the last evaluation."""
@@ -170,6 +187,7 @@ class Life:
             transitions=self.transitions,
             rules=rules,
             crowded=self.crowded,
+            away=self.away,
         )
         leave_view(after, view)
         return after
@@ -180,7 +198,7 @@ class Life:
 
     def _evaluate(self, asked: NamedRules, at: int, why: Why) -> None:
         self.clock = at
-        if self.crowded:
+        if self.crowded or self.away:
             return
         view, due, memberships = self.view, self.due, self.memberships
         for name, live in asked:

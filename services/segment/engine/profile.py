@@ -51,6 +51,9 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     runner moves `stream_version` after it. `crowded` marks too many receipts for a person: such a
     profile is in no segment, for good.
 
+    `away` marks a customer who was merged: in no segment until they part, while facts are kept.
+    `removed` marks one who was erased: nothing is known of them for good.
+
     `rules` has no default here, so that it is always stored: 0 must be found as an older set.
 
     What is not a field (`vars`) is the view that the next step goes on with; never stored, it may
@@ -69,6 +72,7 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     due: dict[str, int] = msgspec.field(default_factory=dict)
     transitions: int = 0
     crowded: bool = False
+    away: bool = False
 
     @property
     def whole(self) -> bool:
@@ -97,3 +101,19 @@ def take_view(profile: Profile) -> View:
 def leave_view(profile: Profile, view: View) -> None:
     """Leave the view of exactly this profile to the next step."""
     vars(profile)[_VIEW] = view
+
+
+def forgotten(profile: Profile) -> Profile:
+    """What is left of somebody who was erased: where the streams stand, and no more."""
+    return Profile(
+        id=profile.id,
+        rev=profile.rev,
+        versions=profile.versions,
+        removed=True,
+        partition=profile.partition,
+        stream_seq=profile.stream_seq,
+        stream_version=profile.stream_version,
+        rules=profile.rules,
+        clock=profile.clock,
+        transitions=profile.transitions,
+    )

@@ -5,6 +5,8 @@ moment and cause of each transition, depend on the events, their order and the r
 
 - An event takes effect at its `recordedtime`, or at the profile's clock where that is later: a late
   fact changes the present and not the past.
+- Who was merged leaves every segment and is evaluated no more until they part; who was erased is
+  nobody for good. What follows from that has a cause of its own kind.
 - What an import brings is invisible until it has ended. Then a profile that still has all it was
   ever told and no membership log lives its whole past, in the order in which things happened; any
   other profile takes the facts in and is evaluated once, at the end of the import.
@@ -22,9 +24,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.segment.engine.facts import Fact, event_of, fact_of, in_order
+from services.segment.engine.facts import (
+    Absorbed,
+    Erased,
+    Fact,
+    Merged,
+    Reverted,
+    event_of,
+    fact_of,
+    in_order,
+)
 from services.segment.engine.life import Life, Why
-from services.segment.engine.profile import Profile, Totals, Waiting
+from services.segment.engine.profile import Profile, Totals, Waiting, forgotten
 from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
 from services.segment.rules.view import Receipt
@@ -58,12 +69,13 @@ class Engine:
 
     def step(self, profile: Profile | None, event: Event) -> Outcome:
         """Fold one event of the customer; one that rules cannot ask about changes nothing."""
-        light = event.light
+        light, data = event.light, event.data
         known = self._known(profile, event)
         fact = fact_of(event)
-        if fact is None:
+        gone = isinstance(data, Merged | Erased)
+        if known.removed or (fact is None and not gone):
             return known, ()
-        if light.history is not None:
+        if light.history is not None and fact is not None:
             return self._put_by(known, light.history, fact), ()
         if known.rules > self.rules.number:
             message = f"rule set {known.rules} is needed, this is {self.rules.number}"
@@ -73,9 +85,19 @@ class Engine:
         at = instant(light.recordedtime)
         if life.clock is not None:
             at = max(at, life.clock)
-        why = Why("event", light.id, None, light.correlationid or None, light.causedepth + 1)
-        life.meet(fact, at, why)
-        return self._close(life, at, why)
+        merging = gone or isinstance(data, Absorbed | Reverted)
+        why = Why(
+            "merge" if merging else "event",
+            light.id, None, light.correlationid or None, light.causedepth + 1,
+        )  # fmt: skip
+        if fact is None:
+            life.depart(at, why)
+        elif isinstance(data, Reverted) and data.comes_back:
+            life.come_back(fact, at, why)
+        else:
+            life.meet(fact, at, why)
+        profile, events = self._close(life, at, why)
+        return forgotten(profile) if isinstance(data, Erased) else profile, events
 
     def fold(self, profile: Profile | None, event: Event) -> Profile:
         """Fold one event and evaluate nothing: what the profile knows, not what it answers.
@@ -83,12 +105,18 @@ class Engine:
         The profile says that it was evaluated with no rule set (0), so `revise` asks every rule.
         """
         known = self._known(profile, event)
-        fact = fact_of(event)
+        fact, data = fact_of(event), event.data
+        if known.removed:
+            return known
+        if isinstance(data, Merged | Erased):
+            away = msgspec.structs.replace(known, away=True, memberships={}, due={}, due_at=None)
+            return forgotten(away) if isinstance(data, Erased) else away
         if fact is None:
             return known
         if event.light.history is not None:
             return self._put_by(known, event.light.history, fact)
         life = Life(known, self.rules)
+        life.away = life.away and not (isinstance(data, Reverted) and data.comes_back)
         at = instant(event.light.recordedtime)
         life.take(fact)
         life.clock = at if life.clock is None else max(at, life.clock)

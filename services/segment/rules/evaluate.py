@@ -149,12 +149,13 @@ def _first_receipt(rule: FirstReceipt, view: View, at: int) -> Verdict:
 
 
 def _attribute(rule: Attribute, view: View, _at: int) -> Verdict:
-    held = view.attributes.get(rule.field)
+    attribute = view.attributes.get(rule.field)
+    held = None if attribute is None else attribute.value
     match rule.test:
         case Is() | IsAnyOf():
-            value = held is not None and _has_one(held.value, rule.values)
+            value = held is not None and _has_one(held, rule.values)
         case IsNot():
-            value = held is None or not _has_one(held.value, rule.values)
+            value = held is None or not _has_one(held, rule.values)
         case _:
             value = held is not None
     return Verdict(value, None)

@@ -32,10 +32,10 @@ class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Attribute(msgspec.Struct, array_like=True, frozen=True):
-    """A field's value, and the version of the customer's stream that set it."""
+    """A field's value (None: cleared), and the version of the customer's stream that set it."""
 
     field: str
-    value: FieldValue
+    value: FieldValue | None
     version: int
 
 
