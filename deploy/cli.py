@@ -19,8 +19,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy import importing
 from deploy.client import CallError, Chain, connect
 from deploy.embedded.errors import EmbeddedError
+from deploy.importing import Wanted
 from deploy.installation import (
     SERVICES,
     ChainSettings,
@@ -84,6 +86,25 @@ def members(
 def imports(*, as_json: AsJson = False) -> None:
     """Which imports were begun, and which of them have ended."""
     _run(_asking(lambda chain: _imports(chain, as_json=as_json)))
+
+
+@app.command("import")
+def import_customers(
+    file: Annotated[
+        Path | None, typer.Argument(help="Customers as CSV, XLSX or Parquet.", exists=True)
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="What the columns are, as JSON.", exists=True)
+    ] = None,
+    revert: Annotated[str | None, typer.Option(help="Take an import back, by its id.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Record nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import customers from a file, or take an import back."""
+    if (file is None) == (revert is None):
+        _fail("name a file, or an import to --revert", 2)
+    _run(_asking(lambda chain: _import(chain, file, mapping, revert, dry_run, as_json=as_json)))
 
 
 @app.command()
@@ -250,6 +271,25 @@ def _mongo_url() -> str:
             "Nothing runs here: start `regulars up`, or name a database by REGULARS_MONGO_URL."
         )
     return mongo_url
+
+
+async def _import(
+    chain: Chain,
+    file: Path | None,
+    mapping: Path | None,
+    revert: str | None,
+    dry_run: bool,  # noqa: FBT001 - an option of the command
+    *,
+    as_json: bool,
+) -> None:
+    if file is None:
+        job = await importing.revert(chain, revert or "", people)
+    else:
+        job = await importing.import_file(chain, Wanted(file, mapping, dry_run), people)
+    if as_json:
+        _print_json(job)
+    else:
+        importing.show(job, people)
 
 
 async def _key(role: Role, title: str, branches: list[str] | None) -> None:

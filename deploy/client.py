@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ TIMEOUT_SECONDS = 60.0
 TRIES = 60
 AGAIN = frozenset({429, 502, 503, 504})
 BATCH = 1000
+PIECE_BYTES = 256 * 1024
 
 
 class CallError(Exception):
@@ -51,6 +53,49 @@ class Chain:
     ) -> Json:
         """Do something; `once` is the idempotency key that makes doing it again harmless."""
         return await self._call("POST", service, path, body, query, once)
+
+    async def upload(self, service: str, path: str, file: Path, **query: object) -> Json:
+        """Send a file as it is; once, since whether it came in is told by the answer alone."""
+
+        async def content() -> AsyncIterator[bytes]:
+            with file.open("rb") as stream:
+                while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
+                    yield piece
+
+        response = await self.http.post(
+            self.urls[service] + path,
+            content=content(),
+            params={name: str(value) for name, value in query.items()},
+            headers={"Authorization": f"Bearer {self.key}"},
+        )
+        if not response.is_success:
+            raise CallError(f"{file.name}: {response.status_code} {response.text[:500]}")
+        return msgspec.json.decode(response.content)
+
+    async def follow(self, service: str, path: str) -> AsyncIterator[tuple[str, Json]]:
+        """Server-sent events, each with its name; connected anew where the connection breaks."""
+        for attempt in range(TRIES):
+            try:
+                async for name, data in self._events(service, path):
+                    yield name, data
+                    if name == "end":
+                        return
+            except httpx2.TransportError:
+                await asyncio.sleep(min(2.0, 0.1 * 2**attempt))
+        raise CallError(f"GET {service}{path}: no answer")
+
+    async def _events(self, service: str, path: str) -> AsyncIterator[tuple[str, Json]]:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url = self.urls[service] + path
+        async with self.http.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
+            if not answer.is_success:
+                raise CallError(f"GET {service}{path}: {answer.status_code}")
+            name = ""
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield name, msgspec.json.decode(line.removeprefix("data: "))
 
     async def batch(
         self, service: str, path: str, items: Sequence[Json], **query: object

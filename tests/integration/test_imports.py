@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,8 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
+from rich.console import Console
 
+from deploy import importing
+from deploy.client import CallError, Chain
+from deploy.importing import Wanted
 from services.customer.main import build
+from shared.access import Role
 from shared.mongo import Database, connect
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
@@ -166,3 +172,25 @@ async def test_the_same_upload_under_one_key_is_one_import(owner: httpx2.AsyncCl
     first = await owner.post("/v1/imports", content=b"phone\n+79161234567\n", headers=headers)
     again = await owner.post("/v1/imports", content=b"phone\n+79161234567\n", headers=headers)
     assert first.json()["id"] == again.json()["id"]
+
+
+async def test_the_command_line_imports_a_file_and_takes_it_back(
+    chain: LocalChain, owner: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    caller = Chain(owner, {"customer": ""}, await chain.key(Role.OWNER))
+    people = Console(file=io.StringIO())
+    file, mapping = tmp_path / "clients.csv", tmp_path / "mapping.json"
+    file.write_text("who,what\nA1,Anna\n,Boris\n", encoding="utf-8")
+    mapping.write_text('{"columns": {"who": {"to": "card"}, "what": {"to": "name"}}}')
+    tried = await importing.import_file(caller, Wanted(file, mapping, dry_run=True), people)
+    assert (tried["state"], tried["counts"]) == ("done", {"new": 1, "error": 1})
+    job = await importing.import_file(caller, Wanted(file, mapping, dry_run=False), people)
+    assert (job["state"], job["counts"]) == ("done", {"new": 1, "error": 1})
+    importing.show(job, people)
+    told = people.file.getvalue()  # type: ignore[attr-defined] # the StringIO from above
+    assert "row 3: identifiers: there should be one of" in told
+    undone = await importing.revert(caller, job["id"], people)
+    assert (undone["state"], undone["counts"]["removed"]) == ("reverted", 1)
+    file.write_bytes(b"\0")
+    with pytest.raises(CallError, match="no text"):
+        await importing.import_file(caller, Wanted(file, None, dry_run=True), people)
