@@ -94,7 +94,7 @@ def test_a_change_rests_on_the_version_that_was_seen() -> None:
 def test_who_was_merged_names_the_survivor_and_who_was_erased_says_so() -> None:
     merged = [ANNA, CustomerMerged(merge="m", survivor="boris")]
     refusal = given(CUSTOMER, merged).when(changing(city="Kazan")).then_refused("merged")
-    assert refusal.extra == {"survivor": "boris"}
+    assert refusal.extra == {"survivor": "boris", "merged": "anna"}
     erased = [ANNA, CustomerErased(erase="e", reason="request")]
     given(CUSTOMER, erased).when(changing(city="Kazan")).then_refused("erased")
 
