@@ -1,5 +1,7 @@
 """The register of event types: named alike, each with its topic, personal fields optional."""
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,16 +10,12 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+import shared.events
 from shared.events import (
     EVENT_TYPES,
     IMPORTING,
     TOPICS,
-    customer,
-    imports,
-    interaction,
-    notification,
     published_by,
-    segment,
     topic_of,
 )
 from shared.events.contract import (
@@ -34,7 +32,11 @@ from shared.events.customer import CustomerRegistered, Identifier
 from shared.events.imports import BROADCAST
 from shared.events.interaction import ReceiptRecorded
 
-MODULES = (customer, imports, interaction, notification, segment)
+MODULES = [
+    module
+    for found in pkgutil.iter_modules(shared.events.__path__, "shared.events.")
+    if hasattr(module := importlib.import_module(found.name), "EVENTS")
+]
 TYPES = sorted(EVENT_TYPES)
 FORM = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9][0-9]*")
 
