@@ -1,6 +1,7 @@
 """Pipelines with their boards, and who answers for new deals, over HTTP."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -301,6 +302,7 @@ class PipelineApi:
         end: Annotated[AwareDatetime, Query()],
     ) -> ConversionView:
         """What became of the stays that began in `[begin, end)`, and how long they were."""
+        begin, end = _in_utc(begin, "begin"), _in_utc(end, "end")
         if end <= begin:
             raise invalid("end", "after begin")
         now = await self.changing.book.fresh()
@@ -356,3 +358,11 @@ class PipelineApi:
         now = await self.changing.book.now()
         catalogue = now.pipelines if kind == "pipelines" else now.assignments
         return configured(name, catalogue.items[name].version, done, response)
+
+
+def _in_utc(moment: datetime, path: str) -> datetime:
+    """The moment in UTC. Raises `Refused` for one that calendars do not reach there."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as failure:
+        raise invalid(path, "a moment within the years 1 to 9999 of UTC") from failure

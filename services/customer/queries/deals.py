@@ -22,6 +22,8 @@ from shared.mongo import Collection
 from shared.readmodel import RawDocument
 
 PERSONAL: tuple[Path, ...] = (("words", "title"), ("words", "comment"), ("lost_comment",))
+BEYOND = "\U0010ffff"
+"""Behind every text that is looked for."""
 Grouping = Literal["month", "responsible", "branch"]
 _FIELDS: Mapping[Grouping, str] = {
     "month": "$close_month",
@@ -109,12 +111,16 @@ class DealBoard:
 
     async def page(self, scope: Scope, filters: Filters, after: str | None, limit: int) -> DealList:
         """Deals of the scope, the oldest first, from `after` on."""
-        where = {"$and": [in_scope(scope), filters.where()]}
-        if after is not None:
-            where["$and"].append({"turn": {"$gt": after}})
+        where = self.page_filter(scope, filters, after)
         found = await self.collection.find(where, sort=[("turn", 1)], limit=limit + 1)
         deals = await self._opened(found[:limit])
         return DealList(deals, deals[-1].turn if len(found) > limit else None)
+
+    @staticmethod
+    def page_filter(scope: Scope, filters: Filters, after: str | None) -> dict[str, Any]:
+        """As the database is asked for a page."""
+        # Ranges are bounded at both ends: SecantusDB scans a collection for an open one.
+        return {**narrowed(scope, filters.where()), "turn": {"$gt": after or "", "$lt": BEYOND}}
 
     async def open_in(self, scope: Scope, pipeline: str) -> Sequence[Part]:
         """The open deals of a pipeline, by stage."""
@@ -137,7 +143,7 @@ class DealBoard:
             group["group"] = field
         rows = await self.collection.aggregate(
             [
-                {"$match": {"$and": [{"status": "open"}, dict(where), in_scope(scope)]}},
+                {"$match": narrowed(scope, {"status": "open", **where})},
                 {
                     "$group": {
                         "_id": group,
@@ -166,13 +172,10 @@ class DealBoard:
         rows = await self.collection.aggregate(
             [
                 {
-                    "$match": {
-                        "$and": [
-                            {"pipeline": pipeline},
-                            {"stays": {"$elemMatch": {"entered": between}}},
-                            in_scope(scope),
-                        ]
-                    }
+                    "$match": narrowed(
+                        scope,
+                        {"pipeline": pipeline, "stays": {"$elemMatch": {"entered": between}}},
+                    )
                 },
                 {"$project": {"stays": 1}},
                 {"$unwind": "$stays"},
@@ -210,9 +213,14 @@ class DealBoard:
         return [msgspec.convert(raw, DealDocument) for raw in raws]
 
 
-def in_scope(scope: Scope) -> dict[str, Any]:
-    """The filter that narrows deals to the branches of a scope."""
-    return {} if scope.branches is None else {"branch": {"$in": sorted(scope.branches)}}
+def narrowed(scope: Scope, where: Mapping[str, Any]) -> dict[str, Any]:
+    """The filter, for the deals of a scope's branches only."""
+    if scope.branches is None:
+        return dict(where)
+    branches = scope.branches
+    if "branch" in where:
+        branches = branches & {where["branch"]}
+    return {**where, "branch": {"$in": sorted(branches)}}
 
 
 def figures(parts: Iterable[Part], pipelines: Pipelines) -> Figures:
