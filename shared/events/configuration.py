@@ -16,6 +16,7 @@ Name = Annotated[str, Field(description="its name in records and rules, for ever
 FieldType = Literal["text", "number", "money", "date", "yes_no", "list", "multi_list"]
 FieldGroup = Literal["basic", "transactional", "behavioural", "needs"]
 Means = Literal["any", "call", "email", "message", "in_person", "form"]
+ComputedOf = Literal["spending_level", "buying_habit"]
 Confirmer = Literal["responsible", "position", "employee"]
 RecordAttribute = Literal[
     "phone",
@@ -54,6 +55,24 @@ class Choice(Part):
     titles: Titles
 
 
+class Step(Part):
+    """A choice, and the least measure that makes it the value."""
+
+    choice: str
+    least: int = Field(ge=0)
+
+
+class Computed(Part):
+    """How a field gets its value from what the customer bought; nobody writes it.
+
+    `spending_level` measures net spent in minor units, `buying_habit` the mean days from one visit
+    to the next (rounded down, from the second visit on). The last step that is reached counts.
+    """
+
+    of: Annotated[ComputedOf, open_list("what is measured")]
+    steps: tuple[Step, ...]
+
+
 class FieldDefined(EventData):
     """A custom field of customers has a (new) definition; its type never changes."""
 
@@ -72,6 +91,7 @@ class FieldDefined(EventData):
     )
     choices: tuple[Choice, ...] = Field(default=(), description="of a list or multi-list")
     update_rule: UpdateRule | None = None
+    computed: Computed | None = Field(default=None, description="absent: people write it")
 
 
 class FieldArchived(EventData):

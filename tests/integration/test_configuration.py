@@ -118,6 +118,28 @@ async def test_categories_statuses_directories_and_rules_are_configured(
     assert (await done(owner.get(f"{ROOT}/update-rules"))).json()["items"] == []
 
 
+async def test_what_a_customer_bought_is_said_in_the_words_of_the_chain(
+    owner: httpx2.AsyncClient,
+) -> None:
+    level = {
+        "titles": {"en": "Level"},
+        "kind": "list",
+        "group": "transactional",
+        "purpose": "to know",
+        "choices": [{"name": "none", "titles": {"en": "None"}}],
+        "computed": {"of": "spending_level", "steps": [{"choice": "none", "least": 0}]},
+    }
+    await done(owner.put(f"{ROOT}/fields/level", json=level))
+    written = await owner.post("/v1/customers", json={"custom": {"level": "none"}})
+    assert written.json()["errors"][0]["field"] == "custom.level"
+    made = (await done(owner.post("/v1/customers", json={"surname": "X"}))).json()
+    path = f"/v1/customers/{made['id']}"
+    await done(owner.get(path, params={"min_version": made["version"]}))
+    found = await done(owner.get(f"{path}/computed"))
+    assert found.json()["values"] == {"level": "none"}
+    assert kind_of(await owner.get("/v1/customers/none/computed")) == (404, "not-found")
+
+
 async def test_wrong_definitions_are_refused_by_their_place(owner: httpx2.AsyncClient) -> None:
     for path, body, place in (
         ("fields/pets", {**PETS, "kind": "colour"}, "kind"),

@@ -1,5 +1,7 @@
 """Fields, categories, statuses and directories: what may be decided, and what is refused."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
@@ -13,6 +15,7 @@ from services.customer.domain.configuration.catalogue import (
 )
 from services.customer.domain.configuration.categories import CATEGORIES
 from services.customer.domain.configuration.chosen import DECIDERS, Configuration
+from services.customer.domain.configuration.computed import Totals
 from services.customer.domain.configuration.directories import DIRECTORIES, key_of
 from services.customer.domain.configuration.fields import (
     FIELDS,
@@ -32,6 +35,7 @@ from shared.events.configuration import (
     CategoryDefined,
     CategoryRestored,
     Choice,
+    Computed,
     DirectoryEntryArchived,
     DirectoryEntryDefined,
     DirectoryEntryRestored,
@@ -45,6 +49,7 @@ from shared.events.configuration import (
     StatusDefined,
     StatusPathDefined,
     StatusRestored,
+    Step,
     UpdateRule,
 )
 from shared.events.contract import EventData
@@ -282,6 +287,63 @@ def test_a_choice_that_is_gone_stays_where_it_is() -> None:
     yes = FIELDS.fold([field(kind="yes_no")])
     with pytest.raises(Refused):
         yes.checked({"pets": 1}, {"pets": True})
+
+
+LEVEL = Computed(
+    of="spending_level", steps=(Step(choice="low", least=0), Step(choice="high", least=10_000))
+)
+HABIT = Computed(
+    of="buying_habit", steps=(Step(choice="often", least=0), Step(choice="rare", least=30))
+)
+
+
+def computed(name: str, how: Computed, **more: object) -> FieldDefined:
+    names = choices(*(step.choice for step in how.steps))
+    return field(name, **{"kind": "list", "choices": names, "computed": how, **more})
+
+
+def test_computed_fields_say_what_the_totals_are_in_the_words_of_the_chain() -> None:
+    fields = FIELDS.fold([computed("level", LEVEL), computed("habit", HABIT)])
+    assert fields.computed(Totals(spent=9_999, visits=1)) == {"level": "low"}
+    assert fields.computed(Totals(spent=-1)) == {}
+    month = DAY + timedelta(days=31)
+    # Two visits, 31 days apart; three visits in 31 days are 15 days apart.
+    twice = Totals(10_000, 2, DAY, month)
+    assert fields.computed(twice) == {"level": "high", "habit": "rare"}
+    assert fields.computed(replace(twice, visits=3)) == {"level": "high", "habit": "often"}
+    archived = FIELDS.fold([computed("level", LEVEL), FieldArchived(field="level")])
+    assert archived.computed(twice) == {}
+
+
+def test_nobody_writes_a_computed_field() -> None:
+    fields = FIELDS.fold([computed("level", LEVEL)])
+    with pytest.raises(Refused) as refused:
+        fields.checked({"level": "high"})
+    assert refused.value.errors[0].field == "custom.level"
+    begun = given(FIELDS, [computed("level", LEVEL)])
+    plain = field("level", kind="list", choices=choices("low", "high"))
+    begun.when(defining(plain, "level")).then_refused("field-fixed")
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"kind": "text", "choices": ()}, "computed"),
+        ({"required": True}, "required"),
+        ({"update_rule": YEARLY}, "update_rule"),
+        ({"choices": choices("low")}, "computed.steps.1.choice"),
+        ({"computed": Computed(of="spending_level", steps=())}, "computed.steps"),
+        (
+            {"computed": LEVEL.model_copy(update={"steps": (LEVEL.steps[0], LEVEL.steps[0])})},
+            "computed.steps.1.least",
+        ),
+    ],
+)
+def test_a_computed_field_that_makes_no_sense_is_refused(
+    more: dict[str, object], place: str
+) -> None:
+    wrong = computed("level", LEVEL, **more)
+    given(FIELDS).when(defining(wrong, "level")).then_refused("invalid", place)
 
 
 def test_update_rules_are_of_record_attributes_and_of_living_fields() -> None:

@@ -8,6 +8,8 @@ from services.customer.api.inputs import Input, Slug, Text
 from shared.events.configuration import (
     CategoryDefined,
     Choice,
+    Computed,
+    ComputedOf,
     Confirmer,
     Directory,
     DirectoryEntryDefined,
@@ -51,6 +53,24 @@ class ChoiceInput(Input):
     titles: Titles
 
 
+class StepInput(Input):
+    """A choice, and the least measure that makes it the value."""
+
+    choice: Slug
+    least: int = Field(ge=0, le=2**53)
+
+
+class ComputedInput(Input):
+    """What fills the field in: net spent (minor units), or the mean days between visits."""
+
+    of: ComputedOf
+    steps: tuple[StepInput, ...] = Field(min_length=1, max_length=50)
+
+    def computed(self) -> Computed:
+        """As it is recorded."""
+        return Computed.model_validate(self.model_dump())
+
+
 class FieldInput(Input):
     """A custom field."""
 
@@ -63,6 +83,7 @@ class FieldInput(Input):
     decimals: int = Field(default=0, ge=0, le=6, description="of a number")
     choices: tuple[ChoiceInput, ...] = Field(default=(), max_length=500)
     update_rule: UpdateRuleInput | None = None
+    computed: ComputedInput | None = Field(default=None, description="left out: people write it")
 
     def definition(self, name: str) -> FieldDefined:
         """The event that says so."""
@@ -79,6 +100,7 @@ class FieldInput(Input):
                 Choice(name=each.name, titles=dict(each.titles)) for each in self.choices
             ),
             update_rule=None if self.update_rule is None else self.update_rule.rule(),
+            computed=None if self.computed is None else self.computed.computed(),
         )
 
 

@@ -20,6 +20,11 @@ from services.customer.domain.configuration.catalogue import (
     decide_item,
     whatever,
 )
+from services.customer.domain.configuration.computed import (
+    Totals,
+    check_computed,
+    computed_value,
+)
 from services.customer.domain.configuration.durations import check_duration, exact_duration
 from services.customer.domain.configuration.values import FieldValue, WrongValue, normalised, same
 from shared.decider import Decider, FieldError, NewEvent, Refused, invalid, not_found
@@ -62,6 +67,16 @@ class Fields(Catalogue[FieldDefined]):
             if definition.update_rule is not None:
                 rules[CUSTOM + name] = definition.update_rule
         return rules
+
+    def computed(self, totals: Totals) -> dict[str, str]:
+        """The values of the living computed fields that have one, by name."""
+        found = {}
+        for name, definition in self.living():
+            if definition.computed is not None:
+                value = computed_value(definition.computed, totals)
+                if value is not None:
+                    found[name] = value
+        return found
 
     def checked(
         self,
@@ -107,6 +122,8 @@ class Fields(Catalogue[FieldDefined]):
             raise WrongValue("there is no such field")
         if item.archived:
             raise WrongValue("the field is archived: it takes no new value")
+        if item.definition.computed is not None:
+            raise WrongValue("the field is computed: nobody writes it")
         return normalised(item.definition, value)
 
 
@@ -143,8 +160,11 @@ def _check(definition: FieldDefined, name: str, state: Fields) -> None:
         raise _fixed(f"it takes {before.kind} for ever: define another field")
     if before is not None and before.decimals != definition.decimals:
         raise _fixed(f"its numbers have {before.decimals} decimals for ever: define another field")
+    if before is not None and (before.computed is None) != (definition.computed is None):
+        raise _fixed("who fills it in, people or the totals, stays: define another field")
     check_titles(definition.titles, name, ((other, each.titles) for other, each in state.living()))
     _check_choices(definition)
+    check_computed(definition)
     if definition.decimals and definition.kind != "number":
         raise invalid("decimals", "only a number has decimals")
     if definition.decimals > MAX_DECIMALS:
