@@ -60,6 +60,9 @@ wording
 
 # Answers of the API: fields for whoever calls.
 average_minor
+followed_by
+mean_milliseconds
+longest_milliseconds
 holdout
 next_cursor
 open_messages
@@ -72,3 +75,6 @@ born
 city
 coupon_line
 street
+
+# Fields of read models that only the database reads, in its own groups and filters.
+close_month

@@ -37,7 +37,6 @@ MOVED = "deal-moved"
 """The type of the refusal that tells where a deal goes on: its `stream` is asked next."""
 OUTDATED = "deal-outdated"
 """The type of the refusal of a command that rests on a responsible who is not any more."""
-TEXTS: tuple[WordField, ...] = ("title", "comment")
 
 
 def whatever(_value: object) -> None:
