@@ -30,6 +30,10 @@ from shared.settings import Settings
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+DUPLICATE_BLOCKS_PASSED_OVER = Counter(
+    "regulars_duplicate_blocks_passed_over",
+    "Looks into a block of likely duplicates that holds too many customers to say anything.",
+)
 EVENTS_APPENDED = Counter(
     "regulars_events_appended", "Events that this process appended to its store.", ["type"]
 )

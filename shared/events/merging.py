@@ -106,6 +106,14 @@ class MergeReverted(EventData):
     by: str | None = Field(default=None, description="id of the principal")
 
 
+class DuplicateDismissed(EventData):
+    """Somebody has looked: the other one is another person, however alike they are."""
+
+    type: ClassVar[str] = "customer.duplicate_dismissed.v1"
+    other: str
+    by: str | None = Field(default=None, description="id of the principal")
+
+
 class EraseRequested(EventData):
     """Somebody must be forgotten: from here on it happens, whatever is killed meanwhile."""
 
@@ -129,6 +137,7 @@ EVENTS: tuple[type[EventData], ...] = (
     CustomerMerged,
     CustomerAbsorbed,
     MergeReverted,
+    DuplicateDismissed,
     EraseRequested,
     CustomerErased,
 )

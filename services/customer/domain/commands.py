@@ -251,6 +251,20 @@ class RequestTask(CustomerCommand):
     task: care.TaskRequested
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DismissDuplicate(CustomerCommand):
+    """Note that another customer is another person, however alike they are."""
+
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMessage(CustomerCommand):
+    """Ask, by an event, for a message to the customer."""
+
+    message: care.MessageRequested
+
+
 Command = (
     Register
     | ChangeRecord
@@ -274,4 +288,6 @@ Command = (
     | Restore
     | ConfirmFields
     | RequestTask
+    | RequestMessage
+    | DismissDuplicate
 )

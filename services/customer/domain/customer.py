@@ -13,6 +13,7 @@ from services.customer.domain.commands import (
     ChangeRecord,
     Command,
     ConfirmFields,
+    DismissDuplicate,
     GiveConsent,
     Register,
     RemoveDocument,
@@ -21,7 +22,8 @@ from services.customer.domain.commands import (
     WithdrawConsent,
 )
 from services.customer.domain.state import Customer, evolve
-from shared.decider import Decider, NewEvent, Refused, not_found
+from shared.decider import Decider, NewEvent, Refused, invalid, not_found
+from shared.events.merging import DuplicateDismissed
 
 MERGED = "merged"
 """Type of the refusal that names the survivor."""
@@ -49,8 +51,19 @@ def decide(command: Command, state: Customer) -> Sequence[NewEvent]:
             return record.withdraw_consent(command, state)
         case ConfirmFields():
             return record.confirm(command, state)
+        case DismissDuplicate():
+            return _dismiss(command, state)
         case _:
             return caring.decide(command, state)
+
+
+def _dismiss(command: DismissDuplicate, state: Customer) -> Sequence[NewEvent]:
+    if command.other == command.customer:
+        raise invalid("other", "another customer")
+    if command.other in state.dismissed:
+        return []
+    data = DuplicateDismissed(other=command.other, by=command.by)
+    return [NewEvent(data, command.at, state.record.home_branch)]
 
 
 def _stays(command: Command) -> bool:

@@ -59,6 +59,7 @@ class Customer:
     merged: merging.CustomerMerged | None = None
     absorbed: tuple[Absorption, ...] = ()
     erased: bool = False
+    dismissed: frozenset[str] = frozenset()
 
     def consent_at(self, topic: str, channel: Channel, contact: str) -> Standing | None:
         """What counts for the contact point: its own standing, else that for any."""
@@ -139,7 +140,9 @@ def _attachments(state: Customer, data: EventData) -> Customer:
             return replace(state, links=state.links | {(other, relation)})
         case care.CustomersUnlinked(other=other, relation=relation):
             return replace(state, links=state.links - {(other, relation)})
-        case care.FieldsConfirmed() | care.TaskRequested():
+        case merging.DuplicateDismissed(other=other):
+            return replace(state, dismissed=state.dismissed | {other})
+        case care.FieldsConfirmed() | care.TaskRequested() | care.MessageRequested():
             return state
         case _:
             message = f"a customer has no event {data.type}"
