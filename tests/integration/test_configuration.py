@@ -23,6 +23,12 @@ PETS = {
     "update_rule": {"every": "P365D", "how": "email", "by": "position", "position": "manager"},
 }
 GOLD = {"titles": {"en": "Gold"}, "colour": "#FFD700", "discount": 500}
+SALES = {
+    "titles": {"en": "Sales"},
+    "stages": [{"stage": "new", "titles": {"en": "New"}, "probability": 1000}],
+    "won": {"en": "Won"},
+    "lost": {"en": "Lost"},
+}
 BERLIN = {"zone": "Europe/Berlin", "city": "Berlin"}
 
 
@@ -259,6 +265,10 @@ async def test_who_leaves_loses_the_keys_and_hands_over_in_a_job_that_can_be_tak
         path = f"/v1/customers/{customer}/responsible"
         await done(owner.put(path, json={"employee": responsible}))
         customers.append(customer)
+    await done(owner.put("/v1/pipelines/sales", json=SALES))
+    opening = {"customer": customers[0], "pipeline": "sales", "responsible": eva}
+    deal, won = [(await done(owner.post("/v1/deals", json=opening))).json()["id"] for _ in range(2)]
+    await done(owner.post(f"/v1/deals/{won}/win", json={}))
     now = await done(owner.get(f"/v1/employees/{eva}"))
     assert now.json()["name"] == "Eva"
     await done(
@@ -271,12 +281,24 @@ async def test_who_leaves_loses_the_keys_and_hands_over_in_a_job_that_can_be_tak
     assert kind_of(await owner.get(f"{ROOT}/fields", headers=eva_calls)) == (401, "unauthenticated")
 
     results = (await done(owner.get(f"/v1/jobs/{gone['job']}/results"))).json()["items"]
-    assert [(each["id"], each["outcome"]) for each in results] == [(customers[0], "handed_over")]
+    assert [(each["id"], each["outcome"]) for each in results] == [
+        (customers[0], "handed_over"),
+        (deal, "handed_over"),
+    ]
+    await eventually(lambda: answers_for(owner, deal, bob))
+    # What was won under Eva stays Eva's.
+    assert await answers_for(owner, won, eva)
     left = await owner.get(f"/v1/employees/{eva}")
     await done(owner.post(f"/v1/employees/{eva}/return", headers=match(left)))
     await done(owner.post(f"/v1/hand-overs/{gone['job']}/revert"))
     await ended(owner, gone["job"], "reverted")
     assert [await responsible_of(owner, each) for each in customers] == [eva, bob]
+    await eventually(lambda: answers_for(owner, deal, eva))
+
+
+async def answers_for(owner: httpx2.AsyncClient, deal: str, employee: str) -> bool | None:
+    answer = await done(owner.get(f"/v1/deals/{deal}"))
+    return True if answer.json()["responsible"] == employee else None
 
 
 async def test_the_name_of_somebody_who_left_is_erased_for_good(
