@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
     many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a
     country code. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
-    Empty variables count as absent.
+    `mail_from` is the From of all mail. Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = "info"
     smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
+    mail_from: str = "Regulars <news@regulars.invalid>"
     phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     webhook_private_addresses: bool = False
     contact_reveals_per_hour: int = Field(default=1_000, ge=1)

@@ -21,7 +21,6 @@ def build_app(
     title: str,
     service: str,
     routers: Sequence[APIRouter],
-    pages: Sequence[APIRouter] = (),
     authenticator: Authenticator,
     readiness: health.Readiness,
     lifespan: Lifespan | None = None,
@@ -31,7 +30,8 @@ def build_app(
     """The app of a service.
 
     Routers carry the whole path (`APIRouter(prefix="/v1/customers")`): the metrics name it. A path
-    outside of `/v1` raises ValueError. A process without routers answers health and metrics.
+    outside of `/v1` raises ValueError, unless it is a page for people, which is no part of the API
+    (`include_in_schema=False`). A process without routers answers health and metrics.
     `events` makes the AsyncAPI document, shown at `/asyncapi`. A route whose
     `openapi_extra` has `x-max-bytes` takes bodies of so many, and reads them piece by piece.
     """
@@ -54,8 +54,6 @@ def build_app(
     for router in routers:
         _check_paths(router)
         app.include_router(router)
-    for router in pages:
-        app.include_router(router)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, uploads=_uploads(routers))
     app.add_middleware(Observed)
@@ -66,7 +64,7 @@ def build_app(
 def _check_paths(router: APIRouter) -> None:
     for route in router.routes:
         path = getattr(route, "path", API_PREFIX)
-        if not path.startswith(API_PREFIX):
+        if not path.startswith(API_PREFIX) and getattr(route, "include_in_schema", True):
             message = f"{path} is outside of {API_PREFIX}"
             raise ValueError(message)
 

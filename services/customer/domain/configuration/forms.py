@@ -50,6 +50,8 @@ def check_form(definition: FormDefined, _name: str, state: Forms) -> None:
             raise invalid("confirmation", "needs `email` among the required fields")
     elif not required & {"email", "phone"}:
         raise invalid("fields", "`email` or `phone` has to be required: it says who it is")
+    elif definition.promise is not None:
+        raise invalid("promise", "needs a confirmation: once per person is told by the address")
     for number, attribute in enumerate(asked):
         known = attribute in ATTRIBUTES or attribute.startswith(CUSTOM)
         if not known:
@@ -75,8 +77,12 @@ def check_form_fields(definition: FormDefined, fields: Fields) -> None:
     """Raise `Refused` for a question after a custom field that takes no values."""
     for number, each in enumerate(definition.fields):
         name = each.attribute.removeprefix(CUSTOM)
-        if each.attribute.startswith(CUSTOM) and not fields.lives(name):
+        if not each.attribute.startswith(CUSTOM):
+            continue
+        if not fields.lives(name):
             raise invalid(f"fields.{number}.attribute", "there is no such custom field")
+        if fields.items[name].definition.kind == "money":
+            raise invalid(f"fields.{number}.attribute", "amounts cannot be asked for by a form")
 
 
 RULES: Rules[FormDefined, Forms] = Rules(

@@ -1,0 +1,1 @@
+"""How this service reaches people itself: codes and links by mail."""
