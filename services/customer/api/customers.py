@@ -19,7 +19,6 @@ from services.customer.api.inputs import (
     person_of,
 )
 from services.customer.api.views import (
-    CustomerCount,
     CustomerView,
     Recorded,
     RecordView,
@@ -49,17 +48,12 @@ from shared.events import care
 from shared.execute import Done
 from shared.http import (
     CommandId,
-    Cursor,
-    Limit,
     MinVersion,
-    Page,
     RawItems,
     batch_body,
     batch_response,
-    cursor_of,
     etag,
     parse_items,
-    position_of,
     until,
 )
 from shared.http.preconditions import IfMatch
@@ -82,8 +76,6 @@ class CustomerApi:
             methods=["POST"],
             openapi_extra=batch_body(_ITEM),
         )
-        router.add_api_route("", self.page, methods=["GET"])
-        router.add_api_route("/count", self.count, methods=["GET"])
         router.add_api_route("/find", self.find, methods=["POST"])
         router.add_api_route("/{customer}", self.get, methods=["GET"])
         router.add_api_route("/{customer}", self.change, methods=["PATCH"])
@@ -129,21 +121,6 @@ class CustomerApi:
                 outcomes[index] = (outcomes[index][0], outcome)
         return batch_response(outcomes)
 
-    async def page(
-        self, calling: Reader, limit: Limit = 50, cursor: Cursor = None
-    ) -> Page[CustomerView]:
-        """Customers of the caller's branches, by name."""
-        narrow = customers_of(calling)
-        found = await self.desk.directory.page(narrow, position_of(cursor, str), limit)
-        return Page[CustomerView](
-            items=[view_of(entry, narrow) for entry in found.entries],
-            next_cursor=None if found.after is None else cursor_of(found.after),
-        )
-
-    async def count(self, calling: Reader) -> CustomerCount:
-        """How many customers the caller's branches have."""
-        return CustomerCount(count=await self.desk.directory.count(customers_of(calling)))
-
     async def find(self, body: IdentifierInput, calling: Reader) -> CustomerView:
         """The customer whom a full phone, e-mail, card or external id finds, in any branch."""
         identifier = self.desk.rules.known(body.kind, body.value, "value")
@@ -167,7 +144,7 @@ class CustomerApi:
             raise Refused("erased", 410, "The customer was erased.")
         customers_of(calling).require(found.state.record.home_branch)
         response.headers["ETag"] = etag(found.state.version)
-        return record_view(found.id, found.state, self.desk.clock.now())
+        return record_view(found, self.desk.clock.now())
 
     async def change(self, body: CustomerPatch, match: IfMatch, asking: Asked) -> Recorded:
         """Give fields other values; what is the same already changes nothing."""

@@ -64,7 +64,7 @@ class DocumentApi:
         """The file, always as a download."""
         found = await self.desk.records.get(customer)
         customers_of(calling).require(found.state.record.home_branch)
-        attached = found.state.documents.get(document)
+        attached = found.document(document)
         if attached is None:
             kind = "document"
             raise not_found(kind, document)
@@ -81,7 +81,7 @@ class DocumentApi:
     async def remove(self, document: str, asking: Asked) -> Recorded:
         """Take a file away from the customer, and delete it."""
         found = await self.desk.records.get(asking.customer)
-        attached = found.state.documents.get(document)
+        attached = found.document(document)
         answer = await self.desk.do(
             asking, document, lambda about: RemoveDocument(document=document, **about)
         )

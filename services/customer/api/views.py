@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.customer.domain.state import Customer, stream_of
 from services.customer.projections.directory import DirectoryEntry
+from services.customer.queries.records import Record
 from shared.access import Scope
 from shared.events.contract import show_moment
 from shared.events.customer import (
@@ -41,12 +42,6 @@ class ContactView(BaseModel):
     kind: IdentifierKind
     hash: str
     value: str | None
-
-
-class CustomerCount(BaseModel):
-    """How many."""
-
-    count: int
 
 
 class CustomerView(BaseModel):
@@ -100,9 +95,10 @@ class ConsentLog(BaseModel):
 
 
 class NoteView(BaseModel):
-    """A note."""
+    """A note, and at whom it was written: this customer, or one that was merged into it."""
 
     id: str
+    customer: str
     text: str | None
 
 
@@ -128,9 +124,10 @@ class LinkView(BaseModel):
 
 
 class DocumentView(BaseModel):
-    """A document; its content is at `documents/{id}`."""
+    """A document, and to whom it was attached; its content is at `documents/{id}`."""
 
     id: str
+    customer: str
     title: str | None
     media_type: str
     size: int = Field(description="bytes")
@@ -157,8 +154,10 @@ class RecordView(BaseModel):
     absorbed: list[str] = Field(description="customers that were merged into this one")
 
 
-def record_view(customer: str, state: Customer, now: datetime) -> RecordView:
-    """A customer whole."""
+def record_view(found: Record, now: datetime) -> RecordView:
+    """A customer whole, with what those have who were merged into it."""
+    customer, state = found.id, found.state
+    people = {customer: state, **found.others}
     categories: dict[str, list[str]] = {}
     for category, by in sorted(state.categories):
         categories.setdefault(category, []).append(by)
@@ -185,10 +184,21 @@ def record_view(customer: str, state: Customer, now: datetime) -> RecordView:
         status=state.status,
         blacklisting=_blacklisting(state, now),
         responsible=state.responsible,
-        notes=[NoteView(id=name, text=text) for name, text in state.notes.items()],
+        notes=[
+            NoteView(id=name, customer=who, text=text)
+            for who, each in people.items()
+            for name, text in each.notes.items()
+        ],
         documents=[
-            DocumentView(id=name, title=each.title, media_type=each.media_type, size=each.size)
-            for name, each in state.documents.items()
+            DocumentView(
+                id=name,
+                customer=who,
+                title=document.title,
+                media_type=document.media_type,
+                size=document.size,
+            )
+            for who, each in people.items()
+            for name, document in each.documents.items()
         ],
         links=[LinkView(other=each, relation=why) for each, why in sorted(state.links)],
         archived=state.archived,
@@ -270,6 +280,16 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
         internal=entry.internal,
         custom=entry.custom if clear else {},
     )
+
+
+def masked_view(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
+    """The same with every contact masked, as lists show it."""
+    shown = view_of(entry, narrow)
+    hidden = [
+        each.model_copy(update={"value": masked(contact.value)})
+        for each, contact in zip(shown.contacts, entry.contacts, strict=True)
+    ]
+    return shown.model_copy(update={"contacts": hidden})
 
 
 def masked(value: str | None) -> str | None:

@@ -4,7 +4,7 @@ Erased is final. The tree is looked up before, and decided on as it then is: who
 leaves it meanwhile makes the decision fail, and the tree is looked up again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,13 +33,6 @@ States = Mapping[str, Customer]
 Claims = Mapping[str, Claim]
 
 
-def relatives(state: Customer) -> Iterable[str]:
-    """Those that a customer is merged with, one step away."""
-    yield from (each.data.other for each in state.absorbed)
-    if state.merged is not None:
-        yield state.merged.survivor
-
-
 def files_of(state: Customer) -> frozenset[str]:
     """The files in which the content of a customer's documents is kept."""
     return frozenset(each.file for each in state.documents.values())
@@ -50,7 +43,7 @@ def decide_erase(command: Erase, states: States, claims: Claims) -> Given:
     if all(state.erased or not state.registered for state in states.values()):
         return {}
     for state in states.values():
-        unknown = {stream_of(other) for other in relatives(state)} - states.keys()
+        unknown = {stream_of(other) for other in state.relatives} - states.keys()
         if unknown or files_of(state) - command.files or _unseen(state, claims):
             raise Refused(CHANGED, 409, "The customer has changed meanwhile.", "try again")
     data = CustomerErased(

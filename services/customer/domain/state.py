@@ -5,7 +5,7 @@ they stay the tokens that the log holds (see `Writer.histories(sealed=True)`), a
 looks into them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -60,6 +60,12 @@ class Customer:
     absorbed: tuple[Absorption, ...] = ()
     erased: bool = False
     dismissed: frozenset[str] = frozenset()
+
+    @property
+    def relatives(self) -> Sequence[str]:
+        """Those that the customer is merged with, one step away."""
+        others = [each.data.other for each in self.absorbed]
+        return others if self.merged is None else [*others, self.merged.survivor]
 
     def consent_at(self, topic: str, channel: Channel, contact: str) -> Standing | None:
         """What counts for the contact point: its own standing, else that for any."""

@@ -19,12 +19,12 @@ from services.customer.domain.erasing import (
     decide_erase,
     erase_changes,
     files_of,
-    relatives,
     stream_of_erase,
 )
 from services.customer.domain.state import Customer, stream_of
 from services.customer.handlers.customers import MAX_REDIRECTS, Request
 from services.customer.handlers.documents import owner_of
+from services.customer.queries.records import tree_of
 from shared.decider import Refused, not_found
 from shared.envelope import Causation
 from shared.events.merging import EraseRequested
@@ -55,7 +55,7 @@ class Eraser:
         self, request: Request, customer: str, reason: str, by: str | None
     ) -> EraseRequested:
         """Record the wish. Raises `Refused` (404) where nobody was registered."""
-        tree = await self.tree(customer)
+        tree = await tree_of(self.writer, customer, sealed=True)
         if not tree[customer].registered:
             kind = "customer"
             raise not_found(kind, customer)
@@ -80,7 +80,7 @@ class Eraser:
     async def carry_out(self, wish: EraseRequested, at: datetime, why: Causation) -> Done:
         """Do what the wish says, or what is left of it."""
         for _ in range(MAX_REDIRECTS):
-            tree = await self.tree(wish.customer)
+            tree = await tree_of(self.writer, wish.customer, sealed=True)
             await self.writer.keyring.erase(tree, wish.erase)
             files = frozenset[str]().union(*map(files_of, tree.values()))
             for each in sorted(tree):
@@ -103,19 +103,3 @@ class Eraser:
                 if refusal.type != CHANGED:
                     raise
         raise Refused(CHANGED, 409, "The customer is being changed all the time.", "try again")
-
-    async def tree(self, customer: str) -> dict[str, Customer]:
-        """Every customer that is one person with this one, this one first."""
-        found: dict[str, Customer] = {}
-        wanted = [customer]
-        while wanted:
-            histories = await self.writer.histories(
-                [stream_of(each) for each in wanted], sealed=True
-            )
-            for each in wanted:
-                events, _head = histories.get(stream_of(each), ((), None))
-                found[each] = CUSTOMER.fold(events)
-            wanted = sorted(
-                {other for each in wanted for other in relatives(found[each])} - found.keys()
-            )
-        return found

@@ -1,11 +1,12 @@
 """One customer whole, from the customer's own stream: what was just written is already there."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import Customer, stream_of
 from shared.decider import not_found
+from shared.events.care import DocumentAttached
 from shared.events.customer import ConsentGiven, ConsentWithdrawn
 from shared.eventstore import Head
 from shared.execute import Writer
@@ -16,10 +17,34 @@ MAX_MERGES = 50
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A customer: the id that was asked for may have been merged into this one."""
+    """A customer: the id that was asked for may have been merged into this one.
+
+    `others` were merged into it, in any number of steps: what a merge leaves where it was written
+    is read there.
+    """
 
     id: str
     state: Customer
+    others: Mapping[str, Customer] = field(default_factory=dict)
+
+    def document(self, name: str) -> DocumentAttached | None:
+        """The document of this id, whoever of them it was attached to."""
+        states = (self.state, *self.others.values())
+        return next((found for each in states if (found := each.documents.get(name))), None)
+
+
+async def tree_of(writer: Writer, customer: str, *, sealed: bool = False) -> dict[str, Customer]:
+    """Every customer who is one person with this one, this one first."""
+    found: dict[str, Customer] = {}
+    wanted = [customer]
+    while wanted:
+        histories = await writer.histories([stream_of(each) for each in wanted], sealed=sealed)
+        for each in wanted:
+            events, _head = histories.get(stream_of(each), ((), Head()))
+            found[each] = CUSTOMER.fold(events)
+        relatives = {other for each in wanted for other in found[each].relatives}
+        wanted = sorted(relatives - found.keys())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +61,16 @@ class Records:
             if not state.registered:
                 break
             if state.merged is None:
-                return Record(current, state)
+                return Record(current, state, await self._others(current, state))
             current = state.merged.survivor
         kind = "customer"
         raise not_found(kind, customer)
+
+    async def _others(self, survivor: str, state: Customer) -> Mapping[str, Customer]:
+        if not state.absorbed:
+            return {}
+        tree = await tree_of(self.writer, survivor)
+        return {name: each for name, each in tree.items() if name != survivor}
 
     async def consents(self, customer: str) -> Sequence[ConsentGiven | ConsentWithdrawn]:
         """Every word that was said about the customer's consents, oldest first."""

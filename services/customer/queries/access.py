@@ -1,0 +1,111 @@
+"""What this service holds of a person: one answer to whoever asks what is known of them.
+
+It is read from the log itself, of every customer who is one person with the one that is named, so
+that nothing is left out by a read model that has no use for it. Read models add what others wrote
+about the person: deals and companies.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from services.customer.domain.state import Customer, stream_of
+from services.customer.queries.records import tree_of
+from shared.decider import Refused, not_found
+from shared.envelope import Envelope, decode
+from shared.events import EVENT_TYPES
+from shared.events.contract import pii_paths
+from shared.execute import Writer
+from shared.keyring import key_ids, unseal
+from shared.readmodel import Questions, RawDocument
+
+OWN = ("care-",)
+"""Streams beside the customer's own whose events concern it; what follows is its id."""
+_KIND = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """All of it; `people` are the states of the customers who are one person, by id.
+
+    `events` are in the order of their streams, with personal fields in the clear.
+    """
+
+    people: Mapping[str, Customer]
+    events: Sequence[Mapping[str, Any]]
+    deals: Sequence[RawDocument]
+    companies: Sequence[RawDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Questions to all that is held of a person."""
+
+    writer: Writer
+    deals: Questions
+    companies: Questions
+
+    async def of(self, customer: str) -> Disclosure:
+        """All that is held. Raises `Refused`: 404 for nobody, 410 for somebody erased."""
+        people = await tree_of(self.writer, customer)
+        if not people[customer].registered:
+            raise not_found(_KIND, customer)
+        if people[customer].erased:
+            raise Refused("erased", 410, "The customer was erased.")
+        ids = sorted(people)
+        deals = await self.deals.find({"customer": {"$in": ids}})
+        companies = await self.companies.find({"contacts.customer": {"$in": ids}})
+        streams = [stream_of(each) for each in ids]
+        streams += [f"{kind}{each}" for kind in OWN for each in ids]
+        streams += sorted({name for deal in deals for name in deal.get("versions", {})})
+        return Disclosure(
+            people,
+            await self._events(streams),
+            [_shown(deal) for deal in deals],
+            [_contact_of(company, ids) for company in companies],
+        )
+
+    async def _events(self, streams: Sequence[str]) -> list[Mapping[str, Any]]:
+        commits = await self.writer.store.read(streams)
+        envelopes = [
+            decode(text)
+            for stream in streams
+            for commit in commits.get(stream, ())
+            for text in commit.events
+        ]
+        datas = [msgspec.json.decode(each.data) for each in envelopes]
+        wanted: set[str] = set()
+        for envelope, data in zip(envelopes, datas, strict=True):
+            wanted |= key_ids(data, pii_paths(EVENT_TYPES[envelope.type]))
+        keys = await self.writer.keyring.get(wanted) if wanted else {}
+        for envelope, data in zip(envelopes, datas, strict=True):
+            unseal(data, pii_paths(EVENT_TYPES[envelope.type]), keys)
+        return [_told(*each) for each in zip(envelopes, datas, strict=True)]
+
+
+def _told(envelope: Envelope, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "id": envelope.id,
+        "type": envelope.type,
+        "time": envelope.time,
+        "recordedtime": envelope.recordedtime,
+        "branch": envelope.branch,
+        "data": data,
+    }
+
+
+def _shown(raw: RawDocument) -> RawDocument:
+    """A document without what only the read model needs; what is sealed is in the events."""
+    return {
+        name: raw[name]
+        for name in ("_id", "pipeline", "stage", "status", "amount", "responsible", "branch")
+        if name in raw
+    }
+
+
+def _contact_of(company: RawDocument, ids: Sequence[str]) -> RawDocument:
+    """The company's id and the person's place in it, and nobody else's."""
+    contacts = [each for each in company.get("contacts", ()) if each.get("customer") in ids]
+    return {"_id": company["_id"], "contacts": contacts}
