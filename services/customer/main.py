@@ -168,10 +168,11 @@ async def _imports(
 
 def _deal_routers(kernel: Kernel, book: ConfigurationBook) -> Sequence[APIRouter]:
     board = DealBoard(kernel.documents(DEALS).collection, kernel.keyring)
+    owners = DealOwners(kernel.documents(DEAL_OWNERS).collection)
     deals = _deals(kernel, book)
     secret = kernel.hmac_secret
     return [
-        DealApi(deals, board, book, kernel.clock, secret).router(),
+        DealApi(deals, board, owners, book, kernel.clock, secret).router(),
         PipelineApi(Changing(book, kernel.clock, secret), board).router(),
     ]
 

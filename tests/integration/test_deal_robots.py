@@ -133,7 +133,22 @@ async def test_a_deal_follows_a_merge_and_comes_back(chain: LocalChain, settings
 
         found = await eventually(owned_by(boris))
         assert (found["title"], found["version"] > 1_000_000) == ("A sofa", True)
+        # Who asks for the one that was merged is answered with the survivor's.
+        listed = (await owner.get("/v1/deals", params={"customer": anna})).json()["items"]
+        assert [each["id"] for each in listed] == [deal]
         await post(owner, f"/v1/deals/{deal}/win", {})
         await post(owner, f"/v1/customers/{anna}/merge/revert", {})
         found = await eventually(owned_by(anna))
         assert (found["title"], found["status"]) == ("A sofa", "won")
+        await post(owner, f"/v1/customers/{anna}/erase", {"confirm": "erase", "reason": "request"})
+
+        async def untitled() -> Json | None:
+            found = (await owner.get(f"/v1/deals/{deal}")).json()
+            return found if found["title"] is None else None
+
+        # The deal stays in the figures, and tells nothing of her any more.
+        found = await eventually(untitled)
+        assert (found["status"], found["pipeline"]) == ("won", "sales")
+        for word in ("win", "reopen"):
+            answer = await owner.post(f"/v1/deals/{deal}/{word}")
+            assert answer.status_code < 500, answer.text

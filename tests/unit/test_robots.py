@@ -32,7 +32,8 @@ from shared.events.deal import (
 )
 from shared.events.merging import CustomerMerged
 from shared.memory import MemoryDocuments, MemoryOutbox, MemoryParking
-from shared.projector import SteppedFolder
+from shared.progress import Progress
+from shared.projector import Errands, SteppedFolder
 from shared.testing import DAY, logs_of
 from shared.testing.facts import records_of, tell
 from tests.unit.dealing import Office
@@ -352,3 +353,16 @@ def test_the_stepping_keeps_no_past_and_has_no_barriers() -> None:
     document = RobotDocument(id="d", rules=0, deal="d")
     assert stepped.live(document, "import", datetime(2018, 1, 1, tzinfo=UTC)) == (document, ())
     assert stepped.barriers == frozenset()
+
+
+@pytest.mark.parametrize("refused", [["anna"], []])
+async def test_robots_of_a_customer_whose_log_is_not_complete_wait(refused: list[str]) -> None:
+    room, _ = await works(NUDGE)
+    room.office.clock.advance(timedelta(hours=5))
+    now = room.office.clock.now()
+    (topic,) = room.source.stepped.projection.topics
+    told = Progress("customer", now, now, {topic: {0: 0}}, refused)
+    errands = Errands(room.folder(), [topic], lambda: [told])
+    await errands.run_slice([0], {(topic, 0): 0})
+    # Kafka refused something of hers: whether she is still in the stage cannot be known.
+    assert [name for name, _ in room.asked()] == ([] if refused else ["nudge"])

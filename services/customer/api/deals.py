@@ -1,7 +1,7 @@
 """The endpoints below `/v1/deals`: decode, call a handler or a query."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -31,6 +31,7 @@ from services.customer.api.deal_views import (
 from services.customer.domain.dealing import whatever
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.deals import Deals, Opening, Request
+from services.customer.queries.deal_owners import DealOwners
 from services.customer.queries.deals import DealBoard, Filters, Grouping, Part, figures
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
@@ -79,6 +80,7 @@ class DealApi:
 
     deals: Deals
     board: DealBoard
+    owners: DealOwners
     book: ConfigurationBook
     clock: Clock
     secret: bytes
@@ -125,9 +127,13 @@ class DealApi:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[DealView]:
-        """Deals of the caller's branches, the oldest first."""
+        """Deals of the caller's branches, the oldest first; of a merged customer the survivor's."""
         after = position_of(cursor, str)
-        found = await self.board.page(_scope(calling), wanted.filters(), after, limit)
+        filters = wanted.filters()
+        if filters.customer is not None:
+            living = await self.owners.living(filters.customer)
+            filters = replace(filters, customer=living)
+        found = await self.board.page(_scope(calling), filters, after, limit)
         return Page[DealView](
             items=[view_of(each) for each in found.deals],
             next_cursor=None if found.after is None else cursor_of(found.after),

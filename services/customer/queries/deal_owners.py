@@ -21,3 +21,14 @@ class DealOwners:
         """Customers whose deals are to go on elsewhere."""
         found = await self.collection.find({"pending": True}, limit=limit)
         return [msgspec.convert(raw, DealOwner) for raw in found]
+
+    async def living(self, customer: str) -> str:
+        """Who the customer is by now: a merged one is the survivor."""
+        current = customer
+        for _ in range(MOST):
+            found = await self.collection.get(current)
+            survivor = None if found is None else found.get("survivor")
+            if survivor is None:
+                return current
+            current = survivor
+        return current
