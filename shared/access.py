@@ -33,6 +33,7 @@ class Permission(StrEnum):
     CUSTOMERS_MERGE = "customers:merge"
     CUSTOMERS_ERASE = "customers:erase"
     CUSTOMERS_DISCLOSE = "customers:disclose"
+    CUSTOMERS_EXPORT = "customers:export"
     CONFIGURATION_WRITE = "configuration:write"
     COMPANIES_READ = "companies:read"
     COMPANIES_WRITE = "companies:write"
@@ -190,6 +191,7 @@ class Kind(StrEnum):
     CAMPAIGN = "campaign"
     MESSAGE = "message"
     JOB = "job"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
     many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a
     country code. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
-    `mail_from` is the From of all mail. Empty variables count as absent.
+    `mail_from` is the From of all mail, `public_url` where people reach this service by the links
+    in mails (its host and port when left out). Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
     mail_from: str = "Regulars <news@regulars.invalid>"
     phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+[^\s?#/]$")
     webhook_private_addresses: bool = False
     contact_reveals_per_hour: int = Field(default=1_000, ge=1)
     append_deadline_seconds: float = Field(default=2.0, gt=0)
