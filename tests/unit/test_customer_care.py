@@ -257,6 +257,25 @@ def test_what_another_customer_brought_is_right_from_then_on_and_goes_with_the_r
     assert "phone" not in life.care.known
 
 
+def test_a_blacklisting_comes_with_a_merge_and_goes_with_its_revert() -> None:
+    brought = merging.CustomerAbsorbed(
+        merge="m", other="boris", blacklist=merging.Blacklisting(until=on(20))
+    )
+    life = anna(rules()).happens(10, brought).until(21)
+    life.says((20, care.BlacklistingEnded(cause="expired")))
+    reverted = merging.MergeReverted(
+        merge="m", other="boris", role="survivor", cleared=("blacklist",)
+    )
+    anna(rules()).happens(10, brought).happens(11, reverted).until(21).says()
+
+
+def test_who_finds_themselves_again_by_the_same_address_has_confirmed_nothing() -> None:
+    life = anna(rules("email")).happens(10, merging.CustomerMerged(merge="m", survivor="b"))
+    back = Identifier(kind="email", hash="e1", epoch=3)
+    reverted = merging.MergeReverted(merge="m", other="b", role="loser", identifiers=(back,))
+    life.happens(20, reverted).until(366).says((365, overdue("email", 0)))
+
+
 def test_what_an_import_brings_is_looked_at_when_it_has_ended() -> None:
     life = Life(CareEngine(rules("city", inactive=100)))
     life.happens(1_000, CustomerRegistered(city="Omsk"), time=0, history="i")

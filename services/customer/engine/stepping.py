@@ -16,7 +16,7 @@ import msgspec
 from services.customer.domain.configuration.automation import GIVER
 from services.customer.engine.document import Care
 from services.customer.engine.rules import CareRules, who_confirms
-from services.customer.engine.taking import Archived, is_sign_of_life, take
+from services.customer.engine.taking import BLACKLIST, Archived, is_sign_of_life, take
 from shared.decider import NewEvent
 from shared.envelope import Causation
 from shared.events.automation import CustomerActiveAgain, CustomerBecameInactive
@@ -24,7 +24,6 @@ from shared.events.care import BlacklistingEnded, ConfirmationOverdue
 from shared.events.contract import EventData
 from shared.projection import Event
 
-BLACKLIST = "blacklist"
 _FIELD, _RULE = "field|", "rule|"
 Outcome = tuple[Care, Sequence[NewEvent]]
 

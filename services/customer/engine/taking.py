@@ -16,6 +16,7 @@ from shared.events.interaction import ReceiptRecorded
 from shared.projection import Event
 
 CUSTOM = "custom."
+BLACKLIST = "blacklist"
 
 
 class Contact(msgspec.Struct, gc=False):
@@ -106,6 +107,7 @@ class Absorbed(msgspec.Struct):
 
     identifiers: list[Contact] = msgspec.field(default_factory=list)
     fields: Record = msgspec.field(default_factory=Record)
+    blacklist: Blacklisted | None = None
 
 
 class Reverted(msgspec.Struct):
@@ -233,21 +235,31 @@ def _merging(known: Care, data: object, at: datetime) -> None:
     match data:
         case Merged():
             known.merged = True
-        case Absorbed(identifiers=identifiers, fields=fields):
+        case Absorbed(identifiers=identifiers, fields=fields, blacklist=blacklist):
             _fields(known, fields, at)
             _contacts(known, identifiers, at)
-        case Reverted(role="loser", identifiers=identifiers):
-            known.merged = False
-            gone = [Contact(kind, each) for kind, all_ in known.contacts.items() for each in all_]
-            back = {(each.kind, each.hash) for each in identifiers}
-            _without(known, [each for each in gone if (each.kind, each.hash) not in back])
-            _contacts(known, identifiers, at)
-        case Reverted(released=released, cleared=cleared):
-            _without(known, released)
-            _forget(known, cleared)
+            if blacklist is not None:
+                known.blacklisted = blacklist.until
+        case Reverted():
+            _revert(known, data, at)
         case Erased():
             known.erased = True
             known.contacts, known.known, known.overdue, known.inactive = {}, {}, {}, {}
+
+
+def _revert(known: Care, data: Reverted, at: datetime) -> None:
+    """A loser finds itself by exactly these again; a survivor lets go of what it had been given."""
+    back = {(each.kind, each.hash) for each in data.identifiers}
+    if data.role == "loser":
+        known.merged = False
+        held = [Contact(kind, each) for kind, all_ in known.contacts.items() for each in all_]
+    else:
+        held = data.released
+        _forget(known, data.cleared)
+        if BLACKLIST in data.cleared:
+            known.blacklisted = None
+    _without(known, [each for each in held if (each.kind, each.hash) not in back])
+    _contacts(known, data.identifiers, at)
 
 
 def _fields(known: Care, data: Record, at: datetime) -> None:
@@ -263,8 +275,9 @@ def _fields(known: Care, data: Record, at: datetime) -> None:
 def _contacts(known: Care, contacts: Iterable[Contact], at: datetime) -> None:
     for each in contacts:
         hashes = known.contacts.get(each.kind, [])
-        if each.hash not in hashes:
-            known.contacts = {**known.contacts, each.kind: [*hashes, each.hash]}
+        if each.hash in hashes:
+            continue
+        known.contacts = {**known.contacts, each.kind: [*hashes, each.hash]}
         if each.kind in CONTACTS:
             _right(known, each.kind, at)
 
