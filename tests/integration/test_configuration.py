@@ -145,6 +145,16 @@ async def test_what_a_customer_bought_is_said_in_the_words_of_the_chain(
     assert found.json()["values"] == {"level": "none"}
     assert kind_of(await owner.get("/v1/customers/none/computed")) == (404, "not-found")
 
+    async def listed(*levels: str) -> httpx2.Response:
+        condition = {"kind": "custom", "field": "level", "any_of": levels}
+        asked = {"where": [condition], "columns": ["custom.level"]}
+        return await owner.post("/v1/customers/search", json=asked)
+
+    rows = (await done(listed("none"))).json()["items"]
+    assert [(row["id"], row["columns"]) for row in rows] == [(made["id"], {"custom.level": "none"})]
+    assert (await listed("high")).json()["errors"][0]["field"] == "where.0.any_of.0"
+    assert (await listed("none", "high")).json()["errors"][0]["field"] == "where.0.field"
+
 
 async def test_wrong_definitions_are_refused_by_their_place(owner: httpx2.AsyncClient) -> None:
     for path, body, place in (

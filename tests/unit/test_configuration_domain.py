@@ -15,7 +15,7 @@ from services.customer.domain.configuration.catalogue import (
 )
 from services.customer.domain.configuration.categories import CATEGORIES
 from services.customer.domain.configuration.chosen import DECIDERS, Configuration
-from services.customer.domain.configuration.computed import Totals
+from services.customer.domain.configuration.computed import Totals, bounds_of
 from services.customer.domain.configuration.directories import DIRECTORIES, key_of
 from services.customer.domain.configuration.fields import (
     FIELDS,
@@ -313,6 +313,12 @@ def test_computed_fields_say_what_the_totals_are_in_the_words_of_the_chain() -> 
     assert fields.computed(replace(twice, visits=3)) == {"level": "high", "habit": "often"}
     archived = FIELDS.fold([computed("level", LEVEL), FieldArchived(field="level")])
     assert archived.computed(twice) == {}
+
+
+def test_a_level_is_a_range_of_what_is_measured() -> None:
+    assert bounds_of(LEVEL, "low") == (0, 9_999)
+    assert bounds_of(LEVEL, "high") == (10_000, None)
+    assert bounds_of(LEVEL, "none") == (None, None)
 
 
 def test_nobody_writes_a_computed_field() -> None:

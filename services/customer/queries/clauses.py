@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from services.customer.domain import filters
 from services.customer.domain.configuration.chosen import Configuration
+from services.customer.domain.configuration.computed import bounds_of
 from services.customer.domain.writing_forms import folded
 from services.customer.projections.directory.keys import (
     ARCHIVED,
@@ -21,6 +22,7 @@ from services.customer.projections.directory.keys import (
 )
 from shared.access import Scope
 from shared.decider import invalid
+from shared.events.configuration import Computed
 
 PATHS = {
     "tag": "tags",
@@ -179,6 +181,8 @@ def _custom(
     definition = now.fields.get(condition.field)
     if definition is None:
         raise invalid(f"{path}.field", "there is no such field")
+    if definition.computed is not None:
+        return _computed(condition, definition.computed, shelf, path)
     key = f"sort.{CUSTOM_KEY}{condition.field}"
     match condition:
         case filters.CustomNumbers():
@@ -202,6 +206,28 @@ def _custom(
                 condition.negated,
                 several=definition.kind == "multi_list",
             )
+
+
+def _computed(
+    condition: filters.CustomOneOf | filters.CustomNumbers | filters.CustomDates,
+    computed: Computed,
+    shelf: str,
+    path: str,
+) -> Clause:
+    """A level of spending is a range of what was spent; nothing else of it is stored."""
+    if (
+        not isinstance(condition, filters.CustomOneOf)
+        or condition.negated
+        or len(condition.any_of) != 1
+        or computed.of != "spending_level"
+    ):
+        raise invalid(
+            f"{path}.field", "a computed field: ask for one level of spending, or for the totals"
+        )
+    low, high = bounds_of(computed, condition.any_of[0])
+    if low is None:
+        raise invalid(f"{path}.any_of.0", "is no step of the field")
+    return between("sort.spent", shelf, low, high)
 
 
 def between(path: str, shelf: str, low: object, high: object) -> Between:

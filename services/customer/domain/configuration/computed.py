@@ -35,6 +35,17 @@ def computed_value(computed: Computed, totals: Totals) -> str | None:
     return reached
 
 
+def bounds_of(computed: Computed, choice: object) -> tuple[int | None, int | None]:
+    """The least and the highest measure of a choice; None for the highest has no end.
+
+    (None, None) for what is no step.
+    """
+    for step, following in zip(computed.steps, (*computed.steps[1:], None), strict=True):
+        if step.choice == choice:
+            return step.least, None if following is None else following.least - 1
+    return None, None
+
+
 def _measure(computed: Computed, totals: Totals) -> int | None:
     match computed.of:
         case "spending_level":
