@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from shared.events.contract import EventData, Moment, Part, Pii, open_list
+from shared.events.customer import AnyChannel
 
 
 class Grant(Part):
@@ -177,6 +178,17 @@ class TaskRequested(EventData):
     employee: str | None = None
 
 
+class MessageRequested(EventData):
+    """Somebody wants the customer to get a message; consents and limits are asked when it goes."""
+
+    type: ClassVar[str] = "customer.message_requested.v1"
+    request: str = Field(description="id of what asked for it, the same for all that were asked")
+    template: str
+    topic: str
+    channel: AnyChannel
+    by: str | None = Field(default=None, description="id of the principal")
+
+
 EVENTS: tuple[type[EventData], ...] = (
     CategoriesChanged,
     TagsChanged,
@@ -196,4 +208,5 @@ EVENTS: tuple[type[EventData], ...] = (
     FieldsConfirmed,
     ConfirmationOverdue,
     TaskRequested,
+    MessageRequested,
 )

@@ -76,6 +76,8 @@ def problem_response(refused: Refused, headers: Mapping[str, str] | None = None)
         sent.setdefault("WWW-Authenticate", "Bearer")
     if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    if "retry_after" in refused.extra:
+        sent["Retry-After"] = refused.extra["retry_after"]
     return Response(
         problem_of(refused).model_dump_json(exclude_none=True),
         status_code=refused.status,

@@ -106,6 +106,7 @@ async def test_whoever_registers_stands_in_the_list_in_the_clear() -> None:
             custom={"pets": 2, "tags": ["a", "b"]},
             consent_states={"marketing|email|": True},
             shelf="-",
+            dice=ANNA,
             branches=["12"],
             has=["email"],
             names=["ivanova", "anna"],

@@ -14,6 +14,7 @@ from services.customer.domain.commands import (
     LiftBlacklisting,
     RemoveDocument,
     RemoveNote,
+    RequestMessage,
     RequestTask,
     Restore,
     SetDiscount,
@@ -44,6 +45,7 @@ CareCommand = (
     | Archive
     | Restore
     | RequestTask
+    | RequestMessage
 )
 
 
@@ -71,8 +73,8 @@ def _data(command: CareCommand, state: Customer) -> EventData | None:
             return _responsible(command, state)
         case Archive() | Restore():
             return _archive(command, state)
-        case RequestTask(task=task):
-            return task
+        case RequestTask(task=wanted) | RequestMessage(message=wanted):
+            return wanted
         case _:
             return _attachment(command, state)
 

@@ -3,7 +3,7 @@
 Every page and count is narrowed to the caller's branches; a full identifier finds anyone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -61,6 +61,11 @@ class Directory:
             return None
         entry = msgspec.convert(raw, DirectoryEntry)
         return entry if entry.registered_at is not None or entry.erased else None
+
+    async def several(self, customers: Sequence[str]) -> Mapping[str, DirectoryEntry]:
+        """Those of the customers that there are, by id."""
+        found = await self.collection.find({"_id": {"$in": list(customers)}})
+        return {raw["_id"]: msgspec.convert(raw, DirectoryEntry) for raw in found}
 
     async def find(self, identifier: KnownIdentifier) -> DirectoryEntry | None:
         """The customer that a full identifier finds, in whatever branch."""

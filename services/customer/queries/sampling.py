@@ -4,7 +4,8 @@ SecantusDB reads a whole range of an index before it sorts or limits, so a page 
 that are cut at keys of the sample. MongoDB needs no slices, and loses nothing by them. An old
 sample makes slices uneven and choices poorer, and no answer wrong.
 
-Ids of customers are hashes, so the entries of a small range of ids are a fair sample of all.
+Ids of customers are hashes, so the entries of a small range of ids are a fair sample of all. What
+is on no shelf is not in it.
 """
 
 import asyncio
@@ -83,7 +84,7 @@ class Sampler:
             "$gte": f"{low:0{DIGITS}x}",
             "$lt": f"{min(low + width, ALL_DIGITS - 1):0{DIGITS}x}",
         }
-        entries = await self.collection.find({"_id": span}, fields=FIELDS)
+        entries = await self.collection.find({"dice": span}, fields=FIELDS)
         return Sample(entries, total / max(1, len(entries)))
 
 

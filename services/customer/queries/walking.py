@@ -75,9 +75,12 @@ def _order(walk: Walk) -> Sequence[tuple[str, int]]:
     return [(walk.span.path, -1 if walk.descending else 1)]
 
 
-def leading(sample: Sample, walk: Walk, wanted: int) -> Clause | None:
-    """The clause whose index finds fewer entries than the walk would test; None: the walk."""
-    tested = walk_cost(sample, walk, wanted)
+def leading(sample: Sample, walk: Walk, wanted: int, tested: float | None = None) -> Clause | None:
+    """The clause whose index finds fewer entries than are tested otherwise; None where none does.
+
+    `tested` is how many, if it is not the walk that would test them.
+    """
+    tested = walk_cost(sample, walk, wanted) if tested is None else tested
     best: Clause | None = None
     for clause in walk.clauses:
         if not leads(clause):

@@ -55,6 +55,7 @@ DIRECTORY: Projection[DirectoryEntry] = Projection(
         (("found_by", 1),),
         (("marks", 1),),
         (("words", 1),),
+        (("dice", 1),),
         *((("sort." + name, 1),) for name in COLUMNS),
         *((("slots." + name, 1),) for name in SLOTS),
     ),

@@ -29,7 +29,8 @@ class DirectoryEntry(Document, kw_only=True):
     Money is in minor units, `discounts` (giver → hundredths of a percent).
 
     What is below `shelf` is derived from the rest by `keys.py`: `shelf` is where the entry stands
-    (absent: in no list), `branches` those of its home and its receipts, `has` the kinds of contacts
+    (absent: in no list), `dice` its id, for fair samples (SecantusDB reads no ranges of `_id`),
+    `branches` those of its home and its receipts, `has` the kinds of contacts
     with a value, `sort` and `slots` one key per column and search slot, `names` its words, `words`
     and `marks` what it is found by exactly.
     """
@@ -74,6 +75,7 @@ class DirectoryEntry(Document, kw_only=True):
     at_branches: list[BranchTotals] = msgspec.field(default_factory=list)
 
     shelf: str | None = None
+    dice: str | None = None
     branches: list[str] = msgspec.field(default_factory=list)
     has: list[str] = msgspec.field(default_factory=list)
     sort: dict[str, str] = msgspec.field(default_factory=dict)

@@ -81,6 +81,7 @@ def refresh(entry: DirectoryEntry) -> None:
     entry.shelf = _shelf_of(entry)
     entry.branches = _branches_of(entry)
     entry.consents = _given(entry)
+    entry.dice = None if entry.shelf is None else entry.id
     if entry.shelf is None:
         entry.found_by, entry.has, entry.names = [], [], []
         entry.sort, entry.slots, entry.words, entry.marks = {}, {}, [], []
