@@ -1,0 +1,256 @@
+"""Merging and erasing on real servers: after an erase nobody finds the plain texts again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from aiokafka import TopicPartition
+
+from services.customer.consumers import PROJECTIONS as CUSTOMER
+from services.customer.main import build as build_customer
+from services.customer.projections.duplicates import duplicates
+from services.interaction.consumers import PROJECTIONS as INTERACTION
+from services.interaction.main import build as build_interaction
+from services.notify.main import NotifySettings
+from services.notify.main import build as build_notify
+from services.notify.projections import RECIPIENTS
+from services.segment.consumers import PROJECTIONS as SEGMENT
+from services.segment.engine.stepping import Engine
+from services.segment.main import SegmentSettings
+from services.segment.main import build as build_segment
+from services.segment.projections import profiles_v1
+from services.segment.rules.ruleset import RuleSet
+from shared.access import Role
+from shared.events import TOPICS
+from shared.memory import MemoryDocuments, MemoryParking
+from shared.mongo import connect
+from shared.process import Kernel
+from shared.projector import Folder
+from shared.settings import Settings
+from shared.testing import DAY, LocalChain, client_of, eventually
+from shared.testing.chain import PARTITIONS
+from shared.testing.kafka_log import read_partitions
+
+Json = Any
+SURNAME, NOTE, STREET = "Zvezdochkina", "prefers-the-window-seat", "Unforgettable-Lane"
+OTHER, WHY = "Perevozchikova", "both-live-in-the-blue-house"
+ANNA = {
+    "surname": SURNAME,
+    "name": "Apollinariya",
+    "patronymic": "Svyatoslavovna",
+    "birth_date": "1931-07-23",
+    "address": f"{STREET} 7",
+    "workplace": "Lighthouse-Keepers-Guild",
+    "home_branch": "12",
+    "identifiers": [
+        {"kind": "email", "value": "apollinariya@lighthouse.example"},
+        {"kind": "phone", "value": "+4930901820771"},
+    ],
+    "consents": [{"topic": "marketing", "channel": "email", "source": "till"}],
+    "note": NOTE,
+}
+BEA = {
+    "surname": OTHER,
+    "name": "Beatrisa",
+    "birth_date": "1931-07-23",
+    "home_branch": "12",
+    "identifiers": [{"kind": "card", "value": "ZX90817263"}],
+}
+PLAIN = (
+    SURNAME, "Apollinariya", "Svyatoslavovna", "1931-07-23", STREET, "Lighthouse-Keepers-Guild",
+    "apollinariya@lighthouse.example", "4930901820771", NOTE, OTHER, "Beatrisa", "ZX90817263", WHY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A chain with all its services."""
+
+    chain: LocalChain
+    customers: httpx2.AsyncClient
+
+    async def register(self, body: Json) -> str:
+        answer = await self.customers.post("/v1/customers", json=body)
+        assert answer.status_code == 201, answer.text
+        name: str = answer.json()["id"]
+        return name
+
+    async def post(self, path: str, body: Json) -> httpx2.Response:
+        return await self.customers.post(f"/v1/{path}", json=body)
+
+    async def found_in_databases(self) -> set[str]:
+        """Which plain texts stand in any document of the chain, and where."""
+        client = connect(self.chain.servers.mongo_url)
+        try:
+            found = set()
+            for name in await client.list_database_names():
+                if not name.startswith(self.chain.prefix):
+                    continue
+                for collection in await client[name].list_collection_names():
+                    text = repr(await client[name][collection].find({}).to_list(None))
+                    text = text.casefold()
+                    found |= {
+                        f"{each} in {name.removeprefix(self.chain.prefix)}.{collection}"
+                        for each in PLAIN
+                        if each.casefold() in text
+                    }
+            return found
+        finally:
+            client.close()
+
+
+@pytest.fixture
+async def town(chain: LocalChain) -> AsyncIterator[Town]:
+    async with AsyncExitStack() as exits:
+        customers = await exits.enter_async_context(
+            chain.running(build_customer, chain.settings(Settings))
+        )
+        await exits.enter_async_context(chain.running(build_interaction, chain.settings(Settings)))
+        await exits.enter_async_context(
+            chain.running(build_segment, chain.settings(SegmentSettings))
+        )
+        await exits.enter_async_context(chain.running(build_notify, chain.settings(NotifySettings)))
+        yield Town(chain, customers)
+
+
+async def rebuilt(chain: LocalChain) -> str:
+    """Every read model from the first record on, as text."""
+    settings = chain.settings(Settings)
+    kernel = Kernel.unconnected(settings, "customer")
+    projections: Sequence[Any] = (
+        *CUSTOMER,
+        duplicates(kernel.hmac_secret),
+        *INTERACTION,
+        *SEGMENT,
+        profiles_v1(Engine(RuleSet(1, {}, DAY))).projection,
+        RECIPIENTS,
+    )
+    try:
+        places = [
+            TopicPartition(kernel.kafka.topic(topic), partition)
+            for service in ("customer", "interaction", "segment", "notify")
+            for topic in TOPICS[service]
+            for partition in range(PARTITIONS)
+        ]
+        records = await read_partitions(kernel.kafka.bootstrap, places)
+        text = ""
+        for projection in projections:
+            documents, parking = MemoryDocuments(), MemoryParking()
+            folder: Folder[Any] = Folder(projection, documents, parking, kernel.keyring)
+            for place in places:
+                topic = place.topic.removeprefix(chain.prefix)
+                if any(topic.endswith(each) for each in projection.topics):
+                    await folder.fold(records[place])
+            assert await parking.count() == 0, projection.name
+            text += repr(list(documents.everything()))
+        return text
+    finally:
+        await kernel.close()
+
+
+async def test_after_an_erase_no_plain_text_is_found_anywhere_and_all_is_rebuilt(
+    town: Town, capfd: pytest.CaptureFixture[str]
+) -> None:
+    anna, bea = await town.register(ANNA), await town.register(BEA)
+    merged = await town.post(f"customers/{bea}/merge", {"into": anna, "reason": WHY})
+    assert merged.status_code == 200, merged.text
+    assert merged.json()["id"] == anna
+    whole = (await town.customers.get(f"/v1/customers/{bea}")).json()
+    assert (whole["id"], whole["absorbed"]) == (anna, [bea])
+    assert {each["kind"] for each in whole["identifiers"]} == {"email", "phone", "card"}
+    told = await town.customers.get(f"/v1/customers/{bea}/access")
+    assert [each for each in PLAIN if each not in told.text] == []
+
+    async def everywhere() -> bool | None:
+        found = await town.found_in_databases()
+        models = ("customer.directory", "customer.duplicates", "notify.recipients")
+        return True if all(any(f" in {each}" in one for one in found) for each in models) else None
+
+    await eventually(everywhere)
+    wrong = await town.post(f"customers/{bea}/erase", {"confirm": "yes", "reason": "request"})
+    assert wrong.status_code == 422
+    erased = await town.post(f"customers/{bea}/erase", {"confirm": "erase", "reason": "request"})
+    assert erased.status_code == 200, erased.text
+    for path in (anna, bea, f"{anna}/access"):
+        assert (await town.customers.get(f"/v1/customers/{path}")).status_code == 410
+
+    async def nowhere() -> bool | None:
+        return None if await town.found_in_databases() else True
+
+    try:
+        await eventually(nowhere, 30)
+    except TimeoutError:
+        assert await town.found_in_databases() == set()
+    embedded = town.chain.servers.embedded
+    files = sorted(embedded.home.rglob("*.log")) if embedded is not None else []
+    assert embedded is None or await asyncio.to_thread(found_in_files, files, ["pii:v1:"])
+    assert await asyncio.to_thread(found_in_files, files) == []
+    logged = capfd.readouterr()
+    assert [each for each in PLAIN if each in logged.out + logged.err] == []
+    models = (await rebuilt(town.chain)).casefold()
+    assert anna in models
+    assert [each for each in PLAIN if each.casefold() in models] == []
+
+
+def found_in_files(files: Sequence[Path], words: Sequence[str] = PLAIN) -> list[str]:
+    return [
+        f"{each} in {file.name}"
+        for file in files
+        for content in [file.read_bytes()]
+        for each in words
+        if each.encode() in content
+    ]
+
+
+async def test_only_who_may_merges_erases_and_is_told_everything(town: Town) -> None:
+    anna, bea = await town.register({"surname": "A"}), await town.register({"surname": "B"})
+    calls = {
+        "merge": {"into": bea},
+        "merge/revert": None,
+        "erase": {"confirm": "erase", "reason": "request"},
+    }
+    chain = town.chain
+    app = town.customers._transport.app  # type: ignore[attr-defined] # noqa: SLF001 - the same app
+    async with client_of(app, await chain.key(Role.CASHIER)) as cashier:
+        for path, body in calls.items():
+            answer = await cashier.post(f"/v1/customers/{anna}/{path}", json=body)
+            assert answer.status_code == 403, path
+        assert (await cashier.get(f"/v1/customers/{anna}/access")).status_code == 403
+    async with client_of(app, await chain.key(Role.MANAGER)) as manager:
+        merged = await manager.post(f"/v1/customers/{anna}/merge", json=calls["merge"])
+        assert merged.status_code == 200, merged.text
+        stale = await manager.post(
+            f"/v1/customers/{anna}/merge/revert", headers={"If-Match": '"1"'}
+        )
+        assert stale.status_code == 412
+        assert (await manager.post(f"/v1/customers/{anna}/merge/revert")).status_code == 200
+        erase = await manager.post(f"/v1/customers/{anna}/erase", json=calls["erase"])
+        assert erase.status_code == 403
+
+
+async def test_likely_duplicates_are_suggested_warned_of_and_dismissed(town: Town) -> None:
+    one = {"surname": "Орлова", "name": "Анна", "birth_date": "1980-01-02"}
+    first = await town.register(one)
+    second = await town.register({**one, "surname": "Orlova", "name": "Anna"})
+
+    async def pairs() -> Json | None:
+        items = (await town.customers.get("/v1/duplicates")).json()["items"]
+        return items or None
+
+    (pair,) = await eventually(pairs)
+    assert set(pair["customers"]) == {first, second}
+    assert (pair["score"], pair["fields"]) == (85, ["surname", "name", "birth_date"])
+    warned = (await town.post("customers/check", one)).json()["items"]
+    assert {each["customer"] for each in warned} == {first, second}
+    dismissed = await town.post("duplicates/dismiss", {"customer": first, "other": second})
+    assert dismissed.status_code == 200, dismissed.text
+
+    async def gone() -> bool | None:
+        return None if await pairs() else True
+
+    await eventually(gone)
