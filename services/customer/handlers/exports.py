@@ -4,6 +4,7 @@ The log says who took what, and who fetched it; it outlives the file. A link goe
 answer of the API never holds one, so that a key in wrong hands is not enough.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from shared.ids import derived_id
 from shared.jobs import Checkpoint, Job, Jobs
 from shared.money import MINOR_PER_MAJOR
 from shared.readmodel import Documents, Questions
-from shared.tables import Cell, CsvWriter, XlsxWriter
+from shared.tables import Cell, CsvWriter, XlsxWriter, remove_leftovers
 
 EXPORT = "customer-export"
 KEEP = timedelta(days=3)
@@ -220,15 +221,19 @@ class CustomerExport:
             after = None
             while True:
                 page = await self.directory.page(narrow, after, CHUNK_ROWS, listing)
-                yield writer.add([self._row(each, export.columns, now) for each in page.entries])
+                rows = [self._row(each, export.columns, now) for each in page.entries]
+                yield await asyncio.to_thread(writer.add, rows)
                 written += len(page.entries)
                 await checkpoint(max(written, checkpoint.job.position))
                 if page.after is None:
                     break
                 after = page.after
-            for piece in writer.finish():
+            # Packing a workbook takes seconds: the process has leases to keep meanwhile.
+            pieces = iter(writer.finish())
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
 
+        remove_leftovers(older_than=(self.clock.system_now() - KEEP).timestamp())
         with kind(_header(export.columns)) as writer:
             file = await self.files.write(
                 content(writer),
