@@ -78,3 +78,5 @@ street
 
 # Fields of read models that only the database reads, in its own groups and filters.
 close_month
+first_branch
+second_branch
