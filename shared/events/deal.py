@@ -343,7 +343,7 @@ class DealWebhookGivenUp(EventData):
     request: str
     deal: str
     attempts: int = Field(ge=0)
-    reason: str = Field(description="a word: `status-<code>`, `away`, `address`")
+    reason: str = Field(description="a word: `status-<code>`, `away`, `address`, `fault`")
 
 
 EVENTS: tuple[type[EventData], ...] = (

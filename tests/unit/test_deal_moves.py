@@ -15,7 +15,7 @@ from services.customer.queries.deal_owners import DealOwners
 from shared.decider import NewEvent
 from shared.envelope import decode
 from shared.events.deal import Words
-from shared.events.merging import CustomerMerged, MergeReverted
+from shared.events.merging import CustomerErased, CustomerMerged, MergeReverted
 from shared.eventstore import Append
 from shared.execute import Writer
 from shared.keyring import PREFIX
@@ -216,6 +216,16 @@ async def test_what_moves_a_deal_follows_from_the_merge() -> None:
     ]
     # The merge is the second event of the customer.
     assert (ending.causationid, ending.causedepth) == ("customer-anna@2", 1)
+
+
+async def test_the_deals_of_who_was_erased_stay_where_they_are() -> None:
+    removal = await opened("anna", "boris")
+    deal = await removal.office.open("anna")
+    await removal.merge("anna", "boris")
+    erased = NewEvent(CustomerErased(erase="e1", reason="request"), DAY)
+    await tell(removal.office.writer, "customer-anna", "anna", [erased])
+    await removal.settle()
+    assert await removal.owners() == {deal: "anna"}
 
 
 PEOPLE = ("a", "b", "c", "d")

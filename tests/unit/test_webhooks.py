@@ -55,6 +55,8 @@ class Answering:
         if self.frozen is not None:
             await self.frozen.wait()
         answer = self.answers.pop(0) if self.answers else None
+        if answer == "fault":
+            raise LookupError(answer)
         if answer is not None:
             raise Unreachable(answer)
 
@@ -204,7 +206,8 @@ async def test_who_is_not_there_is_away() -> None:
     calling = caller(private=True)
     async with listening("200 OK") as (port, _):
         pass
-    for url in (f"http://127.0.0.1:{port}/", "http://nowhere.invalid/"):
+    too_long = f"http://{'a' * 70}.example/"
+    for url in (f"http://127.0.0.1:{port}/", "http://nowhere.invalid/", too_long):
         with pytest.raises(Unreachable, match="away"):
             await calling.call(url, "{}", "q")
     await calling.close()

@@ -78,7 +78,8 @@ class HttpCaller:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 status = await self._post(url, body, request)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as failure:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, ValueError) as failure:
+            # Of a name that no resolver takes a `ValueError` tells.
             raise Unreachable("away") from failure
         if status >= FIRST_FAILURE:
             raise Unreachable(f"status-{status}")

@@ -64,7 +64,7 @@ class DealMoves:
                 try:
                     await self._move(wanted)
                 except Refused as refusal:
-                    # Whoever gets it was erased: there is nobody to move it to.
+                    # Whoever gets it was erased, which is not read yet: nobody is left to get it.
                     log.warning("deal not moved", deal=wanted.deal, refusal=refusal.type)
                 else:
                     moved += 1

@@ -84,6 +84,10 @@ class Webhooks:
             await self.caller.call(letter.url, letter.body, letter.id)
         except Unreachable as failure:
             await self._failed(letter, str(failure))
+        except Exception:
+            # One letter must not stop the others: it is tried again, and given up in the end.
+            log.exception("webhook failed", request=letter.id)
+            await self._failed(letter, "fault")
         else:
             telemetry.WEBHOOKS.labels("sent").inc()
             await self.outbox.settle(letter)

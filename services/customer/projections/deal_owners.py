@@ -14,7 +14,7 @@ import msgspec
 
 from shared.events import topic_of
 from shared.events.deal import DealContinued, DealOpened, DealTransferred
-from shared.events.merging import CustomerMerged, MergeReverted
+from shared.events.merging import CustomerErased, CustomerMerged, MergeReverted
 from shared.projection import Document, Event, Projection
 
 
@@ -52,7 +52,10 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
 
 
 class DealOwner(Document, kw_only=True, omit_defaults=True):
-    """The deals of a customer; by stream. `pending`: some of them are to go on elsewhere."""
+    """The deals of a customer; by stream. `pending`: some of them are to go on elsewhere.
+
+    Whoever was `erased` has lost the whole tree of merges, so there is nobody to move deals to.
+    """
 
     pending: bool
     held: dict[str, Held] = msgspec.field(default_factory=dict)
@@ -60,9 +63,12 @@ class DealOwner(Document, kw_only=True, omit_defaults=True):
     merge: str | None = None
     merged: Cause | None = None
     reverted: dict[str, Cause] = msgspec.field(default_factory=dict)
+    erased: bool = False
 
     def wanted(self) -> Iterator[Wanted]:
         """The moves that are due."""
+        if self.erased:
+            return
         for stream, held in sorted(self.held.items()):
             last = held.origins[-1] if held.origins else None
             if last is not None and last.merge in self.reverted:
@@ -112,6 +118,12 @@ class Reverted(msgspec.Struct, frozen=True, gc=False):
     role: str
 
 
+class Erased(msgspec.Struct, frozen=True, gc=False):
+    """Of `customer.erased`."""
+
+    erase: str
+
+
 def _target(event: Event) -> str | None:
     """The customer; a company is never merged."""
     return event.light.subject
@@ -136,6 +148,8 @@ def apply(owner: DealOwner | None, event: Event) -> DealOwner:
             owner.reverted[merge] = cause
         case Reverted(merge=merge) if merge == owner.merge:
             owner.survivor = owner.merge = owner.merged = None
+        case Erased():
+            owner.erased = True
     owner.pending = next(owner.wanted(), None) is not None
     return owner
 
@@ -152,6 +166,7 @@ DEAL_OWNERS: Projection[DealOwner] = Projection(
         DealTransferred.type: Transferred,
         CustomerMerged.type: Merged,
         MergeReverted.type: Reverted,
+        CustomerErased.type: Erased,
     },
     document=DealOwner,
     target=_target,
