@@ -43,8 +43,10 @@ GROUPS = (
     Group("projection", ("projection",)),
     Group("append", ("append",)),
     Group("registrations", ("registrations",)),
+    Group("imports", ("import_rate", "import_growth")),
     Group("relay", ("relay",)),
     Group("growth", ("growth",)),
+    Group("listing", ("search", "page")),
     Group("latency", ("latency",)),
     Group("workers", ("memory", "workers")),
 )
