@@ -27,6 +27,10 @@ local_namespace_limit  # python-liquid
 output_stream_limit  # python-liquid
 pytestmark  # pytest
 _session_timeout_ms  # aiokafka
+readable  # io.RawIOBase
+seekable  # io.RawIOBase
+readinto  # io.RawIOBase
+WriteableBuffer  # a type that is there for mypy alone
 
 # Parameters of protocols: __exit__ and __aexit__ are handed them all.
 trace
