@@ -34,9 +34,12 @@ from shared.settings import Settings
 from shared.testing import DAY, LocalChain, client_of, eventually
 from shared.testing.chain import PARTITIONS
 from shared.testing.kafka_log import read_partitions
+from shared.testing.mail_server import MailServer, mail_server
 
 Json = Any
 SURNAME, NOTE, STREET = "Zvezdochkina", "prefers-the-window-seat", "Unforgettable-Lane"
+HABIT, DEED = "feeds-the-pigeons-indoors", "threw-a-watermelon"
+TITLE, CONTENT = "Passport-of-the-lighthouse", "the-content-of-the-passport"
 OTHER, WHY = "Perevozchikova", "both-live-in-the-blue-house"
 ANNA = {
     "surname": SURNAME,
@@ -63,15 +66,31 @@ BEA = {
 PLAIN = (
     SURNAME, "Apollinariya", "Svyatoslavovna", "1931-07-23", STREET, "Lighthouse-Keepers-Guild",
     "apollinariya@lighthouse.example", "4930901820771", NOTE, OTHER, "Beatrisa", "ZX90817263", WHY,
+    HABIT, DEED, TITLE, CONTENT,
 )  # fmt: skip
+
+
+AGREED = {"kind": "consent", "topic": "marketing", "channel": "email"}
+GREETING = {
+    "title": "Greeting",
+    "trigger": {"kind": "on_entering", "segment": "agreed"},
+    "channel": "email",
+    "topic": "marketing",
+    "template": {"subject": "Dear {{ customer.name }}", "text": "Your shop"},
+    "start": "2017-12-01T00:00:00Z",
+    "holdout_percent": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A chain with all its services."""
+    """A chain with all its services, and a mail server."""
 
     chain: LocalChain
     customers: httpx2.AsyncClient
+    segments: httpx2.AsyncClient
+    notify: httpx2.AsyncClient
+    mails: MailServer
 
     async def register(self, body: Json) -> str:
         answer = await self.customers.post("/v1/customers", json=body)
@@ -81,6 +100,26 @@ class Town:
 
     async def post(self, path: str, body: Json) -> httpx2.Response:
         return await self.customers.post(f"/v1/{path}", json=body)
+
+    async def greet(self) -> None:
+        """Write to everybody who agreed, and wait until the mail and an export were taken."""
+        segment = {"title": "Agreed", "rule": AGREED}
+        answer = await self.segments.put("/v1/segments/agreed", json=segment)
+        assert answer.is_success, answer.text
+        answer = await self.notify.put("/v1/campaigns/greeting", json=GREETING)
+        assert answer.is_success, answer.text
+        answer = await self.notify.post("/v1/campaigns/greeting/start", json={})
+        assert answer.is_success, answer.text
+        export = {"format": "csv", "email": "owner@chain.example"}
+        answer = await self.post("exports", export)
+        assert answer.status_code == 202, answer.text
+
+        async def delivered() -> bool | None:
+            subjects = [str(mail["Subject"]) for mail in self.mails.taken]
+            greeted = "Dear Apollinariya" in subjects
+            return True if greeted and len(subjects) > 1 else None
+
+        await eventually(delivered)
 
     async def found_in_databases(self) -> set[str]:
         """Which plain texts stand in any document of the chain, and where."""
@@ -106,15 +145,18 @@ class Town:
 @pytest.fixture
 async def town(chain: LocalChain) -> AsyncIterator[Town]:
     async with AsyncExitStack() as exits:
+        mails = await exits.enter_async_context(mail_server())
         customers = await exits.enter_async_context(
-            chain.running(build_customer, chain.settings(Settings))
+            chain.running(build_customer, chain.settings(Settings, smtp_url=mails.url))
         )
         await exits.enter_async_context(chain.running(build_interaction, chain.settings(Settings)))
-        await exits.enter_async_context(
+        segments = await exits.enter_async_context(
             chain.running(build_segment, chain.settings(SegmentSettings))
         )
-        await exits.enter_async_context(chain.running(build_notify, chain.settings(NotifySettings)))
-        yield Town(chain, customers)
+        notify = await exits.enter_async_context(
+            chain.running(build_notify, chain.settings(NotifySettings, smtp_url=mails.url))
+        )
+        yield Town(chain, customers, segments, notify, mails)
 
 
 async def rebuilt(chain: LocalChain) -> str:
@@ -156,14 +198,40 @@ async def test_after_an_erase_no_plain_text_is_found_anywhere_and_all_is_rebuilt
     town: Town, capfd: pytest.CaptureFixture[str]
 ) -> None:
     anna, bea = await town.register(ANNA), await town.register(BEA)
+    for path, body in (
+        (f"customers/{bea}/notes", {"text": HABIT}),
+        ("duplicates/dismiss", {"customer": anna, "other": bea}),
+    ):
+        assert (await town.post(path, body)).is_success
+    listed = await town.customers.put(f"/v1/customers/{bea}/blacklisting", json={"reason": DEED})
+    assert listed.is_success, listed.text
+    scan = await town.customers.post(
+        f"/v1/customers/{bea}/documents",
+        params={"title": TITLE},
+        content=CONTENT.encode(),
+        headers={"content-type": "text/plain"},
+    )
+    assert scan.is_success, scan.text
+
+    async def listed_all() -> bool | None:
+        return True if SURNAME in (await town.customers.get("/v1/customers")).text else None
+
+    await eventually(listed_all)
+    await town.greet()
     merged = await town.post(f"customers/{bea}/merge", {"into": anna, "reason": WHY})
     assert merged.status_code == 200, merged.text
     assert merged.json()["id"] == anna
     whole = (await town.customers.get(f"/v1/customers/{bea}")).json()
     assert (whole["id"], whole["absorbed"]) == (anna, [bea])
     assert {each["kind"] for each in whole["identifiers"]} == {"email", "phone", "card"}
+    assert [(each["customer"], each["text"]) for each in whole["notes"]] == [
+        (anna, NOTE), (bea, HABIT),
+    ]  # fmt: skip
+    document = whole["documents"][0]["id"]
+    file = await town.customers.get(f"/v1/customers/{anna}/documents/{document}")
+    assert file.text == CONTENT
     told = await town.customers.get(f"/v1/customers/{bea}/access")
-    assert [each for each in PLAIN if each not in told.text] == []
+    assert [each for each in PLAIN if each not in told.text] == [CONTENT]
 
     async def everywhere() -> bool | None:
         found = await town.found_in_databases()
