@@ -1,0 +1,164 @@
+"""Filled forms taken in: one customer and one gift per person, however many come at once."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.customer.domain.commands import NewIdentifier, Register
+from services.customer.domain.customer import CUSTOMER
+from services.customer.domain.filling import Agreed, Answers
+from services.customer.domain.state import Customer, stream_of
+from services.customer.handlers.customers import Request, carry_out
+from services.customer.handlers.floods import Floods
+from services.customer.handlers.form_acceptance import Acceptance, Filled
+from services.customer.handlers.form_entries import FormEntries, Submission
+from services.customer.queries.records import Records
+from shared.clock import ManualClock
+from shared.decider import Refused
+from shared.events.customer import CustomerRegistered
+from shared.events.forms import FormDefined, FormField, FormPromise
+from shared.execute import Writer
+from shared.identifiers import IdentifierRules
+from shared.memory import MemoryEventStore, MemoryExpiring
+from shared.testing import DAY
+from tests.unit.folding import KEYS
+
+RULES = IdentifierRules(bytes(32))
+FORM = FormDefined(
+    form="subscribe",
+    titles={"en": "News"},
+    fields=(FormField(attribute="email", titles={"en": "E-mail"}, required=True),),
+    confirmation="email",
+    promise=FormPromise(coupon="HELLO-5", titles={"en": "5 % off"}),
+    tags=("form",),
+)
+ANNA = Answers({"name": "Anna"}, {}, "anna@example.com", None, (Agreed("news", "email", "1"),))
+
+
+class Desk:
+    """The customer service in memory."""
+
+    def __init__(self) -> None:
+        self.store = MemoryEventStore()
+        self.writer = Writer(self.store, KEYS, ManualClock(DAY), "customer")
+        self.acceptance = Acceptance(self.writer, Records(self.writer), RULES)
+
+    async def accept(
+        self, number: int, answers: Answers = ANNA, *, confirmed: bool = True
+    ) -> str | None:
+        submission = Submission(f"s{number}", "subscribe", answers, "")
+        email = None if answers.email is None else RULES.known("email", answers.email, "email")
+        phone = None if answers.phone is None else RULES.known("phone", answers.phone, "phone")
+        at = DAY + timedelta(minutes=number)
+        return await self.acceptance.accept(Filled(submission, FORM, email, phone, confirmed, at))
+
+    async def customers(self) -> list[Customer]:
+        keys = {each.key for each in self.store.commits if each.stream == stream_of(each.key)}
+        return [(await self.writer.state(CUSTOMER, stream_of(key)))[0] for key in sorted(keys)]
+
+    async def known(self, *kinds: tuple[Any, str]) -> str:
+        """Somebody who was registered at a till."""
+        identifiers = tuple(NewIdentifier(known=RULES.known(*each, "v")) for each in kinds)
+        name = f"known-{len(self.store.commits)}"
+        command = Register(
+            customer=name, at=DAY, person=CustomerRegistered(), identifiers=identifiers
+        )
+        await carry_out(self.writer, Request(f"register|{name}", "", DAY), command)
+        return name
+
+
+async def test_of_many_forms_of_one_person_at_once_one_gives_the_gift() -> None:
+    desk = Desk()
+    gifts = await asyncio.gather(*(desk.accept(number) for number in range(20)))
+    assert [each for each in gifts if each] == ["HELLO-5"]
+    (anna,) = await desk.customers()
+    assert (anna.record.name, anna.tags) == ("Anna", {"form"})
+    # The same submission again is given what it was given.
+    again = [await desk.accept(number) for number in range(20)]
+    assert again == list(gifts)
+
+
+async def test_a_submission_that_was_cut_off_is_finished_by_sending_it_again() -> None:
+    desk = Desk()
+    await desk.accept(1)
+    registered = len(desk.store.commits)
+    assert await desk.accept(1) == "HELLO-5"
+    assert len(desk.store.commits) == registered
+    cut = Desk()
+    # As if the process had died once the customer was registered.
+    await cut.acceptance._customer(  # noqa: SLF001 - the step before the gift
+        Filled(Submission("s1", "subscribe", ANNA, ""), FORM,
+               RULES.known("email", "anna@example.com", "e"), None, confirmed=True, at=DAY)
+    )  # fmt: skip
+    assert await cut.accept(1) == "HELLO-5"
+    assert len(await cut.customers()) == 1
+
+
+async def test_who_is_known_is_changed_and_a_phone_of_somebody_else_stays_theirs() -> None:
+    desk = Desk()
+    boris = await desk.known(("phone", "+4930123456"))
+    anna = await desk.known(("email", "anna@example.com"))
+    both = Answers(
+        {"city": "Omsk"}, {"pets": 2}, "anna@example.com", "+4930123456",
+        (Agreed("news", "email", "1"), Agreed("news", "sms", "1")),
+    )  # fmt: skip
+    assert await desk.accept(1, both) == "HELLO-5"
+    state, _ = await desk.writer.state(CUSTOMER, stream_of(anna))
+    assert (state.record.city, state.record.custom) == ("Omsk", {"pets": 2})
+    assert [(each.kind, each.state) for each in state.identifiers.values()] == [
+        ("email", "verified")
+    ]
+    assert [key[1] for key in state.consents] == ["email"]
+    other, _ = await desk.writer.state(CUSTOMER, stream_of(boris))
+    assert (other.version, other.consents) == (1, {})
+
+
+async def test_who_has_proved_nothing_changes_nothing_and_withdraws_no_withdrawal() -> None:
+    desk = Desk()
+    await desk.known(("email", "anna@example.com"))
+    assert await desk.accept(1, confirmed=False) is None
+    (anna,) = await desk.customers()
+    assert (anna.record.name, anna.tags) == (None, frozenset())
+    assert [standing.given for standing in anna.consents.values()] == [True]
+    version = anna.version
+    assert await desk.accept(2, confirmed=False) is None
+    assert [each.version for each in await desk.customers()] == [version]
+
+
+async def test_a_submission_is_sealed_and_its_code_guessed_five_times_at_most() -> None:
+    entries = MemoryExpiring()
+    kept = FormEntries(entries, bytes(32))
+    submission = Submission("s1", "subscribe", ANNA, kept.hash_of("s1", "123456"))
+    await kept.keep(submission, DAY)
+    stored = await entries.get("submission|s1", DAY)
+    assert stored is not None
+    assert b"anna" not in stored
+    assert await kept.confirmed("s1", "123456", DAY) == submission
+    for _ in range(4):
+        with pytest.raises(Refused) as wrong:
+            await kept.confirmed("s1", "654321", DAY)
+        assert wrong.value.type == "code-wrong"
+    with pytest.raises(Refused) as gone:
+        await kept.confirmed("s1", "123456", DAY)
+    assert gone.value.type == "code-gone"
+    await kept.keep(Submission("s2", "subscribe", ANNA, ""), DAY)
+    with pytest.raises(Refused) as late:
+        await kept.confirmed("s2", "123456", DAY + timedelta(minutes=30))
+    assert late.value.type == "code-gone"
+    await kept.use("t", DAY, DAY + timedelta(hours=1))
+    with pytest.raises(Refused) as used:
+        await kept.use("t", DAY, DAY + timedelta(hours=1))
+    assert used.value.type == "sent-already"
+    assert [await kept.may_mail("a", DAY) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_one_address_and_one_form_take_so_much_and_no_more() -> None:
+    floods = Floods(bytes(32))
+    for _ in range(60):
+        await floods.pass_one("subscribe", "192.0.2.1")
+    with pytest.raises(Refused) as refused:
+        await floods.pass_one("subscribe", "192.0.2.1")
+    assert (refused.value.type, refused.value.status) == ("too-many-requests", 429)
+    await floods.pass_one("subscribe", "192.0.2.2")
