@@ -54,6 +54,7 @@ product
 quantity
 reference
 source
+previous
 source_id
 specversion
 template
@@ -64,6 +65,7 @@ wording
 
 # Answers of the API: fields for whoever calls.
 average_minor
+blacklisting
 followed_by
 mean_milliseconds
 longest_milliseconds
