@@ -52,6 +52,7 @@ from services.customer.handlers.forms import Forms
 from services.customer.handlers.handing_over import FromBranch, FromEmployee, HandOver
 from services.customer.handlers.imports import DryRun, Imports, Reverting
 from services.customer.handlers.imports.reading import Source
+from services.customer.handlers.list_indexes import ListIndexes
 from services.customer.handlers.preferences import Preferences
 from services.customer.handlers.revealing import Revealing
 from services.customer.handlers.robots import Robots
@@ -169,6 +170,7 @@ async def build(settings: Settings, role: Role) -> Parts:
             pairing.run,
             DealMoves(kernel.writer, DealOwners(kernel.documents(DEAL_OWNERS).collection)).run,
             kernel.job_runner(jobs, kinds).run,
+            ListIndexes(book, desk.directory).run,
             files.run,
         ],
         reports=Reports(counts=counts, readers=_readers),

@@ -22,7 +22,7 @@ from services.customer.domain.commands import (
 from services.customer.domain.state import stream_of
 from services.customer.handlers.customers import Request, carry_out, new_customer_id
 from services.customer.projections.directory import DIRECTORY, Contact, DirectoryEntry
-from services.customer.projections.directory.keys import moment_text
+from services.customer.projections.directory.keys import dice_of, moment_text
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.events.customer import (
@@ -106,7 +106,7 @@ async def test_whoever_registers_stands_in_the_list_in_the_clear() -> None:
             custom={"pets": 2, "tags": ["a", "b"]},
             consent_states={"marketing|email|": True},
             shelf="-",
-            dice=ANNA,
+            dice=dice_of(ANNA),
             branches=["12"],
             has=["email"],
             names=["ivanova", "anna"],

@@ -37,6 +37,8 @@ from shared.identifiers import IdentifierRules
 from shared.readmodel import RawDocument
 
 MOST_FOUND = 50
+SHORTEST_EMAIL = 3
+"""Fewer letters mean a name: too many e-mails begin so."""
 LONGEST_NATIONAL = 10
 """Digits of a number that are compared from its end: what stands before them is a prefix."""
 PHONE_SIGNS = frozenset("+-()./ 0123456789")
@@ -105,7 +107,7 @@ class QuickSearch:
             self._whole(text),
             *(
                 self._attempt(attempt, narrow, sample, limit + 1)
-                for attempt in attempts(text, shelf)
+                for attempt in attempts(text, shelf, sample)
             ),
         )
         entries = {entry.id: entry for found in (whole, *lists) for entry in found}
@@ -150,7 +152,7 @@ class QuickSearch:
         return await self.directory.collection.find(where, limit=limit * 4)
 
 
-def attempts(text: str, shelf: str) -> Iterator[Attempt]:
+def attempts(text: str, shelf: str, sample: Sample) -> Iterator[Attempt]:
     """The ways in which the text may be meant."""
     plain = folded(text.strip())
     digits = digits_of(text)
@@ -175,8 +177,8 @@ def attempts(text: str, shelf: str) -> Iterator[Attempt]:
         )
     words = tuple(dict.fromkeys(words_of(text)))
     if words and not set(text) <= PHONE_SIGNS:
-        yield named(words, shelf)
-        if len(words) == 1:
+        yield named(words, shelf, sample)
+        if len(words) == 1 and len(plain) >= SHORTEST_EMAIL:
             yield Attempt(
                 shelf,
                 spans=(beginning(EMAIL_SLOT, shelf, plain),),
@@ -185,12 +187,19 @@ def attempts(text: str, shelf: str) -> Iterator[Attempt]:
             )
 
 
-def named(words: Sequence[str], shelf: str) -> Attempt:
-    """Names of which some words begin so; the longest word leads, as it finds the fewest."""
-    leader = max(words, key=len)
+def named(words: Sequence[str], shelf: str, sample: Sample) -> Attempt:
+    """Names of which some words begin so; the word leads that begins the fewest."""
+
+    def spans(word: str) -> tuple[Between, ...]:
+        return tuple(beginning(slot, shelf, word) for slot in NAME_SLOTS)
+
+    def how_many(word: str) -> tuple[int, int]:
+        return sum(sample.matching([span]) for span in spans(word)), -len(word)
+
+    leader = min(words, key=how_many)
     return Attempt(
         shelf,
-        spans=tuple(beginning(slot, shelf, leader) for slot in NAME_SLOTS),
+        spans=spans(leader),
         words=(f"n:{leader[:LONGEST_PREFIX]}",),
         clauses=(Begins("names", tuple(words)),),
     )

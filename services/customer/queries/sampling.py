@@ -4,22 +4,25 @@ SecantusDB reads a whole range of an index before it sorts or limits, so a page 
 that are cut at keys of the sample. MongoDB needs no slices, and loses nothing by them. An old
 sample makes slices uneven and choices poorer, and no answer wrong.
 
-Ids of customers are hashes, so the entries of a small range of ids are a fair sample of all. What
-is on no shelf is not in it.
+The entries of a small range of `dice` are a fair sample of all that are on a shelf. Ids would not
+do: keys end with them, so where many share a value all cuts would lie close together.
 """
 
 import asyncio
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.customer.projections.directory.keys import HIGHEST
 from services.customer.queries.clauses import Between, Clause, found_at
+from shared.eventstore import StoreUnavailable
 from shared.mongo import Collection
 
-WANTED = 1_000
+WANTED = 2_000
 OLDEST_SECONDS = 60.0
+MOST_MASKS = 1_000
 DIGITS = 8
 ALL_DIGITS = 16**DIGITS
 FIELDS: Mapping[str, Any] = {"versions": 0, "contacts": 0, "found_by": 0, "at_branches": 0}
@@ -32,13 +35,24 @@ class Sample:
     entries: Sequence[Mapping[str, Any]]
     weight: float
     _keys: dict[str, list[str]] = field(default_factory=dict)
+    _masks: dict[Clause, int] = field(default_factory=dict)
 
     def matching(self, clauses: Sequence[Clause]) -> int:
         """How many of the sample's entries are found."""
-        found: Sequence[Mapping[str, Any]] = self.entries
+        found = (1 << len(self.entries)) - 1
         for clause in clauses:
-            found = [each for each in found if clause.holds(each)]
-        return len(found)
+            found &= self._mask(clause)
+        return found.bit_count()
+
+    def _mask(self, clause: Clause) -> int:
+        """A bit for each entry for which the clause holds: looked at once, and remembered."""
+        mask = self._masks.get(clause)
+        if mask is None:
+            if len(self._masks) >= MOST_MASKS:
+                self._masks.clear()
+            bits = "".join("1" if clause.holds(each) else "0" for each in self.entries)
+            mask = self._masks[clause] = int("0" + bits, 2)
+        return mask
 
     def within(self, span: Between) -> Sequence[str]:
         """The keys of a column in the sample that lie inside, in order: where it may be cut."""
@@ -61,23 +75,34 @@ class Sampler:
     collection: Collection
     _sample: Sample | None = None
     _taken_at: float = 0.0
+    _renewal: "asyncio.Task[None] | None" = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def sample(self) -> Sample:
-        """A sample that is not older than a minute."""
+        """A sample; when it is a minute old, another one is taken meanwhile."""
+        now = asyncio.get_running_loop().time()
+        known = self._sample
+        if known is None:
+            async with self._lock:
+                known = self._sample or await self._renewed(now)
+        elif now - self._taken_at > OLDEST_SECONDS and not self._lock.locked():
+            self._renewal = asyncio.create_task(self._renew(now))
+        return known
+
+    async def _renew(self, now: float) -> None:
         async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if self._sample is None or now - self._taken_at > OLDEST_SECONDS:
-                self._sample = await self._take()
-                self._taken_at = now
-            return self._sample
+            with suppress(StoreUnavailable):
+                await self._renewed(now)
+
+    async def _renewed(self, now: float) -> Sample:
+        self._sample, self._taken_at = await self._take(), now
+        return self._sample
 
     async def _take(self) -> Sample:
         total = await self.collection.estimate()
         if total <= WANTED:
             entries = await self.collection.find({}, fields=FIELDS)
             return Sample(entries, 1.0)
-        # From the middle of the ids, so that the ends of the range are ordinary ids.
         width = max(1, ALL_DIGITS * WANTED // total)
         low = ALL_DIGITS // 4
         span = {

@@ -29,7 +29,7 @@ class DirectoryEntry(Document, kw_only=True):
     Money is in minor units, `discounts` (giver → hundredths of a percent).
 
     What is below `shelf` is derived from the rest by `keys.py`: `shelf` is where the entry stands
-    (absent: in no list), `dice` its id, for fair samples (SecantusDB reads no ranges of `_id`),
+    (absent: in no list), `dice` a hash of its id, for fair samples,
     `branches` those of its home and its receipts, `has` the kinds of contacts
     with a value, `sort` and `slots` one key per column and search slot, `names` its words, `words`
     and `marks` what it is found by exactly.

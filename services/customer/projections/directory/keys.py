@@ -8,6 +8,7 @@ finds no slot, and the ends of phone numbers, are `words`, found exactly.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 from services.customer.domain.writing_forms import digits_of, folded, words_of
 from services.customer.projections.directory.entry import DirectoryEntry
@@ -81,7 +82,7 @@ def refresh(entry: DirectoryEntry) -> None:
     entry.shelf = _shelf_of(entry)
     entry.branches = _branches_of(entry)
     entry.consents = _given(entry)
-    entry.dice = None if entry.shelf is None else entry.id
+    entry.dice = None if entry.shelf is None else dice_of(entry.id)
     if entry.shelf is None:
         entry.found_by, entry.has, entry.names = [], [], []
         entry.sort, entry.slots, entry.words, entry.marks = {}, {}, [], []
@@ -93,6 +94,11 @@ def refresh(entry: DirectoryEntry) -> None:
     entry.sort = _sort_of(entry, folded(full) or None)
     entry.slots, entry.words = _search_of(entry)
     entry.marks = list(_marks_of(entry))
+
+
+def dice_of(customer: str) -> str:
+    """Eight hexadecimal digits that have nothing to do with the order of any column."""
+    return blake2b(customer.encode(), digest_size=4).hexdigest()
 
 
 def refresh_totals(entry: DirectoryEntry) -> None:

@@ -1,0 +1,41 @@
+"""Indexes of custom fields, which come to be at run time, and so do their columns' orders."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.customer.handlers.configuration import ConfigurationBook
+from services.customer.projections.directory.keys import CUSTOM_KEY
+from services.customer.queries.directory import Directory, sortable_fields
+from shared.eventstore import StoreUnavailable
+
+FOLLOW_SECONDS = 5.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ListIndexes:
+    """Makes sure that the list can be sorted by the custom fields that it offers."""
+
+    book: ConfigurationBook
+    directory: Directory
+    _made: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Follow the configuration until cancelled."""
+        while True:
+            try:
+                await self.settle()
+            except StoreUnavailable as failure:
+                log.warning("indexes of the list wait", reason=str(failure))
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def settle(self) -> None:
+        """Make the indexes that are missing; one that is there already is left alone."""
+        wanted = set(sortable_fields(await self.book.fresh())) - self._made
+        for name in sorted(wanted):
+            index = ((f"sort.{CUSTOM_KEY}{name}", 1),)
+            await self.directory.collection.create_indexes([index])
+            self._made.add(name)
