@@ -217,7 +217,7 @@ async def test_an_index_of_blocks_holds_no_name() -> None:
     chain = Chain()
     await chain.told("a", person())
     stored = (await chain.documents.load(["a"]))["a"]
-    assert all(len(block) == 64 for block in stored["blocks"])
+    assert all(len(block) == 16 for block in stored["blocks"])
     assert blocks(Likeness(surname="Орлова", birth_date="1980-01-02"), b"other") != stored["blocks"]
 
 

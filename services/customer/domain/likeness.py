@@ -19,6 +19,8 @@ from shared.keyring import keyed_hash
 
 LIKELY = 60
 """Pairs below this score are no suggestion."""
+BLOCK_DIGITS = 16
+"""Of a block's hash: two blocks that fall together only cost a comparison more."""
 MOST_PHONES = 3
 """Of how many phones of a customer blocks are made."""
 PHONE_DIGITS = 10
@@ -76,7 +78,8 @@ def sound(text: str) -> str:
 
 def blocks(person: Likeness, secret: bytes) -> list[str]:
     """The blocks of a customer, sorted."""
-    return sorted({keyed_hash(secret, "duplicate", each) for each in _blocks(person)})
+    hashes = {keyed_hash(secret, "duplicate", each) for each in _blocks(person)}
+    return sorted(each[:BLOCK_DIGITS] for each in hashes)
 
 
 def _blocks(person: Likeness) -> Iterator[str]:
