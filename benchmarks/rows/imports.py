@@ -54,11 +54,25 @@ CITIES = ("Moscow", "Kazan", "Perm", "Samara", "Ufa", "Tver", "Omsk", "Sochi")
 DEADLINE = timedelta(seconds=20)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where an import stood, when, and how much of the processor this process had used."""
+
+    position: int
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls, position: int) -> "Moment":
+        """This moment."""
+        return cls(position, time.monotonic(), time.process_time())
+
+
 @dataclass(slots=True)
 class Timed(Checkpoint):
     """A checkpoint that notes when each chunk was saved."""
 
-    saved: list[tuple[int, float]] = field(default_factory=list)
+    saved: list["Moment"] = field(default_factory=list)
 
     async def __call__(
         self,
@@ -70,7 +84,7 @@ class Timed(Checkpoint):
     ) -> None:
         """Save, and note."""
         await Checkpoint.__call__(self, position, counts, results, total=total)
-        self.saved.append((position, time.monotonic()))
+        self.saved.append(Moment.now(position))
 
 
 async def file_of(customers: int) -> AsyncIterator[bytes]:
@@ -87,7 +101,7 @@ async def file_of(customers: int) -> AsyncIterator[bytes]:
         yield "".join(rows).encode()
 
 
-async def imported(database: Database, keys: Database) -> tuple[float, list[tuple[int, float]]]:
+async def imported(database: Database, keys: Database) -> Sequence[Moment]:
     """When the job began, and when each of its chunks was saved."""
     clock = SystemClock()
     events, store, kept = (
@@ -111,11 +125,11 @@ async def imported(database: Database, keys: Database) -> tuple[float, list[tupl
     kind = Reverting(Source(drafts, files, writer, book, rules, clock))
     checkpoint = Timed(store, job)
     as_a_service()
-    begun = time.monotonic()
+    begun = Moment.now(0)
     await kind.run(job, checkpoint)
     if checkpoint.job.counts != {"new": CUSTOMERS}:
         raise AssertionError(checkpoint.job.counts)
-    return begun, checkpoint.saved
+    return [begun, *checkpoint.saved]
 
 
 async def bare_rate(database: Database, keys: Database) -> float:
@@ -134,15 +148,13 @@ async def bare_rate(database: Database, keys: Database) -> float:
     return BARE_CUSTOMERS / (time.monotonic() - begun)
 
 
-def tenths(begun: float, saved: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """The seconds of the first tenth of the customers, and of the last."""
-    at = dict(saved) | {0: begun}
+def spent(moments: Sequence[Moment], begin: float, end: float) -> tuple[float, float]:
+    """Seconds of the clock and of this process between two shares of the customers."""
 
-    def moment(position: float) -> float:
-        return at[min(at, key=lambda each: abs(each - position))]
+    def at(share: float) -> Moment:
+        return min(moments, key=lambda each: abs(each.position - share * CUSTOMERS))
 
-    first = moment(CUSTOMERS / 10) - begun
-    return first, moment(CUSTOMERS) - moment(CUSTOMERS * 0.9)
+    return at(end).wall - at(begin).wall, at(end).cpu - at(begin).cpu
 
 
 async def measure(place: Place) -> dict[str, Figure]:
@@ -154,11 +166,11 @@ async def measure(place: Place) -> dict[str, Figure]:
 
     try:
         bare = await bare_rate(database("bare"), database("bare-keys"))
-        begun, saved = await imported(database("ours"), database("keys"))
+        moments = await imported(database("ours"), database("keys"))
     finally:
         client.close()
-    rate = CUSTOMERS / (saved[-1][1] - begun)
-    first, last = tenths(begun, saved)
+    rate = CUSTOMERS / spent(moments, 0, 1)[0]
+    (first, first_cpu), (last, last_cpu) = spent(moments, 0, 0.1), spent(moments, 0.9, 1)
     return {
         "import_rate": Figure(
             value=rate,
@@ -176,6 +188,12 @@ async def measure(place: Place) -> dict[str, Figure]:
             goal=f"≤ {SLOWER:g} × the first tenth",
             met=last <= SLOWER * first,
             server=place.mongo_server,
-            beside={"ratio": last / first},
+            beside={
+                "ratio": last / first,
+                "client_cpu_ratio": last_cpu / first_cpu,
+                "tenths": [
+                    round(spent(moments, tenth / 10, (tenth + 1) / 10)[0], 2) for tenth in range(10)
+                ],
+            },
         ),
     }
