@@ -15,7 +15,7 @@ from shared.access import Permission, Principal
 from shared.eventstore import StoreUnavailable
 from shared.http import Cursor, Limit, Page, page_of, position_of, principal
 from shared.jobs.asking import Jobs
-from shared.jobs.job import Job, RowResult, State
+from shared.jobs.job import LARGEST_ROW, Job, RowResult, State
 from shared.jobs.progress import Speed, Speedometer
 
 LOOK_SECONDS = 0.25
@@ -129,7 +129,7 @@ class JobApi:
         after = position_of(cursor, int)
         results = await self.jobs.store.results(
             found.id,
-            after=-1 if after is None else after,
+            after=-1 if after is None else min(max(after, -1), LARGEST_ROW),
             limit=limit + 1,
             outcome=outcome,
         )

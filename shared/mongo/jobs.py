@@ -140,7 +140,10 @@ class MongoJobs:
     ) -> Sequence[RowResult]:
         """Results of rows after a row, in their order; those of an outcome, when one is named."""
         if outcome is None:
-            bounds = {"$gt": _result_id(job_id, after), "$lte": _result_id(job_id, LARGEST_ROW)}
+            bounds = {
+                "$gte": _result_id(job_id, after + 1),
+                "$lte": _result_id(job_id, LARGEST_ROW),
+            }
             found = await self._results.find({"_id": bounds}, sort=[("_id", 1)], limit=limit)
         else:
             found = await self._results.find(

@@ -96,6 +96,21 @@ async def test_results_are_read_by_page_and_by_outcome(jobs: JobStore) -> None:
     assert [each.row for each in await jobs.results_before("j1", before=3, limit=9)] == [2, 1]
 
 
+async def test_results_begin_with_row_0_where_there_is_one(jobs: JobStore) -> None:
+    await jobs.add(job())
+    running = taken(job(), 1, DAY)
+    assert running is not None
+    await jobs.write(running)
+    await jobs.write(advanced(running, 2, {}), [result(0), result(1)])
+    for outcome in (None, "new"):
+        found = await jobs.results("j1", after=-1, limit=9, outcome=outcome)
+        assert [each.row for each in found] == [0, 1]
+        # A page of one goes on behind row 0.
+        found = await jobs.results("j1", after=0, limit=9, outcome=outcome)
+        assert [each.row for each in found] == [1]
+    assert await jobs.results_before("j1", before=0, limit=9) == []
+
+
 async def test_those_that_want_a_runner_are_found_the_oldest_first(jobs: JobStore) -> None:
     later, other = DAY + timedelta(hours=1), job("other", kind="export")
     for each in (job("new", at=later), job("old"), job("run"), job("done"), job("bad"), other):

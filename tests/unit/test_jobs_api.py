@@ -11,7 +11,7 @@ import pytest
 
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
-from shared.http import build_app
+from shared.http import build_app, cursor_of
 from shared.jobs import (
     Checkpoint,
     Flaw,
@@ -100,6 +100,9 @@ async def test_a_job_is_listed_read_and_its_rows_are_paged(place: Place) -> None
     first = (await place.client.get("/v1/jobs/1/results", params={"limit": 3})).json()
     rest = await place.client.get("/v1/jobs/1/results", params={"cursor": first["next_cursor"]})
     assert [each["row"] for each in (*first["items"], *rest.json()["items"])] == [1, 2, 3, 4]
+    for far in (10**30, -(10**30)):
+        beyond = {"cursor": cursor_of(far)}
+        assert (await place.client.get("/v1/jobs/1/results", params=beyond)).status_code == 200
     errors = (await place.client.get("/v1/jobs/1/results", params={"outcome": "error"})).json()
     assert errors["items"][0]["flaws"] == [{"field": "phone", "message": "no phone"}]
     assert (await place.client.get("/v1/jobs/2")).status_code == 404
