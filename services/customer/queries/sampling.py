@@ -85,7 +85,9 @@ class Sampler:
         if known is None:
             async with self._lock:
                 known = self._sample or await self._renewed(now)
-        elif now - self._taken_at > OLDEST_SECONDS and not self._lock.locked():
+        elif now - self._taken_at > OLDEST_SECONDS and (
+            self._renewal is None or self._renewal.done()
+        ):
             self._renewal = asyncio.create_task(self._renew(now))
         return known
 
