@@ -376,6 +376,19 @@ def test_somebody_who_works_at_the_branch_answers_for_a_deal() -> None:
         given(DEAL, [OPENED]).when(assign(wrong)).then_refused("invalid", "responsible")
 
 
+def test_a_deal_is_handed_over_only_from_who_answers_for_it_and_while_it_is_open() -> None:
+    def hand_over(giver: str, taker: str = "b") -> AssignResponsible:
+        return AssignResponsible(
+            deal="d1", at=LATER, ground=GROUND, seen="a", responsible=taker, instead_of=giver
+        )
+
+    assigned = DealResponsibleAssigned(deal="d1", before="a", responsible="b")
+    given(DEAL, [OPENED]).when(hand_over("a")).then([assigned])
+    given(DEAL, [OPENED]).when(hand_over("b", "c")).then_nothing()
+    given(DEAL, [OPENED, WON]).when(hand_over("a")).then_nothing()
+    given(DEAL, [OPENED]).when(hand_over("a", "c")).then_refused("invalid", "responsible")
+
+
 def test_a_deal_goes_on_in_another_stream_with_versions_that_grow() -> None:
     move = Transfer(deal="d1", at=LATER, stream="deal-d1-2", customer="boris", merge="m1")
     given(DEAL, [OPENED]).when(move).then([NewEvent(TRANSFERRED, LATER, "12")])

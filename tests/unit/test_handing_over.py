@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from services.customer.domain.configuration.branches import CloseBranch, OpenBranch
 from services.customer.domain.configuration.employees import Contract, Hire, Leave, Return
 from services.customer.handlers.configuration import ConfigurationBook, Request
+from services.customer.handlers.deals import deal_log
 from services.customer.handlers.departures import (
     HAND_OVER,
     MOVE_HOME,
@@ -16,8 +17,8 @@ from services.customer.handlers.departures import (
     hand_over_job,
     move_home_job,
 )
-from services.customer.handlers.handing_over import HandOver
-from services.customer.queries.holdings import Holding
+from services.customer.handlers.handing_over import FromEmployee, HandOver
+from services.customer.queries.holdings import Holding, Holdings
 from shared.access import Principal, Role, issue
 from shared.clock import ManualClock
 from shared.decider import Refused
@@ -25,15 +26,19 @@ from shared.events.configuration import BranchPlace
 from shared.eventstore import StoreUnavailable
 from shared.execute import Writer
 from shared.jobs import Job, JobRunner, Jobs, kinds_by_name
+from shared.jobs.job import begun
 from shared.keyring import Keyring
 from shared.memory import (
     MemoryApiKeys,
+    MemoryDocuments,
     MemoryEventStore,
     MemoryJobs,
     MemoryKeyStore,
     MemoryLeases,
 )
 from shared.testing import DAY
+from shared.testing.collections import MemoryQuestions
+from tests.unit.dealing import Office
 
 OWNER = Principal("key:owner", frozenset({Role.OWNER}))
 
@@ -148,6 +153,57 @@ async def test_a_revert_gives_back_what_is_still_in_the_hands_it_was_put_into() 
     # What was Bob's before stays his; what Max took over meanwhile stays with Max.
     assert world.hands.owner == {"a": "eva", "b": "max", "c": "bob"}
     assert (job.state, job.counts["given_back"], job.counts["in_other_hands"]) == ("reverted", 1, 1)
+
+
+async def test_a_revert_goes_on_where_something_cannot_be_given_back() -> None:
+    world = World(Hands({"a": "eva", "b": "eva"}))
+    await world.begin()
+    await world.work()
+    # Erased since, or at a branch where Eva does not work any more.
+    world.hands.stubborn.add("a")
+    await world.jobs.revert("j", OWNER)
+    job = await world.work()
+    assert (job.state, job.problem) == ("reverted", None)
+    assert (job.counts["not_given_back"], job.counts["given_back"]) == (1, 1)
+    assert world.hands.owner == {"a": "bob", "b": "eva"}
+    (first, _second) = await world.store.results("j", after=0, limit=10)
+    assert first.flaws[0].message == "Not at this branch."
+
+
+async def leaving(office: Office) -> tuple[FromEmployee, Job]:
+    """Whose things go from Eva to Bob, on a read model that has not read a thing."""
+    known = book()
+    await hire(known, "eva")
+    await hire(known, "bob")
+    empty = MemoryQuestions(MemoryDocuments())
+    hands = FromEmployee(
+        office.writer, known, office.deals, Holdings(empty, empty), ManualClock(DAY)
+    )
+    params = {"employee": "eva", "successor": "bob"}
+    return hands, begun(job_id="j", kind=HAND_OVER, by="key:owner", at=DAY, params=params)
+
+
+async def test_a_deal_that_was_given_to_another_meanwhile_stays_there() -> None:
+    office = Office()
+    hands, job = await leaving(office)
+    await office.customer("anna")
+    deals = [await office.open("anna") for _ in range(3)]
+    for deal, responsible in zip(deals, ("eva", "max", "eva"), strict=True):
+        await office.deals.assign(office.request(), deal, responsible)
+    await office.deals.win(office.request(), deals[2])
+    given = [
+        await hands.give(job, Holding("deal", deal), f"job|j|{row}", back=False)
+        for row, deal in enumerate(deals)
+    ]
+    # The log is asked, and not what has been read of it: Max has the second one by now, and the
+    # third one was won under Eva.
+    assert given == [True, False, False]
+    logs = [await deal_log(office.writer, f"deal-{deal}") for deal in deals]
+    assert [each and each.state.responsible for each in logs] == ["bob", "max", "eva"]
+    # A runner that was cut off asks again; on the way back the same holds.
+    assert await hands.give(job, Holding("deal", deals[0]), "job|j|0", back=False)
+    await office.deals.win(office.request(), deals[0])
+    assert not await hands.give(job, Holding("deal", deals[0]), "job|j|0|undo", back=True)
 
 
 async def test_a_revert_to_somebody_who_is_not_there_fails_and_changes_nothing() -> None:

@@ -142,9 +142,13 @@ class Reopen(WithResponsible):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignResponsible(WithResponsible):
-    """Let somebody else, or nobody, answer for the deal."""
+    """Let somebody else, or nobody, answer for the deal.
+
+    With `instead_of` only an open deal changes that this one answers for now.
+    """
 
     responsible: str | None
+    instead_of: str | None = None
 
     @property
     def employees(self) -> Sequence[str]:
@@ -315,6 +319,10 @@ def _stage_moved(command: MoveStage, state: Deal) -> DealStageMoved | None:
 
 def _assigned(command: AssignResponsible, state: Deal) -> DealResponsibleAssigned | None:
     if command.responsible == state.responsible:
+        return None
+    if command.instead_of is not None and (
+        state.status != "open" or state.responsible != command.instead_of
+    ):
         return None
     _require_open(state)
     command.ground.require_responsible(command.responsible, state.terms.branch)

@@ -77,11 +77,15 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a command: the deal's id and version, and whether it was recorded before."""
+    """What became of a command: the deal's id and version, and whether it was recorded before.
+
+    `changed`: it gave events, now or then.
+    """
 
     deal: str
     version: int
     repeated: bool
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +235,15 @@ class Deals:
             ),
         )
 
-    async def assign(self, request: Request, deal: str, responsible: str | None) -> Settled:
-        """Let somebody else, or nobody, answer for a deal."""
+    async def assign(
+        self,
+        request: Request,
+        deal: str,
+        responsible: str | None,
+        *,
+        instead_of: str | None = None,
+    ) -> Settled:
+        """Let somebody else, or nobody, answer; `instead_of` must do so now, if given."""
         ground = await self.ground()
         return await self._carry_out(
             request,
@@ -244,6 +255,7 @@ class Deals:
                 may_touch=request.may_touch,
                 seen=state.responsible,
                 responsible=responsible,
+                instead_of=instead_of,
             ),
         )
 
@@ -335,4 +347,4 @@ def _execution(
 
 
 def _settled(deal: str, done: Done) -> Settled:
-    return Settled(deal, deal_version(done.stream, deal, done.version), done.repeated)
+    return Settled(deal, deal_version(done.stream, deal, done.version), done.repeated, done.changed)

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from services.customer.domain.commands import AssignResponsible, ChangeRecord
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
@@ -76,20 +78,24 @@ class HandOver:
                 return
 
     async def revert(self, job: Job, checkpoint: Checkpoint) -> None:
-        """Give back what is still in the hands that it was put into."""
+        """Give back what is still in the hands that it was put into; what cannot be, is told."""
         await self.hands.check(job, back=True)
         while checkpoint.job.position < job.reached:
             rows = await self._rows(checkpoint, job.reached)
-            results = []
-            for row in rows:
-                undone = row.undone
-                if row.outcome == DONE and undone is None:
-                    command = row_command(job.id, row.row) + "|undo"
-                    given = await self.hands.give(job, _holding(row), command, back=True)
-                    undone = "given_back" if given else "in_other_hands"
-                results.append(_with_undone(row, undone))
+            results = [await self._undo(job, row) for row in rows]
             counts = Counter(row.undone for row in results if row.undone is not None)
             await checkpoint(rows[-1].row, dict(counts), results)
+
+    async def _undo(self, job: Job, row: RowResult) -> RowResult:
+        if row.outcome != DONE or row.undone is not None:
+            return row
+        command = row_command(job.id, row.row) + "|undo"
+        try:
+            given = await self.hands.give(job, _holding(row), command, back=True)
+        except Refused as refusal:
+            flaw = Flaw(refusal.detail or refusal.title, self.hands.field)
+            return msgspec.structs.replace(row, undone="not_given_back", flaws=(flaw,))
+        return msgspec.structs.replace(row, undone="given_back" if given else "in_other_hands")
 
     async def _known(self, checkpoint: Checkpoint) -> set[str]:
         """What the job has written down already."""
@@ -152,18 +158,6 @@ def _holding(row: RowResult) -> Holding:
     return Holding(kind, row.id or "")
 
 
-def _with_undone(row: RowResult, undone: str | None) -> RowResult:
-    return RowResult(
-        row=row.row,
-        outcome=row.outcome,
-        id=row.id,
-        fields=row.fields,
-        flaws=row.flaws,
-        undo=row.undo,
-        undone=undone,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class FromEmployee:
     """Customers and open deals go from one employee to another: `{employee, successor}`."""
@@ -193,12 +187,8 @@ class FromEmployee:
         at = self.clock.now()
         hashed = body_hash([holding.kind, holding.id, giver, taker])
         if holding.kind == "deal":
-            if await _done_before(self.writer, command):
-                return True
-            if await self.holdings.deal_responsible(holding.id) != giver:
-                return False
-            await self.deals.assign(DealRequest(command, hashed, at), holding.id, taker)
-            return True
+            request = DealRequest(command, hashed, at)
+            return (await self.deals.assign(request, holding.id, taker, instead_of=giver)).changed
         assign = AssignResponsible(
             customer=holding.id, at=at, employee=taker, instead_of=giver, by=job.by
         )

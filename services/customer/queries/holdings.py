@@ -37,12 +37,6 @@ class Holdings:
         async for found in _ids(self.customers, {"marks": f"home:{branch}"}):
             yield [Holding("customer", each) for each in found]
 
-    async def deal_responsible(self, deal: str) -> str | None:
-        """Who answers for a deal."""
-        found = await self.deals.get(deal)
-        responsible: str | None = None if found is None else found.get("responsible")
-        return responsible
-
 
 async def _ids(collection: Questions, where: Mapping[str, Any]) -> AsyncIterator[Sequence[str]]:
     after = ""
