@@ -285,7 +285,13 @@ async def test_the_chain_looks_after_a_customer(owner: httpx2.AsyncClient) -> No
     note = await owner.post(f"{path}/notes", json={"text": "asks for size 38"})
     assert note.status_code == 200
     await owner.post(f"{path}/archive")
+    # At the till, whoever is found is told of at once.
     record = (await owner.get(path)).json()
+    await seen(owner, anna, record["version"])
+    found = (await owner.post("/v1/customers/find", json=EMAIL)).json()
+    assert (found["blacklisted"], found["status"], found["tags"]) == (
+        True, "active", ["sweet-tooth"],
+    )  # fmt: skip
     assert record["tags"] == ["sweet-tooth"]
     assert record["discount"] == 750
     assert record["status"] == "active"

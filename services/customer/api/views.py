@@ -63,6 +63,10 @@ class CustomerView(BaseModel):
     acquisition: str | None
     internal: bool
     custom: dict[str, Any]
+    blacklisted: bool = Field(description="the till warns; it blocks no sale")
+    status: str | None = Field(description="absent: that which the path begins with")
+    categories: list[str]
+    tags: list[str]
 
 
 class IdentifierView(BaseModel):
@@ -279,6 +283,10 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
         acquisition=entry.acquisition,
         internal=entry.internal,
         custom=entry.custom if clear else {},
+        blacklisted=entry.blacklisted,
+        status=entry.status,
+        categories=sorted({each.category for each in entry.categories}),
+        tags=entry.tags if clear else [],
     )
 
 
