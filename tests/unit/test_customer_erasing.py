@@ -18,11 +18,12 @@ from services.customer.domain.commands import (
 )
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.merging import Merge
+from services.customer.domain.reverting import Revert
 from services.customer.domain.state import stream_of
 from services.customer.handlers.customers import Request, carry_out
 from services.customer.handlers.documents import owner_of
 from services.customer.handlers.erasing import Eraser
-from services.customer.handlers.merging import merge, merge_id
+from services.customer.handlers.merging import merge, merge_id, revert
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Causation, decode
@@ -109,6 +110,9 @@ class Shop:
         request = self.request()
         command = Merge(customer=loser, into=into, merge=merge_id(request.command_id), at=DAY)
         await merge(self.writer, request, command)
+
+    async def revert(self, loser: str) -> None:
+        await revert(self.writer, self.request(), Revert(customer=loser, survivor=None, at=DAY))
 
     async def erase(self, customer: str) -> None:
         wish = await self.eraser.request(self.request(), customer, "request", "key:1")
@@ -273,6 +277,60 @@ async def test_who_joins_the_tree_on_the_way_is_forgotten_too() -> None:
     assert chain.erased() == ["anna", "bea", "carl", "dora"]
     assert await chain.memory.claims_of(["anna", "dora"]) == []
     assert "dora" in await chain.writer.keyring.erased(["dora"])
+
+
+async def test_nobody_whose_keys_are_gone_is_parted_from_the_tree() -> None:
+    chain = await shop()
+    _killed_before(chain)
+    with pytest.raises(Killed):
+        await chain.erase("anna")
+    chain.restart()
+    with pytest.raises(Refused) as raised:
+        await chain.revert("bea")
+    assert raised.value.type == "erased"
+
+
+async def test_who_was_parted_by_a_process_that_still_had_the_keys_is_forgotten_too() -> None:
+    chain = await shop()
+    other = Writer(chain.memory, Keyring(chain.keys, AESGCM(bytes(32))), ManualClock(DAY), "x")
+    await other.keyring.ensure(["anna", "bea", "carl"])
+    _killed_before(chain)
+    with pytest.raises(Killed):
+        await chain.erase("anna")
+    # The keys are gone, and nobody was told yet: bea would live on and never be read again.
+    await revert(other, chain.request(), Revert(customer="bea", survivor=None, at=DAY))
+    chain.restart()
+    await react(chain.eraser, chain.published())
+    await chain.forgotten()
+
+
+async def test_who_was_parted_before_any_key_was_gone_lives_on() -> None:
+    chain = await shop()
+    _killed_at_keys(chain)
+    with pytest.raises(Killed):
+        await chain.erase("anna")
+    chain.restart()
+    await chain.revert("bea")
+    await react(chain.eraser, chain.published())
+    assert chain.erased() == ["anna"]
+    state, _version = await chain.writer.state(CUSTOMER, stream_of("bea"))
+    assert state.record.surname == "name of bea"
+
+
+async def test_nobody_is_merged_with_somebody_whose_keys_are_gone() -> None:
+    chain = await shop()
+    await chain.register("dora", KnownIdentifier("card", "c9", "A9"))
+    _killed_before(chain)
+    with pytest.raises(Killed):
+        await chain.erase("anna")
+    chain.restart()
+    with pytest.raises(Refused) as raised:
+        await chain.merge("dora", "anna")
+    assert raised.value.type == "erased"
+    await react(chain.eraser, chain.published())
+    await chain.forgotten()
+    state, _version = await chain.writer.state(CUSTOMER, stream_of("dora"))
+    assert state.record.surname == "name of dora"
 
 
 async def test_what_is_added_on_the_way_is_released_too() -> None:

@@ -5,6 +5,7 @@ they are done: keys become tombstones, files go, then `customer.erased` on each 
 merge tree together with their claims. Each step done twice is done once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,7 +25,7 @@ from services.customer.domain.erasing import (
 from services.customer.domain.state import Customer, stream_of
 from services.customer.handlers.customers import MAX_REDIRECTS, Request
 from services.customer.handlers.documents import owner_of
-from services.customer.queries.records import tree_of
+from services.customer.queries.records import once_related, tree_of
 from shared.decider import Refused, not_found
 from shared.envelope import Causation
 from shared.events.merging import EraseRequested
@@ -80,7 +81,7 @@ class Eraser:
     async def carry_out(self, wish: EraseRequested, at: datetime, why: Causation) -> Done:
         """Do what the wish says, or what is left of it."""
         for _ in range(MAX_REDIRECTS):
-            tree = await tree_of(self.writer, wish.customer, sealed=True)
+            tree = await self._tree(wish)
             await self.writer.keyring.erase(tree, wish.erase)
             files = frozenset[str]().union(*map(files_of, tree.values()))
             for each in sorted(tree):
@@ -103,3 +104,19 @@ class Eraser:
                 if refusal.type != CHANGED:
                     raise
         raise Refused(CHANGED, 409, "The customer is being changed all the time.", "try again")
+
+    async def _tree(self, wish: EraseRequested) -> Mapping[str, Customer]:
+        """The customers to be forgotten: the tree, and who left it after losing the key to this.
+
+        A process may part two customers by the keys in its cache, between a step that was cut off
+        and its repetition.
+        """
+        tree = await tree_of(self.writer, wish.customer, sealed=True)
+        while True:
+            others = await once_related(self.writer, tree) - tree.keys()
+            erased = await self.writer.keyring.erased(others)
+            left = sorted(each for each, erase in erased.items() if erase == wish.erase)
+            if not left:
+                return tree
+            for each in left:
+                tree |= await tree_of(self.writer, each, sealed=True)

@@ -1,6 +1,6 @@
 """One customer whole, from the customer's own stream: what was just written is already there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.customer.domain.customer import CUSTOMER
@@ -8,6 +8,7 @@ from services.customer.domain.state import Customer, stream_of
 from shared.decider import not_found
 from shared.events.care import DocumentAttached
 from shared.events.customer import ConsentGiven, ConsentWithdrawn
+from shared.events.merging import CustomerAbsorbed, CustomerMerged
 from shared.eventstore import Head
 from shared.execute import Writer
 
@@ -27,10 +28,23 @@ class Record:
     state: Customer
     others: Mapping[str, Customer] = field(default_factory=dict)
 
+    @property
+    def people(self) -> Mapping[str, Customer]:
+        """All who are this person, this customer first."""
+        return {self.id: self.state, **self.others}
+
     def document(self, name: str) -> DocumentAttached | None:
         """The document of this id, whoever of them it was attached to."""
-        states = (self.state, *self.others.values())
+        states = self.people.values()
         return next((found for each in states if (found := each.documents.get(name))), None)
+
+    def holder_of_document(self, name: str) -> str:
+        """Whom it was attached to; this customer where nobody has it."""
+        return next((who for who, each in self.people.items() if name in each.documents), self.id)
+
+    def holder_of_note(self, name: str) -> str:
+        """Whom it was written of; this customer where nobody has it."""
+        return next((who for who, each in self.people.items() if name in each.notes), self.id)
 
 
 async def tree_of(writer: Writer, customer: str, *, sealed: bool = False) -> dict[str, Customer]:
@@ -44,6 +58,18 @@ async def tree_of(writer: Writer, customer: str, *, sealed: bool = False) -> dic
             found[each] = CUSTOMER.fold(events)
         relatives = {other for each in wanted for other in found[each].relatives}
         wanted = sorted(relatives - found.keys())
+    return found
+
+
+async def once_related(writer: Writer, customers: Iterable[str]) -> set[str]:
+    """Everybody who ever was one person with one of the customers, one step away."""
+    histories = await writer.histories([stream_of(each) for each in customers], sealed=True)
+    found = set()
+    for events, _head in histories.values():
+        for event in events:
+            match event:
+                case CustomerMerged(survivor=other) | CustomerAbsorbed(other=other):
+                    found.add(other)
     return found
 
 
