@@ -19,7 +19,7 @@ WAIT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.2
 _LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
-_VERSION = re.compile(r'(?<!W/)"([0-9]+)"(?=\s*(?:,|$))')
+_TAG = re.compile(r'(?<!W/)"([0-9]+)(?:-([0-9A-Za-z_-]+))?"(?=\s*(?:,|$))')
 
 MinVersion = Annotated[
     int | None,
@@ -27,16 +27,26 @@ MinVersion = Annotated[
 ]
 
 
-def etag(version: int) -> str:
-    """The value of the `ETag` header."""
-    return f'"{version}"'
+def etag(version: int, of: str | None = None) -> str:
+    """The value of the `ETag` header; `of` names whose version it is, where another one answers."""
+    return f'"{version}"' if of is None else f'"{version}-{of}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What `If-Match` allows: one of the versions, or any (None)."""
+    """What `If-Match` allows: one of the versions, or any (None).
+
+    `of_others` are versions of those who answer in place of what was asked for, as (id, version).
+    """
 
     versions: frozenset[int] | None
+    of_others: frozenset[tuple[str, int]] = frozenset()
+
+    def versions_of(self, other: str | None) -> frozenset[int] | None:
+        """The versions of the one who answers in its place (None: it answers itself)."""
+        if self.versions is None or other is None:
+            return self.versions
+        return frozenset(version for name, version in self.of_others if name == other)
 
     def require(self, version: int) -> None:
         """Raise `Refused` (412) when the resource has another version."""
@@ -124,7 +134,7 @@ IfMatchUnlessNew = Annotated[Callable[[int | None], None], Depends(if_match_unle
 def precondition_of(header: str) -> Precondition:
     """The precondition in an `If-Match` header (RFC 9110, 13.1.1).
 
-    Tags of ours that are weak, or of others, match no version. Raises `Refused` (422) for a text
+    Tags that are weak, or none of ours, match no version. Raises `Refused` (422) for a text
     that is no list of tags.
     """
     text = header.strip()
@@ -132,7 +142,11 @@ def precondition_of(header: str) -> Precondition:
         return Precondition(None)
     if not _LIST.fullmatch(text):
         raise invalid("if-match", 'should be `"<version>"` or `*`')
-    return Precondition(frozenset(int(version) for version in _VERSION.findall(text)))
+    tags = [(name, int(version)) for version, name in _TAG.findall(text)]
+    return Precondition(
+        frozenset(version for name, version in tags if not name),
+        frozenset((name, version) for name, version in tags if name),
+    )
 
 
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = WAIT_SECONDS) -> None:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.customer.api.desk import Asked, Desk
 from services.customer.api.inputs import Input, LongText, Slug
-from services.customer.api.views import Recorded, recorded
+from services.customer.api.views import Recorded
 from services.customer.domain.checking import require_categories, require_responsible
 from services.customer.domain.commands import (
     Archive,
@@ -184,7 +184,7 @@ class CareApi:
 
     async def rewrite(self, note: str, body: NoteInput, asking: Asked) -> Recorded:
         """Give a note another text."""
-        found = await self.desk.records.get(asking.customer)
+        found = await self.desk.seen(asking.customer, asking.calling)
         if note not in found.state.notes:
             kind = "note"
             raise not_found(kind, note)
@@ -193,8 +193,11 @@ class CareApi:
         )
 
     async def remove_note(self, note: str, asking: Asked) -> Recorded:
-        """Take a note away."""
-        return await self.desk.do(asking, note, lambda about: RemoveNote(note=note, **about))
+        """Take a note away, whoever of those it was written of who are this customer by now."""
+        holder = (await self.desk.records.get(asking.customer)).holder_of_note(note)
+        return await self.desk.do(
+            asking, note, lambda about: RemoveNote(note=note, **{**about, "customer": holder})
+        )
 
     async def confirm(self, body: ConfirmInput, asking: Asked) -> Recorded:
         """Note that fields were looked at and still say what is true."""
@@ -226,5 +229,4 @@ class CareApi:
             await self.desk.require_scope(each, calling)
         request = self.desk.request(asking.command_id, [customer, other, relation, linked])
         command = Link(customer, other, relation, request.at, linked)
-        done = await link(self.desk.writer, request, command)
-        return recorded(done.stream.removeprefix("customer-"), done, asking.response)
+        return self.desk.answer(asking, await link(self.desk.writer, request, command))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.customer.api.desk import Desk, Reader, customers_of
+from services.customer.api.desk import Desk, Reader
 from services.customer.domain.configuration.computed import Totals
 from services.customer.projections.directory import DirectoryEntry
 from shared.decider import not_found
@@ -36,7 +36,7 @@ class ComputedApi:
         if entry is None:
             kind = "customer"
             raise not_found(kind, customer)
-        customers_of(calling).require(entry.home_branch)
+        await self.desk.require_scope(customer, calling)
         fields = (await self.desk.book.fresh()).fields
         return ComputedView(customer=customer, values=fields.computed(totals_of(entry)))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from services.customer.api.desk import Asked, Desk, Reader, customers_of
+from services.customer.api.desk import Asked, Desk, Reader
 from services.customer.api.inputs import (
     ConsentInput,
     IdentifierChange,
@@ -89,6 +89,5 @@ class ContactApi:
 
     async def consents(self, customer: str, calling: Reader) -> ConsentLog:
         """What the customer agrees to now, and every word that was said about it."""
-        found = await self.desk.records.get(customer)
-        customers_of(calling).require(found.state.record.home_branch)
+        found = await self.desk.seen(customer, calling)
         return consent_log(found.state, await self.desk.records.consents(found.id))

@@ -139,22 +139,23 @@ class CustomerApi:
         """
         if min_version is not None:
             await until(lambda: self._listed(customer, min_version))
-        found = await self.desk.records.get(customer)
+        found = await self.desk.seen(customer, calling)
         if found.state.erased:
             raise Refused("erased", 410, "The customer was erased.")
-        customers_of(calling).require(found.state.record.home_branch)
-        response.headers["ETag"] = etag(found.state.version)
+        living = None if found.id == customer else found.id
+        response.headers["ETag"] = etag(found.state.version, living)
         return record_view(found, self.desk.clock.now())
 
     async def change(self, body: CustomerPatch, match: IfMatch, asking: Asked) -> Recorded:
         """Give fields other values; what is the same already changes nothing."""
-        narrow = customers_of(asking.calling)
-        found = await self.desk.records.get(asking.customer)
-        narrow.require(found.state.record.home_branch)
+        found = await self.desk.seen(asking.customer, asking.calling)
         configuration = await self.desk.book.fresh()
-        if "home_branch" in body.model_fields_set:
-            narrow.require(body.home_branch)
-            require_home(configuration, body.home_branch, found.state.record.home_branch)
+        home = found.state.record.home_branch
+        if "home_branch" in body.model_fields_set and body.home_branch != home:
+            # A receipt at a branch is no right to take the customer from another one.
+            for branch in (home, body.home_branch):
+                customers_of(asking.calling).require(branch)
+            require_home(configuration, body.home_branch, home)
         cleared = body.cleared()
         custom = {name: value for name, value in body.custom.items() if value is not None}
         fields = checked_record(
@@ -165,8 +166,12 @@ class CustomerApi:
             cleared,
         )
 
+        living = None if found.id == asking.customer else found.id
+
         def make(about: dict[str, Any]) -> ChangeRecord:
-            return ChangeRecord(fields=fields, cleared=cleared, if_match=match.versions, **about)
+            about = {**about, "customer": found.id}
+            versions = match.versions_of(living)
+            return ChangeRecord(fields=fields, cleared=cleared, if_match=versions, **about)
 
         # A field left out is not the same as one that is to be empty.
         asked = body.model_dump(mode="json", exclude_unset=True)

@@ -10,15 +10,16 @@ from pydantic import BaseModel
 
 from services.customer.api.views import Recorded, recorded
 from services.customer.domain.commands import Command
+from services.customer.domain.state import stream_of
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
 from services.customer.queries.directory import Directory
-from services.customer.queries.records import Records
+from services.customer.queries.records import Record, Records
 from shared.access import Authenticator, Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
-from shared.decider import Refused, not_found
-from shared.execute import Writer
-from shared.http import CommandId, principal
+from shared.decider import Refused
+from shared.execute import Done, Writer
+from shared.http import CommandId, etag, principal
 from shared.identifiers import IdentifierRules
 from shared.keyring import keyed_hash
 
@@ -74,17 +75,40 @@ class Desk:
             done = await carry_out(self.writer, request, make(about))
         except Refused as refusal:
             raise discreet(refusal, calling) from refusal
-        return recorded(done.stream.removeprefix("customer-"), done, asking.response)
+        return self.answer(asking, done)
+
+    def answer(self, asking: Asking, done: Done) -> Recorded:
+        """The answer to a command; its ETag says whose version it is, where that is another's."""
+        answering = done.stream.removeprefix(stream_of(""))
+        answer = recorded(answering, done, asking.response)
+        if answering != asking.customer:
+            asking.response.headers["ETag"] = etag(done.version, answering)
+        return answer
+
+    async def seen(self, customer: str, calling: Principal) -> Record:
+        """The customer as of the last command, whom the caller may see. Raises `Refused`."""
+        found = await self.records.get(customer)
+        await self._require_sight(found, calling)
+        return found
 
     async def require_scope(self, customer: str, calling: Principal) -> None:
         """A caller of some branches touches only their customers; who has all need not be asked."""
-        narrow = customers_of(calling)
-        if not narrow.everything:
-            entry = await self.directory.get(customer)
-            if entry is None:
-                kind = "customer"
-                raise not_found(kind, customer)
-            narrow.require(entry.home_branch)
+        if not customers_of(calling).everything:
+            await self.seen(customer, calling)
+
+    async def _require_sight(self, found: Record, calling: Principal) -> None:
+        """Raise `Refused` (403) for a customer without home or receipt in the caller's branches.
+
+        The home is that of the last command: the list may lag behind a move, or a registration.
+        """
+        narrow, home = customers_of(calling), found.state.record.home_branch
+        if found.state.erased and not narrow.everything:
+            raise Refused("erased", 410, "The customer was erased.")
+        if not narrow.allows(home):
+            entry = await self.directory.get(found.id)
+            bought_at = [] if entry is None else entry.at_branches
+            if not any(narrow.allows(each.branch) for each in bought_at):
+                narrow.require(home)
 
 
 def customers_of(calling: Principal) -> Scope:

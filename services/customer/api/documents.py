@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from services.customer.api.desk import Asked, Desk, Reader, customers_of, discreet
+from services.customer.api.desk import Asked, Desk, Reader, discreet
 from services.customer.api.inputs import Text
-from services.customer.api.views import Recorded, recorded
+from services.customer.api.views import Recorded
 from services.customer.domain.commands import RemoveDocument
 from services.customer.handlers.documents import Upload, attach
 from shared.decider import Refused, invalid, not_found
@@ -58,12 +58,11 @@ class DocumentApi:
             done = await attach(self.desk.writer, self.files, asked, upload)
         except Refused as refusal:
             raise discreet(refusal, asking.calling) from refusal
-        return recorded(done.stream.removeprefix("customer-"), done, asking.response)
+        return self.desk.answer(asking, done)
 
     async def get(self, customer: str, document: str, calling: Reader) -> StreamingResponse:
         """The file, always as a download."""
-        found = await self.desk.records.get(customer)
-        customers_of(calling).require(found.state.record.home_branch)
+        found = await self.desk.seen(customer, calling)
         attached = found.document(document)
         if attached is None:
             kind = "document"
@@ -81,9 +80,11 @@ class DocumentApi:
     async def remove(self, document: str, asking: Asked) -> Recorded:
         """Take a file away from the customer, and delete it."""
         found = await self.desk.records.get(asking.customer)
-        attached = found.document(document)
+        attached, holder = found.document(document), found.holder_of_document(document)
         answer = await self.desk.do(
-            asking, document, lambda about: RemoveDocument(document=document, **about)
+            asking,
+            document,
+            lambda about: RemoveDocument(document=document, **{**about, "customer": holder}),
         )
         if attached is not None:
             await self.files.delete(attached.file)

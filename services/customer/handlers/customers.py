@@ -1,6 +1,7 @@
 """What can be done with customers: each handler decides and appends, and nothing else.
 
-What concerns a customer who was merged is carried out on the survivor: callers need not know.
+What concerns a customer who was merged is carried out on the survivor: callers need not know. Only
+what rests on a version of the one does not rest on the same number of the other.
 """
 
 from collections.abc import Sequence
@@ -65,8 +66,20 @@ async def carry_out_all(
             index: (asked[index][0], replace(commands[index][1], customer=survivor))
             for index in commands
             if (survivor := _survivor(outcomes[index])) is not None
+            and commands[index][1].if_match is None
         }
-    return [outcomes[index] for index in range(len(asked))]
+    return [_version_gone(outcomes[index], asked[index][1]) for index in range(len(asked))]
+
+
+def _version_gone(outcome: Outcome, command: Command) -> Outcome:
+    if _survivor(outcome) is None or command.if_match is None:
+        return outcome
+    return Refused(
+        "precondition-failed",
+        412,
+        "The customer was merged in the meantime.",
+        "read it again, and decide again",
+    )
 
 
 def _survivor(outcome: Outcome) -> str | None:
