@@ -125,13 +125,16 @@ def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr + logs(home)
     shown = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
     assert len(shown) == len(blocks), done.stdout
-    _, found, spent, defined, members, pages, killed = shown
+    _, found, spent, defined, members, imported, pages, killed = shown
     assert '"kind": "external"' in found
     # Household 4 has 18 baskets in the year.
     assert '"receipts": 18' in spent
     assert '"kind": "history"' in spent
     assert '"sentence": "≥ 3 receipts of ≥ 20.00 each within 60 days"' in defined
     assert all(re.fullmatch(r"[0-9a-f-]{36}", line) for line in members.split())
+    # Tried out, then recorded.
+    assert done.stderr.count("new: 1") == 2
+    assert '"name": "Ivanova Anna"' in imported
     assert "segment.entered.v1" in pages
     assert "0 caught" in pages
     assert '"ready":true' in killed
