@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,6 +32,7 @@ from services.customer.domain.reverting import Revert
 from services.customer.domain.state import Customer, stream_of
 from services.customer.handlers.customers import Request, carry_out
 from services.customer.handlers.merging import merge, merge_id, revert
+from services.customer.queries.records import Records
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.events.customer import (
@@ -194,6 +196,18 @@ async def test_who_never_spoke_takes_over_the_evidence() -> None:
     await chain.merge("bea", "anna")
     given = {("news", "sms", ""): Standing(given=True, evidence=WEB)}
     assert (await chain.state("anna")).consents == given
+
+
+async def test_every_word_of_all_records_of_a_person_is_evidence_oldest_first() -> None:
+    chain = await shop()
+    for day, (customer, given) in enumerate([("bea", True), ("anna", True), ("bea", False)]):
+        said = Evidence(source=f"day {day}", at=DAY + timedelta(days=day))
+        await chain.say(customer, said, given=given)
+    await chain.merge("bea", "anna")
+    records = Records(chain.writer)
+    words = await records.consents(await records.get("bea"))
+    sources = [each.evidence and each.evidence.source for each in words]
+    assert sources == ["day 0", "day 1", "day 2"]
 
 
 async def test_what_is_withdrawn_after_the_merge_is_withdrawn_at_both_when_they_part() -> None:

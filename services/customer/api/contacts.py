@@ -90,4 +90,4 @@ class ContactApi:
     async def consents(self, customer: str, calling: Reader) -> ConsentLog:
         """What the customer agrees to now, and every word that was said about it."""
         found = await self.desk.seen(customer, calling)
-        return consent_log(found.state, await self.desk.records.consents(found.id))
+        return consent_log(found.state, await self.desk.records.consents(found))

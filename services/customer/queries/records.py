@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import Customer, stream_of
@@ -98,8 +99,18 @@ class Records:
         tree = await tree_of(self.writer, survivor)
         return {name: each for name, each in tree.items() if name != survivor}
 
-    async def consents(self, customer: str) -> Sequence[ConsentGiven | ConsentWithdrawn]:
-        """Every word that was said about the customer's consents, oldest first."""
-        stream = stream_of(customer)
-        events, _head = (await self.writer.histories([stream])).get(stream, ((), Head()))
-        return [each for each in events if isinstance(each, ConsentGiven | ConsentWithdrawn)]
+    async def consents(self, found: Record) -> Sequence[ConsentGiven | ConsentWithdrawn]:
+        """Every word that was said about consents, by whichever record of them, oldest first."""
+        streams = [stream_of(each) for each in (found.id, *found.others)]
+        histories = await self.writer.histories(streams)
+        said: list[tuple[datetime, ConsentGiven | ConsentWithdrawn]] = []
+        for stream in streams:
+            events, _head = histories.get(stream, ((), Head()))
+            # A word without a moment was said after the one before it.
+            moment = datetime.min.replace(tzinfo=UTC)
+            for each in events:
+                if isinstance(each, ConsentGiven | ConsentWithdrawn):
+                    evidence = each.evidence
+                    moment = max(moment, (evidence and evidence.at) or moment)
+                    said.append((moment, each))
+        return [word for _moment, word in sorted(said, key=lambda each: each[0])]
