@@ -188,7 +188,8 @@ def _deals(kernel: Kernel, book: ConfigurationBook) -> Deals:
 
 def _company_api(kernel: Kernel, book: ConfigurationBook) -> CompanyApi:
     companies = Companies(kernel.writer, kernel.hmac_secret)
-    found = CompanyList(kernel.documents(COMPANIES).collection)
+    customers = kernel.documents(DIRECTORY).collection
+    found = CompanyList(kernel.documents(COMPANIES).collection, customers)
     return CompanyApi(companies, found, book, kernel.clock)
 
 

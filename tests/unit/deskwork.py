@@ -86,7 +86,7 @@ class Chain:
                 MergingApi(desk, Eraser(self.writer, self.files)).router(),
                 CompanyApi(
                     Companies(self.writer, SECRET),
-                    CompanyList(MemoryQuestions(self.firms)),
+                    CompanyList(MemoryQuestions(self.firms), listed),
                     book,
                     self.clock,
                 ).router(),

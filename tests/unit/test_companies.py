@@ -142,6 +142,8 @@ def test_customers_speak_for_a_company_and_stop() -> None:
     )
     gone = CompanyContactRemoved(customer="anna")
     known.when(RemoveContact(company="c", at=DAY, customer="anna")).then([gone])
+    survivor = RemoveContact(company="c", at=DAY, customer="boris", others=frozenset({"anna"}))
+    known.when(survivor).then([gone])
     given(COMPANY, [BEGUN, ANNA, gone]).when(
         RemoveContact(company="c", at=DAY, customer="anna")
     ).then_nothing()

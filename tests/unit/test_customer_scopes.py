@@ -138,3 +138,26 @@ async def test_who_bought_at_a_branch_is_looked_after_there_and_keeps_the_home()
     for home in ("12", "14", None):
         taken = await till.patch(path, json={"home_branch": home}, headers=anything)
         assert kind_of(taken) == (403, "out-of-scope")
+
+
+async def test_who_speaks_for_a_company_is_who_they_are_by_now() -> None:
+    chain = Chain()
+    owner = await chain.caller(Role.OWNER)
+    anna, boris = await registered(owner), await registered(owner)
+    made = await owner.post("/v1/companies", json={"name": "Nordwind"})
+    path = f"/v1/companies/{made.json()['id']}"
+    contact = {"position": "buyer", "decides": True}
+    anything = {"If-Match": "*"}
+    for customer in (anna, boris):
+        await owner.put(f"{path}/contacts/{customer}", json=contact, headers=anything)
+    await owner.post(f"/v1/customers/{anna}/merge", json={"into": boris})
+    await chain.read()
+    one = [{"customer": boris, "position": "buyer", "decides": True}]
+    assert (await owner.get(path)).json()["contacts"] == one
+    for customer in (anna, boris):
+        found = await owner.get("/v1/companies", params={"customer": customer})
+        assert [each["contacts"] for each in found.json()["items"]] == [one]
+    # Whichever id is named, the person speaks for it no longer.
+    gone = await owner.delete(f"{path}/contacts/{boris}", headers=anything)
+    assert gone.status_code == 200, gone.text
+    assert (await owner.get(path)).json()["contacts"] == []

@@ -5,6 +5,7 @@ those of their branches.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,12 +18,13 @@ from services.customer.domain.company import Company, stream_of, whatever
 from services.customer.handlers.companies import Asking, Companies, new_company_id
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request
-from services.customer.projections.companies import WHOLE_CHAIN, CompanyDocument
+from services.customer.projections.companies import WHOLE_CHAIN, CompanyDocument, Contact
 from services.customer.queries.companies import CompanyList, Wanted
+from services.customer.queries.records import tree_of
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
 from shared.decider import Refused, not_found
-from shared.events.company import CompanyFields, CompanySize
+from shared.events.company import CompanyContactSet, CompanyFields, CompanySize
 from shared.execute import Done
 from shared.http import (
     CommandId,
@@ -156,11 +158,16 @@ class CompanyApi:
         cursor: Cursor = None,
     ) -> Page[CompanyView]:
         """Companies of the caller's branches and of the whole chain, by name."""
-        wanted = Wanted(name, tax_id, customer, archived)
+        # The person is meant, under whichever id the contact was set.
+        ids = None if customer is None else await tree_of(self.companies.writer, customer)
+        wanted = Wanted(name, tax_id, ids, archived)
         rows = await self.found.page(_scope(calling), wanted, position_of(cursor, str), limit)
         page = page_of(list(rows), limit, lambda row: row.sort)
+        ends = await self.found.survivors(
+            each.customer for row in page.items for each in row.contacts
+        )
         return Page[CompanyView](
-            items=[_row_view(row) for row in page.items], next_cursor=page.next_cursor
+            items=[_row_view(row, ends) for row in page.items], next_cursor=page.next_cursor
         )
 
     async def get(
@@ -172,7 +179,7 @@ class CompanyApi:
         state = await self.companies.get(company)
         _require_sight(_scope(calling), state.fields.branch, company)
         response.headers["ETag"] = etag(state.version)
-        return _view(company, state)
+        return _view(company, state, await self.found.survivors(state.contacts))
 
     async def register(
         self, body: CompanyInput, calling: Writing, command_id: CommandId, response: Response
@@ -311,7 +318,19 @@ def _recorded(company: str, done: Done, response: Response) -> CompanyRecorded:
     return CompanyRecorded(id=company, version=done.version, repeated=done.repeated)
 
 
-def _view(company: str, state: Company) -> CompanyView:
+def _contacts(
+    contacts: Iterable[CompanyContactSet | Contact], ends: Mapping[str, str]
+) -> list[ContactView]:
+    """Who speaks for the company by now; what was said of the survivor itself counts."""
+    found: dict[str, ContactView] = {}
+    for each in sorted(contacts, key=lambda each: each.customer in ends):
+        living = ends.get(each.customer, each.customer)
+        view = ContactView(customer=living, position=each.position, decides=each.decides)
+        found.setdefault(living, view)
+    return list(found.values())
+
+
+def _view(company: str, state: Company, ends: Mapping[str, str]) -> CompanyView:
     fields = state.fields
     return CompanyView(
         id=company,
@@ -322,15 +341,12 @@ def _view(company: str, state: Company) -> CompanyView:
         industry=fields.industry,
         size=fields.size,
         branch=fields.branch,
-        contacts=[
-            ContactView(customer=each.customer, position=each.position, decides=each.decides)
-            for each in state.contacts.values()
-        ],
+        contacts=_contacts(state.contacts.values(), ends),
         archived=state.archived,
     )
 
 
-def _row_view(row: CompanyDocument) -> CompanyView:
+def _row_view(row: CompanyDocument, ends: Mapping[str, str]) -> CompanyView:
     return CompanyView(
         id=row.id,
         version=row.versions.get(stream_of(row.id), 0),
@@ -340,9 +356,6 @@ def _row_view(row: CompanyDocument) -> CompanyView:
         industry=row.industry,
         size=row.size,
         branch=None if row.branch == WHOLE_CHAIN else row.branch,
-        contacts=[
-            ContactView(customer=each.customer, position=each.position, decides=each.decides)
-            for each in row.contacts
-        ],
+        contacts=_contacts(row.contacts, ends),
         archived=row.archived,
     )

@@ -107,9 +107,10 @@ class SetContact(CompanyCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveContact(CompanyCommand):
-    """Let a customer speak for the company no longer."""
+    """Let a customer speak for the company no longer; `others` are the same person by merges."""
 
     customer: str
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +135,13 @@ def decide(command: Command, state: Company) -> Sequence[NewEvent]:
     if state.version == 0:
         raise not_found(KIND, command.company)
     command.may_touch(state.fields.branch)
-    data = _data(command, state)
-    if data is None:
+    datas = _datas(command, state)
+    if not datas:
         return ()
     command.rests_on(state.version)
     if state.archived and not isinstance(command, RestoreCompany):
         raise Refused("archived", 409, "It is archived.", "restore the company first")
-    return (NewEvent(data, command.at, state.fields.branch),)
+    return [NewEvent(each, command.at, state.fields.branch) for each in datas]
 
 
 def _register(command: RegisterCompany, state: Company) -> Sequence[NewEvent]:
@@ -154,9 +155,19 @@ def _register(command: RegisterCompany, state: Company) -> Sequence[NewEvent]:
     return (NewEvent(registered, command.at, command.fields.branch),)
 
 
-def _data(
+def _datas(
     command: ChangeCompany | SetContact | RemoveContact | ArchiveCompany | RestoreCompany,
     state: Company,
+) -> Sequence[EventData]:
+    if isinstance(command, RemoveContact):
+        wanted = {command.customer, *command.others}
+        return [CompanyContactRemoved(customer=each) for each in state.contacts if each in wanted]
+    data = _data(command, state)
+    return () if data is None else (data,)
+
+
+def _data(
+    command: ChangeCompany | SetContact | ArchiveCompany | RestoreCompany, state: Company
 ) -> EventData | None:
     """What changes; None when things are so already."""
     match command:
@@ -170,10 +181,6 @@ def _data(
                     "too-many", 422, "There are too many of these.", f"at most {MAX_CONTACTS}"
                 )
             return None if known == contact else contact
-        case RemoveContact(customer=customer):
-            if customer not in state.contacts:
-                return None
-            return CompanyContactRemoved(customer=customer)
         case ArchiveCompany():
             return None if state.archived else CompanyArchived()
         case RestoreCompany():

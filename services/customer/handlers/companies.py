@@ -20,6 +20,7 @@ from services.customer.domain.company import (
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import stream_of as customer_stream
 from services.customer.handlers.customers import Request
+from services.customer.queries.records import tree_of
 from shared.decider import Refused, invalid, not_found
 from shared.envelope import Causation
 from shared.events.company import CompanyFields
@@ -120,13 +121,14 @@ class Companies:
         return await self._carry_out(asking.request, command)
 
     async def remove_contact(self, asking: Asking, company: str, customer: str) -> Done:
-        """Let a customer speak for a company no longer."""
+        """Let a customer speak for a company no longer, under whichever id they were set."""
         command = RemoveContact(
             company=company,
             at=asking.request.at,
             may_touch=asking.may_touch,
             rests_on=asking.rests_on,
             customer=customer,
+            others=frozenset(await tree_of(self.writer, customer)),
         )
         return await self._carry_out(asking.request, command)
 
