@@ -100,7 +100,7 @@ def _shown(raw: RawDocument) -> RawDocument:
     """A document without what only the read model needs; what is sealed is in the events."""
     return {
         name: raw[name]
-        for name in ("_id", "pipeline", "stage", "status", "amount", "responsible", "branch")
+        for name in ("_id", "pipeline", "stage", "status", "terms", "responsible", "branch")
         if name in raw
     }
 
