@@ -13,8 +13,9 @@ from services.customer.domain.filters import Filter, Sorting
 from services.customer.projections.directory import DirectoryEntry
 from services.customer.projections.directory.keys import COLUMNS, CUSTOM_KEY
 from services.customer.queries.clauses import Between, Clause, clauses_of, shelf_of
+from services.customer.queries.estimating import Walk
 from services.customer.queries.sampling import Sampler, everything
-from services.customer.queries.walking import Walk, Walker
+from services.customer.queries.walking import Walker
 from shared.access import Scope
 from shared.decider import invalid
 from shared.identifiers import KnownIdentifier

@@ -28,8 +28,9 @@ from services.customer.projections.directory.keys import (
 )
 from services.customer.queries.clauses import Begins, Between, Clause, OneOf, flat, in_branches
 from services.customer.queries.directory import Directory
+from services.customer.queries.estimating import Walk, leading, walk_cost
 from services.customer.queries.sampling import Sample, everything
-from services.customer.queries.walking import Walk, Walker, leading, walk_cost
+from services.customer.queries.walking import Walker
 from shared.access import Scope
 from shared.decider import Refused
 from shared.events.customer import IdentifierKind

@@ -34,7 +34,7 @@ class Sample:
 
     entries: Sequence[Mapping[str, Any]]
     weight: float
-    _keys: dict[str, list[str]] = field(default_factory=dict)
+    _orders: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     _masks: dict[Clause, int] = field(default_factory=dict)
 
     def matching(self, clauses: Sequence[Clause]) -> int:
@@ -56,12 +56,23 @@ class Sample:
 
     def within(self, span: Between) -> Sequence[str]:
         """The keys of a column in the sample that lie inside, in order: where it may be cut."""
-        keys = self._keys.get(span.path)
-        if keys is None:
-            found = (found_at(each, span.path) for each in self.entries)
-            keys = sorted(each for each in found if isinstance(each, str))
-            self._keys[span.path] = keys
-        return keys[bisect_left(keys, span.low) : bisect_left(keys, span.high)]
+        return [key for key, _ in self._inside(span)]
+
+    def hits(self, span: Between, clauses: Sequence[Clause]) -> Sequence[bool]:
+        """For the entries of a column's span, in its order, whether all the clauses hold."""
+        found = (1 << len(self.entries)) - 1
+        for clause in clauses:
+            found &= self._mask(clause)
+        bits = f"{found:0{len(self.entries)}b}"
+        return [bits[index] == "1" for _, index in self._inside(span)]
+
+    def _inside(self, span: Between) -> Sequence[tuple[str, int]]:
+        ordered = self._orders.get(span.path)
+        if ordered is None:
+            found = ((found_at(each, span.path), n) for n, each in enumerate(self.entries))
+            ordered = sorted((key, n) for key, n in found if isinstance(key, str))
+            self._orders[span.path] = ordered
+        return ordered[bisect_left(ordered, (span.low, 0)) : bisect_left(ordered, (span.high, 0))]
 
     def estimate(self, clauses: Sequence[Clause]) -> float:
         """About how many entries of all are found."""

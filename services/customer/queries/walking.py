@@ -1,8 +1,9 @@
 """A page of the list, and a count, at a cost that does not grow with the list.
 
 Two ways lead to a page: along the column's index slice by slice, testing each entry; or by an index
-that finds few enough, all of them at once, sorted by the server. The sample says which is cheaper.
-Both give the same page: the order is that of one unique key.
+that finds few enough, all of them at once, sorted by the server. Where the column's beginning holds
+few that match, it is gone through in parts (`parting.py`), and each has its own way. The sample
+says what is cheapest. All ways give the same page: the order is that of one unique key.
 """
 
 import math
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.customer.queries.clauses import Begins, Between, Clause, OneOf, flat
+from services.customer.queries.clauses import Between, Clause, OneOf, flat
+from services.customer.queries.estimating import Walk, leading, share_of, walk_cost
+from services.customer.queries.parting import Part, parts_of
 from services.customer.queries.sampling import Sample
 from shared.mongo import Collection
 from shared.readmodel import RawDocument
@@ -24,15 +27,6 @@ COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """What is read: the clauses, and the column's span that gives the order."""
-
-    clauses: Sequence[Clause]
-    span: Between
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Walker:
     """Reads the list's collection; `indexed` are the paths of columns that have an index."""
 
@@ -40,7 +34,19 @@ class Walker:
 
     async def page(self, sample: Sample, walk: Walk, limit: int) -> list[RawDocument]:
         """The first entries of the span, in its order."""
-        leader = leading(sample, walk, limit)
+        found: list[RawDocument] = []
+        for part in parts_of(sample, walk, limit):
+            found += await self._part(sample, part, limit - len(found))
+            if len(found) >= limit:
+                break
+        return found
+
+    async def _part(self, sample: Sample, part: Part, limit: int) -> list[RawDocument]:
+        walk = part.walk
+        tested = min(part.celled, walk_cost(sample, walk, limit))
+        leader = leading(sample, walk, limit, tested)
+        if leader is None and part.celled <= tested:
+            leader = part.cells
         if leader is not None:
             return await self._at_once(leader, walk, limit)
         found: list[RawDocument] = []
@@ -73,45 +79,6 @@ class Walker:
 
 def _order(walk: Walk) -> Sequence[tuple[str, int]]:
     return [(walk.span.path, -1 if walk.descending else 1)]
-
-
-def leading(sample: Sample, walk: Walk, wanted: int, tested: float | None = None) -> Clause | None:
-    """The clause whose index finds fewer entries than are tested otherwise; None where none does.
-
-    `tested` is how many, if it is not the walk that would test them.
-    """
-    tested = walk_cost(sample, walk, wanted) if tested is None else tested
-    best: Clause | None = None
-    for clause in walk.clauses:
-        if not leads(clause):
-            continue
-        cost = (sample.matching([clause]) + 1) * sample.weight
-        if cost < tested:
-            best, tested = clause, cost
-    return best
-
-
-def leads(clause: Clause) -> bool:
-    """Whether an index finds what the clause is about."""
-    match clause:
-        case OneOf(marks=marks):
-            return bool(marks)
-        case Between(path=path):
-            return path.startswith("sort.") and not path.startswith("sort.custom_")
-        case Begins():
-            return False
-
-
-def walk_cost(sample: Sample, walk: Walk, wanted: int) -> float:
-    """About how many entries the walk tests."""
-    inside = len(sample.within(walk.span)) + 1
-    return min(inside * sample.weight, wanted / share_of(sample, walk))
-
-
-def share_of(sample: Sample, walk: Walk) -> float:
-    """The part of the span's entries that match; never none."""
-    inside = sample.matching([walk.span])
-    return (sample.matching([walk.span, *walk.clauses]) + 0.5) / (inside + 1)
 
 
 def led_by(leader: Clause, clauses: Sequence[Clause]) -> dict[str, Any]:
