@@ -206,7 +206,7 @@ async def test_every_word_of_all_records_of_a_person_is_evidence_oldest_first() 
     await chain.merge("bea", "anna")
     records = Records(chain.writer)
     words = await records.consents(await records.get("bea"))
-    sources = [each.evidence and each.evidence.source for each in words]
+    sources = [each.evidence.source for each in words]
     assert sources == ["day 0", "day 1", "day 2"]
 
 

@@ -110,7 +110,6 @@ class Records:
             moment = datetime.min.replace(tzinfo=UTC)
             for each in events:
                 if isinstance(each, ConsentGiven | ConsentWithdrawn):
-                    evidence = each.evidence
-                    moment = max(moment, (evidence and evidence.at) or moment)
+                    moment = max(moment, each.evidence.at or moment)
                     said.append((moment, each))
         return [word for _moment, word in sorted(said, key=lambda each: each[0])]
