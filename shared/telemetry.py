@@ -77,8 +77,8 @@ REACTION_PASSED_OVER = Counter(
 )
 AUTOMATION = Counter(
     "regulars_automation",
-    "Commands of the chain's rules by outcome: done, unchanged, repeated, refused, and too_deep "
-    "for rules that cause each other.",
+    "Commands of the chain's rules by outcome: done, unchanged, repeated, refused, too_deep for "
+    "rules that cause each other, and failed for customers for whom nothing can be carried out.",
     ["outcome"],
 )
 ROBOTS = Counter(

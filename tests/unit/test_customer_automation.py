@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from services.customer.consumers.automation import causes_of, react
 from services.customer.domain.automating import Cause
 from services.customer.domain.commands import Register
 from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import Customer, stream_of
-from services.customer.handlers.automation import Automating
+from services.customer.handlers import automation
+from services.customer.handlers.automation import MOST_BROKEN, TRIES, Automating
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.configuration import Request as Change
-from services.customer.handlers.customers import Request, carry_out
+from services.customer.handlers.customers import Request, carry_out, carry_out_all
 from shared import telemetry
 from shared.clock import ManualClock
 from shared.decider import NewEvent
@@ -33,7 +36,8 @@ from shared.events.merging import CustomerErased, CustomerMerged
 from shared.events.segment import Cause as Because
 from shared.events.segment import SegmentEntered, SegmentExited
 from shared.eventstore import Commit
-from shared.execute import Writer
+from shared.execute import Outcome, Writer
+from shared.keyring import MissingKey
 from shared.memory import MemoryEventStore
 from shared.testing import DAY, LoggedRecord
 from shared.testing.facts import records_of, tell
@@ -214,3 +218,92 @@ async def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
         event="membership-anna@1", customer="anna", on="segment_entered", time=DAY,
         recorded=DAY, correlation="told", depth=0, name="big",
     )  # fmt: skip
+
+
+async def test_a_customer_for_whom_nothing_can_be_decided_keeps_nobody_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = await gold()
+    await chain.register("boris")
+    records = [
+        *await chain.happens("membership-anna", "anna", ENTERED),
+        *await chain.happens("membership-boris", "boris", ENTERED),
+    ]
+
+    async def without_anna(writer: Writer, asked: Sequence[Any]) -> Sequence[Outcome]:
+        if any(command.customer == "anna" for _, command in asked):
+            raise MissingKey
+        return await carry_out_all(writer, asked)
+
+    automating = chain.automating()
+    before = counted("failed")
+    with monkeypatch.context() as patched:
+        patched.setattr(automation, "carry_out_all", without_anna)
+        # It may pass: so it is tried again, by whoever calls.
+        for _ in range(TRIES - 1):
+            with pytest.raises(MissingKey):
+                await react(automating, records)
+            assert (await chain.state("boris")).discounts == {"rule:gold": 500}
+        await react(automating, records)
+    assert counted("failed") - before == 1
+    # Once it can be done, what comes is done.
+    again = await chain.happens("membership-anna", "anna", ENTERED)
+    await react(automating, again)
+    assert (await chain.state("anna")).discounts == {"rule:gold": 500}
+
+
+async def test_where_it_fails_for_everybody_nobody_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = await gold()
+    names = [f"c{number}" for number in range(MOST_BROKEN + 1)]
+    records = [
+        record
+        for name in names
+        for record in await chain.happens(f"membership-{name}", name, ENTERED)
+    ]
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(automation, "carry_out_all", fails)
+    automating = chain.automating()
+    before = counted("failed")
+    for _ in range(TRIES + 1):
+        with pytest.raises(RuntimeError):
+            await react(automating, records)
+    assert counted("failed") == before
+
+
+def counted_trips(name: str, trips: list[str]) -> Any:  # noqa: ANN401 - any method of a store
+    asked = getattr(MemoryEventStore, name)
+
+    async def counting(self: MemoryEventStore, given: Any) -> Any:  # noqa: ANN401 - as above
+        trips.append(name)
+        return await asked(self, given)
+
+    return counting
+
+
+async def test_thousands_who_enter_at_once_cost_as_many_round_trips_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trips: list[str] = []
+    for name in ("read", "append", "known", "heads", "claims"):
+        monkeypatch.setattr(MemoryEventStore, name, counted_trips(name, trips))
+    chain = Chain()
+    entering = When(on="segment_entered", segment="big")
+    await chain.rule("vip", entering, Then(add_tags=("vip",)), branches=("12",))
+    costs = []
+    for many in (1, 300):
+        names = [f"{many}-{number}" for number in range(many)]
+        records: list[Any] = []
+        for name in names:
+            await chain.register(name, "12")
+            records += await chain.happens(f"membership-{name}", name, ENTERED)
+        automating = chain.automating()
+        trips.clear()
+        await react(automating, records)
+        costs.append(len(trips))
+        assert (await chain.state(names[-1])).tags == {"vip"}
+    assert costs[0] == costs[1]

@@ -1,5 +1,6 @@
 """Rules of automation: what may be defined, and what they do when something happens."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from services.customer.domain.configuration.automation import AUTOMATION, Automa
 from services.customer.domain.configuration.catalogue import Archive, Define, Restore
 from services.customer.domain.configuration.categories import CATEGORIES
 from services.customer.domain.configuration.chosen import Configuration
+from services.customer.domain.configuration.employees import EMPLOYEES, Employees
 from services.customer.domain.referring import check_rule_references
 from shared.decider import NewEvent, Refused
 from shared.events.automation import (
@@ -23,7 +25,7 @@ from shared.events.automation import (
     When,
 )
 from shared.events.care import TaskRequested
-from shared.events.configuration import CategoryDefined
+from shared.events.configuration import CategoryDefined, EmployeeHired, EmployeeLeft
 from shared.testing import DAY, given
 
 ENTERING = When(on="segment_entered", segment="big", while_inside=True)
@@ -51,6 +53,13 @@ def chain_with(*rules: AutomationDefined, archived: bool = False) -> Configurati
     if archived:
         events += [AutomationArchived(rule=each.rule) for each in rules]
     return Configuration(automation=AUTOMATION.fold(events), categories=CATEGORIES.fold([gold]))
+
+
+def employees(name: str, *, left: bool = False) -> Employees:
+    events: list[Any] = [EmployeeHired(employee=name, name="E", position="seller")]
+    if left:
+        events.append(EmployeeLeft(employee=name, since="2018-01-01"))
+    return EMPLOYEES.fold(events)
 
 
 def cause(on: Occasion | None = "segment_entered", **changes: object) -> Cause:
@@ -177,6 +186,29 @@ def test_an_archived_rule_gives_nothing_and_still_takes_back() -> None:
     ]  # fmt: skip
 
 
+def test_who_left_while_the_rule_was_archived_is_taken_back_after_it_was_restored() -> None:
+    events: list[Any] = [rule(), AutomationArchived(rule="gold")]
+    events.append(AutomationRestored(rule="gold", since=LATER))
+    configuration = Configuration(automation=AUTOMATION.fold(events))
+    left = cause("segment_left", recorded=LATER - timedelta(hours=1))
+    assert parts(configuration, left) == [("gold", "categories"), ("gold", "discount")]
+    assert parts(configuration, cause(recorded=LATER - timedelta(hours=1))) == []
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        When(on="segment_entered", segment="small", while_inside=True),
+        When(on="segment_entered", segment="big"),
+        When(on="receipt", at_least=1),
+    ],
+)
+def test_a_rule_keeps_the_segment_inside_of_which_it_gave(when: When) -> None:
+    given(AUTOMATION, [rule()]).when(define(rule(when=when))).then_refused("invalid", "when")
+    once = rule(when=When(on="segment_entered", segment="big"))
+    given(AUTOMATION, [once]).when(define(rule())).then([NewEvent(rule(), DAY)])
+
+
 def test_causes_from_before_the_rule_are_not_taken() -> None:
     configuration = chain_with(rule(since=LATER))
     assert parts(configuration, cause(recorded=LATER - timedelta(milliseconds=1))) == []
@@ -212,7 +244,7 @@ def test_everything_that_a_rule_says_is_done_in_one_order() -> None:
             task=TaskTemplate(title="Call", due="P3D"),
         ),
     )
-    configuration = chain_with(all_of_it)
+    configuration = replace(chain_with(all_of_it), employees=employees("e1"))
     because = cause("status_reached", name="active")
     (reaction,) = reactions(configuration, because)
     found = dict(commands_of(configuration, reaction, because))
@@ -225,6 +257,21 @@ def test_everything_that_a_rule_says_is_done_in_one_order() -> None:
     due = DAY + timedelta(days=3)
     task = TaskRequested(rule="gold", title="Call", due=due)
     assert found["task"] == RequestTask(task=task, **about)
+
+
+def test_who_left_gets_neither_customers_nor_tasks() -> None:
+    call = TaskTemplate(title="Call", due="P3D", employee="e1")
+    to_e1 = rule(when=When(on="receipt", at_least=1), then=Then(responsible="e1", task=call))
+    because = cause("receipt", total=1)
+    for working, expected in ((True, "e1"), (False, None)):
+        who = employees("e1", left=not working)
+        configuration = replace(chain_with(to_e1), employees=who)
+        (reaction,) = reactions(configuration, because)
+        found = dict(commands_of(configuration, reaction, because))
+        assert ("responsible" in found) is working
+        task = found["task"]
+        assert isinstance(task, RequestTask)
+        assert task.task.employee == expected
 
 
 def test_only_the_rule_that_waited_follows_from_inactivity() -> None:

@@ -75,15 +75,16 @@ class Reaction:
 def reactions(configuration: Configuration, cause: Cause) -> Iterator[Reaction]:
     """The rules that a cause touches, by name; branches are not looked at yet.
 
-    An archived rule that acted while inside still takes back.
+    An archived rule that acted while inside still takes back, also from who left before it was
+    restored: it takes back only what it gave, so when it began to count does not matter then.
     """
     for name, item in sorted(configuration.automation.items.items()):
         when = item.definition.when
-        if cause.recorded < item.definition.since:
-            continue
         if cause.on == "segment_left" and when.while_inside and when.segment == cause.name:
             yield Reaction(name, item.definition, leaving=True)
-        elif not item.archived and _touches(item.definition, name, cause):
+        elif item.archived or cause.recorded < item.definition.since:
+            continue
+        elif _touches(item.definition, name, cause):
             yield Reaction(name, item.definition)
 
 
@@ -141,7 +142,8 @@ def commands_of(
             "status",
             SetStatus(customer=customer, at=at, status=then.status, may_follow=may_follow),
         )
-    if then.responsible is not None:
+    employees = configuration.employees
+    if then.responsible is not None and employees.works(then.responsible):
         yield (
             "responsible",
             AssignResponsible(customer=customer, at=at, employee=then.responsible),
@@ -149,7 +151,10 @@ def commands_of(
     if then.archive:
         yield "archive", Archive(customer=customer, at=at, giver=giver)
     if then.task is not None:
-        yield "task", RequestTask(customer=customer, at=at, task=_task(reaction, at))
+        task = _task(reaction, at)
+        if task.employee is not None and not employees.works(task.employee):
+            task = task.model_copy(update={"employee": None})
+        yield "task", RequestTask(customer=customer, at=at, task=task)
 
 
 def restoring(cause: Cause) -> Command:

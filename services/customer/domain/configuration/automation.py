@@ -58,6 +58,15 @@ def check_rule(definition: AutomationDefined, name: str, state: Automation) -> N
     check_titles(definition.titles, name, others)
     _check_when(definition.when)
     _check_then(definition)
+    before = state.items.get(name)
+    if before is not None and before.definition.when.while_inside:
+        _check_kept(before.definition.when, definition.when)
+
+
+def _check_kept(before: When, now: When) -> None:
+    """What was given inside one segment is taken back on leaving just that one."""
+    if (before.segment, True) != (now.segment, now.while_inside):
+        raise invalid("when", "what it gave would stay for ever: archive it, and define another")
 
 
 def _check_when(when: When) -> None:
