@@ -4,15 +4,16 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.customer.domain.deal_stays import Stay
-from services.customer.projections.deals import DEALS, DealDocument, Terms
+from services.customer.projections.deals import DEALS, DealDocument, Terms, Words
 from services.customer.queries.deals import DealBoard, Filters, Part, Passage
 from shared.access import Kind, Scope
 from shared.events.contract import show_moment
-from shared.keyring import Keyring
+from shared.keyring import Keyring, seal
 from shared.memory import MemoryKeyStore
 from shared.mongo import MongoDocuments
 from shared.projector.folder import raw_document
@@ -150,3 +151,25 @@ def stages_of(plan: Any) -> set[str]:  # noqa: ANN401 - a plan as the server tel
     for each in plan.get("inputStages", ()):
         found |= stages_of(each)
     return found
+
+
+async def test_what_was_written_of_an_erased_customer_with_anothers_key_is_not_shown(
+    board: DealBoard, mongo: MongoSpace
+) -> None:
+    # The deal was its survivor's while the comment was written, and came back by a revert.
+    keys = await board.keyring.ensure(["loser", "survivor"])
+    words: dict[str, Any] = {"title": "A lamp", "comment": "as bright as the sun"}
+    for name, key in (("title", "loser"), ("comment", "survivor")):
+        opened = keys[key]
+        assert isinstance(opened, AESGCM)
+        seal(words, [(name,)], key, opened, "deal-d")
+    made = msgspec.structs.replace(deal(1), id="d", customer="loser", words=Words(**words))
+    documents = MongoDocuments(mongo.database("customer"), "deals_v1")
+    await documents.write([raw_document(made)])
+    shown = await board.get("d")
+    assert shown is not None
+    assert shown.words == Words(title="A lamp", comment="as bright as the sun")
+    await board.keyring.erase(["loser"], "e")
+    shown = await board.get("d")
+    assert shown is not None
+    assert shown.words == Words()

@@ -17,7 +17,7 @@ from services.customer.domain.pipeline import CERTAIN, Pipelines
 from services.customer.projections.deals import DealDocument
 from shared.access import Scope
 from shared.events.contract import Path
-from shared.keyring import Keyring, key_ids, unseal
+from shared.keyring import ERASED, Keyring, key_ids, unseal
 from shared.mongo import Collection
 from shared.readmodel import RawDocument
 
@@ -208,9 +208,18 @@ class DealBoard:
         wanted = {key for raw in sealed for key in key_ids(raw, PERSONAL)}
         if wanted:
             keys = await self.keyring.get(wanted)
+            erased, nobodys = await self._erased(sealed), dict.fromkeys(wanted, ERASED)
             for raw in sealed:
-                unseal(raw, PERSONAL, keys)
+                unseal(raw, PERSONAL, nobodys if raw["customer"] in erased else keys)
         return [msgspec.convert(raw, DealDocument) for raw in raws]
+
+    async def _erased(self, raws: Sequence[RawDocument]) -> set[str]:
+        """Customers who are erased, of those deals that hold texts sealed with another's key.
+
+        Such a text was written while two were merged who have parted since.
+        """
+        customers = {raw["customer"] for raw in raws if key_ids(raw, PERSONAL) - {raw["customer"]}}
+        return set(await self.keyring.erased(customers)) if customers else set()
 
 
 def narrowed(scope: Scope, where: Mapping[str, Any]) -> dict[str, Any]:
