@@ -161,3 +161,23 @@ async def test_who_speaks_for_a_company_is_who_they_are_by_now() -> None:
     gone = await owner.delete(f"{path}/contacts/{boris}", headers=anything)
     assert gone.status_code == 200, gone.text
     assert (await owner.get(path)).json()["contacts"] == []
+    erase = {"confirm": "erase", "reason": "request"}
+    erased = await owner.post(f"/v1/customers/{boris}/erase", json=erase)
+    assert erased.status_code == 200, erased.text
+    refused = await owner.put(f"{path}/contacts/{boris}", json=contact, headers=anything)
+    assert kind_of(refused) == (422, "invalid")
+
+
+async def test_another_file_under_the_same_key_is_refused_and_the_first_one_stays() -> None:
+    chain = Chain()
+    owner = await chain.caller(Role.OWNER)
+    path = f"/v1/customers/{await registered(owner)}/documents"
+    key = {"Idempotency-Key": "contract"}
+    answers = [
+        await owner.post(path, params={"title": "contract"}, content=content, headers=key)
+        for content in (b"first", b"first", b"other")
+    ]
+    assert [each.status_code for each in answers] == [200, 200, 422]
+    assert kind_of(answers[2]) == (422, "command-differs")
+    (shown,) = (await owner.get(path.removesuffix("/documents"))).json()["documents"]
+    assert (await owner.get(f"{path}/{shown['id']}")).content == b"first"

@@ -161,7 +161,7 @@ class Companies:
         current = customer
         for _ in range(ATTEMPTS):
             state, _version = await self.writer.state(CUSTOMER, customer_stream(current))
-            if not state.registered:
+            if not state.registered or state.erased:
                 break
             if state.merged is None:
                 return current

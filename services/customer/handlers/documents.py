@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from services.customer.domain.commands import AttachDocument
+from services.customer.domain.customer import CUSTOMER
 from services.customer.handlers.customers import Request, carry_out
+from shared.decider import Refused
 from shared.events.care import DocumentAttached
 from shared.execute import Done, Writer
 from shared.files import Files
@@ -56,6 +58,22 @@ def document_id(request: Request) -> str:
     return derived_id("document", request.command_id)
 
 
+async def _require_same(writer: Writer, done: Done, document: DocumentAttached) -> None:
+    """Raise `Refused` (422) where another file was attached under the same key.
+
+    The hash of the request cannot tell: it is taken before the body has come.
+    """
+    state, _version = await writer.state(CUSTOMER, done.stream)
+    known = state.documents.get(document.document)
+    if known is not None and known.sha256 != document.sha256:
+        raise Refused(
+            "command-differs",
+            422,
+            "This id was used before for something else.",
+            "send the same content again, or use another id",
+        )
+
+
 async def attach(writer: Writer, files: Files, request: Request, upload: Upload) -> Done:
     """Store a file and say that it belongs to the customer. Raises `Refused` (413 too)."""
     hashed = _Hashed(upload.content)
@@ -87,6 +105,8 @@ async def attach(writer: Writer, files: Files, request: Request, upload: Upload)
             ),
         )
         recorded = done.changed and not done.repeated
+        if done.repeated:
+            await _require_same(writer, done, document)
     finally:
         if not recorded:
             await files.delete(file.id)
