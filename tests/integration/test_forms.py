@@ -50,7 +50,13 @@ SUBSCRIBE = {
     "tags": ["form"],
 }
 PETS = {"titles": {"en": "Pets"}, "kind": "number", "purpose": "gifts"}
-ANNA = {"email": "Anna@Example.com", "name": "<Anna>", "consent.0": "yes", "custom.pets": "2"}
+NEWS = "consent.marketing.email.2017-1"
+ANNA = {
+    "email": "Anna@Example.com",
+    "name": "<Anna>",
+    NEWS: "yes",
+    "custom.pets": "2",
+}
 CODE = re.compile(r"code is (\d{6})")
 
 
@@ -146,7 +152,7 @@ async def test_who_confirms_the_code_is_registered_with_evidence_and_gets_the_co
     shop: Shop,
 ) -> None:
     await shop.define()
-    sent = await shop.send({**ANNA, "phone": "+79990000001", "consent.1": "yes"})
+    sent = await shop.send({**ANNA, "phone": "+79990000001", "consent.marketing.sms.2017-1": "yes"})
     assert sent.status_code == 200, sent.text
     assert "HELLO-5" not in sent.text
     # Nothing is anybody's before the code.
@@ -160,11 +166,12 @@ async def test_who_confirms_the_code_is_registered_with_evidence_and_gets_the_co
     states = {each.kind: each.state for each in anna.identifiers.values()}
     assert states == {"email": "verified", "phone": None}
     hashes = {each.kind: each.hash for each in anna.identifiers.values()}
-    for channel, kind in (("email", "email"), ("sms", "phone")):
+    # The code proves the address that it was mailed to, and not the phone.
+    for channel, kind, proved in (("email", "email", True), ("sms", "phone", None)):
         standing = anna.consents["marketing", channel, hashes[kind]]  # type: ignore[index]  # a channel
         assert standing.evidence is not None
         told = standing.evidence
-        assert (told.source, told.wording, told.confirmed) == ("form:subscribe", "2017-1", True)
+        assert (told.source, told.wording, told.confirmed) == ("form:subscribe", "2017-1", proved)
     # The same page sent again says the same; another form of the same person gives nothing more.
     assert "HELLO-5" in (await shop.confirm(sent, shop.code())).text
     again = await shop.send({**ANNA, "name": "Anya"})
@@ -191,7 +198,7 @@ async def test_nobody_learns_whether_somebody_is_known_and_nobody_takes_a_phone(
         sent = await shop.send({**ANNA, "email": address}, token=token)
         pages.append(sent.text.replace(token_in(sent.text), ""))
     assert pages[0] == pages[1]
-    sent = await shop.send({**ANNA, "phone": phone["value"], "consent.1": "yes"})
+    sent = await shop.send({**ANNA, "phone": phone["value"], "consent.marketing.sms.2017-1": "yes"})
     assert (await shop.confirm(sent, shop.code())).status_code == 200
     anna = await shop.find_soon("email", "anna@example.com")
     assert [each.kind for each in anna.identifiers.values()] == ["email"]
@@ -255,7 +262,9 @@ async def test_what_is_wrong_is_marked_and_what_was_typed_stays_escaped(shop: Sh
     assert "<script>" not in answer.text
     for name in ("email", "custom.pets", "phone"):
         assert f'id="{name}-wrong"' in answer.text
-    assert '<p class="wrong"><input type="checkbox" id="consent.0"' in answer.text
+    assert (
+        '<p class="wrong"><input type="checkbox" id="consent.marketing.email.2017-1"' in answer.text
+    )
     assert 'id="name-wrong"' not in answer.text
     # The same token counts: nothing was sent yet.
     fixed = await shop.send(token=token_in(answer.text))

@@ -1,19 +1,25 @@
 """Filled forms taken in: one customer and one gift per person, however many come at once."""
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
-from services.customer.domain.commands import NewIdentifier, Register
+from services.customer.domain.commands import NewIdentifier, Register, RemoveIdentifier
+from services.customer.domain.configuration.chosen import Configuration
+from services.customer.domain.configuration.forms import FORMS
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.filling import Agreed, Answers
 from services.customer.domain.state import Customer, stream_of
+from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
 from services.customer.handlers.floods import Floods
 from services.customer.handlers.form_acceptance import Acceptance, Filled
 from services.customer.handlers.form_entries import FormEntries, Submission
+from services.customer.handlers.forms import Forms
+from services.customer.handlers.tokens import Purpose, Token, Tokens
 from services.customer.queries.records import Records
 from shared.clock import ManualClock
 from shared.decider import Refused
@@ -163,3 +169,67 @@ async def test_one_address_and_one_form_take_so_much_and_no_more() -> None:
         await floods.pass_one("subscribe", "192.0.2.1")
     assert (refused.value.type, refused.value.status) == ("too-many-requests", 429)
     await floods.pass_one("subscribe", "192.0.2.2")
+    # Who has an IPv6 network has all of its addresses.
+    for number in range(60):
+        await floods.pass_one("news", f"2001:db8::{number:x}")
+    with pytest.raises(Refused):
+        await floods.pass_one("news", "2001:db8::ffff")
+    await floods.pass_one("news", "2001:db8:0:1::1")
+    await floods.pass_one("news", "no address")
+
+
+class Mails:
+    """A server that keeps the codes."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    async def send(self, _id: str, _to: str, subject: str, _text: str) -> None:
+        self.codes.append(subject)
+
+
+class Quick(Tokens):
+    """Tokens that were issued some time ago."""
+
+    def read(self, purpose: Purpose, text: str, at: datetime) -> Token:
+        token = super().read(purpose, text, at)
+        return replace(token, issued=at - timedelta(minutes=1))
+
+
+class OneForm(ConfigurationBook):
+    """A chain with a form."""
+
+    async def fresh(self) -> Configuration:
+        return Configuration(forms=FORMS.fold([FORM]))
+
+
+async def test_a_code_that_was_not_mailed_can_not_be_guessed() -> None:
+    desk, mails, entries, secret = Desk(), Mails(), MemoryExpiring(), bytes(32)
+    forms = Forms(
+        OneForm(desk.writer), desk.acceptance, FormEntries(entries, secret), Quick(secret),
+        Floods(secret), RULES, desk.writer.clock, cast("Any", mails),
+    )  # fmt: skip
+    for number in range(5):
+        # Subaddresses are one mailbox.
+        raw = {"token": [forms.token("subscribe")], "email": [f"an.na+{number}@example.com"]}
+        sent = await forms.send("subscribe", raw, "192.0.2.1", lambda code: (code, code))
+        assert sent.confirm is not None
+    kept = [each for each in entries._entries if each.startswith("submission|")]  # noqa: SLF001 - what is kept
+    assert len(mails.codes) == len(kept) == 3
+
+
+async def test_a_second_try_gives_each_thing_the_same_name() -> None:
+    desk = Desk()
+    anna = await desk.known(("email", "anna@example.com"))
+    both = Answers(
+        {"name": "Anna"}, {}, "anna@example.com", "+4930123456", (Agreed("news", "email", "1"),)
+    )
+    await desk.accept(1, both)
+    # Somebody takes the phone away, and another customer has it then.
+    phone = RULES.known("phone", "+4930123456", "v")
+    command = RemoveIdentifier(customer=anna, at=DAY, kind="phone", hash=phone.hash)
+    done = await carry_out(desk.writer, Request("remove", "", DAY), command)
+    await desk.known(("phone", "+4930123456"))
+    await desk.accept(1, both)
+    state, _ = await desk.writer.state(CUSTOMER, stream_of(anna))
+    assert state.version == done.version

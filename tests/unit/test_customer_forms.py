@@ -129,7 +129,7 @@ ASKED = asking(
 
 
 def read(raw: dict[str, Sequence[str]]) -> Answers:
-    sent = {"email": ["Anna@Example.com "], "consent.0": ["yes"], **raw}
+    sent = {"email": ["Anna@Example.com "], "consent.marketing.email.1": ["yes"], **raw}
     return answers_of(form(fields=ASKED), chain(*EVERYTHING), sent, RULES, DAY.date())
 
 
@@ -170,7 +170,7 @@ def test_answers_are_read_into_the_one_form_that_records_have() -> None:
         ({"birth_date": ["29.02.1980"]}, ["birth_date"]),
         ({"birth_date": ["2980-02-28"]}, ["birth_date"]),
         ({"gender": ["other"]}, ["gender"]),
-        ({"consent.0": ["no"]}, ["consent.0"]),
+        ({"consent.marketing.email.1": ["no"]}, ["consent.marketing.email.1"]),
         ({"custom.size": ["38.55"]}, ["custom.size"]),
         ({"custom.size": ["many"]}, ["custom.size"]),
         ({"custom.size": ["nan"]}, ["custom.size"]),
@@ -178,7 +178,10 @@ def test_answers_are_read_into_the_one_form_that_records_have() -> None:
         ({"custom.pets": ["dog", "cow"]}, ["custom.pets"]),
         ({"custom.since": ["soon"]}, ["custom.since"]),
         ({"custom.note": ["x" * 2001]}, ["custom.note"]),
-        ({"email": [], "phone": ["abc"], "consent.0": []}, ["email", "phone", "consent.0"]),
+        (
+            {"email": [], "phone": ["abc"], "consent.marketing.email.1": []},
+            ["email", "phone", "consent.marketing.email.1"],
+        ),
     ],
 )
 def test_each_wrong_answer_is_named(raw: dict[str, Sequence[str]], fields: list[str]) -> None:
@@ -188,7 +191,7 @@ def test_each_wrong_answer_is_named(raw: dict[str, Sequence[str]], fields: list[
 
 
 def test_a_field_that_is_gone_meanwhile_is_not_asked_any_more() -> None:
-    sent = {"email": ["a@example.com"], "consent.0": ["yes"], "custom.note": ["x"]}
+    sent = {"email": ["a@example.com"], "consent.marketing.email.1": ["yes"], "custom.note": ["x"]}
     with pytest.raises(Refused) as refused:
         answers_of(form(fields=ASKED), chain(), sent, RULES, DAY.date())
     assert [error.field for error in refused.value.errors] == ["custom.note"]
@@ -220,3 +223,22 @@ def test_pages_speak_the_language_that_is_asked_for() -> None:
     assert WORDS["en"].keys() == WORDS["ru"].keys()
     assert text_of({"ru": "Да", "en": "Yes"}, "ru") == "Да"
     assert text_of({"de": "Ja"}, "ru") == "Ja"
+
+
+def test_a_tick_is_for_the_words_that_were_shown() -> None:
+    newer = NEWS.model_copy(update={"wording": "2", "texts": {"en": "Yes, all of it."}})
+    sent = {"email": ["anna@example.com"], "consent.marketing.email.1": ["yes"]}
+    with pytest.raises(Refused) as refused:
+        # The form was changed after it was shown.
+        answers_of(form(consents=(newer,)), chain(), sent, RULES, DAY.date())
+    assert [error.field for error in refused.value.errors] == ["consent.marketing.email.2"]
+    optional = newer.model_copy(update={"required": False})
+    found = answers_of(form(consents=(optional,)), chain(), sent, RULES, DAY.date())
+    assert found.consents == ()
+
+
+@pytest.mark.parametrize("text", ["9E+999999", "1E+99999999999999999", "9" * 10_000, "1e-999999"])
+def test_a_number_that_nobody_means_is_no_number(text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read({"custom.size": [text]})
+    assert [error.field for error in refused.value.errors] == ["custom.size"]

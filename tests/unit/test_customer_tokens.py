@@ -38,6 +38,8 @@ def test_what_is_of_another_purpose_chain_or_hand_is_refused() -> None:
     assert refused(f"{head}.{body}.") == "token-invalid"
     unsigned = "eyJhbGciOiJub25lIn0"
     assert refused(f"{unsigned}.{body}.") == "token-invalid"
+    critical = "eyJhbGciOiJIUzI1NiIsImNyaXQiOjF9"
+    assert refused(f"{critical}.{body}.{signature}") == "token-invalid"
     for nonsense in ("", "a", "a.b.c", "я", "x" * 3_000):
         assert refused(nonsense) == "token-invalid"
 

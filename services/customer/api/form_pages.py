@@ -11,7 +11,7 @@ from html import escape
 
 from services.customer.api.form_words import WORDS, FormLanguage, text_of
 from services.customer.domain.configuration.fields import CUSTOM, Fields
-from services.customer.domain.filling import CONSENT, YES, Raw
+from services.customer.domain.filling import YES, Raw, consent_input
 from services.customer.handlers.forms import TRAP
 from shared.events.forms import FormDefined, FormField
 
@@ -131,8 +131,8 @@ class FormPage:
         )
 
     def _consents(self) -> Iterator[str]:
-        for number, each in enumerate(self.definition.consents):
-            name = f"{CONSENT}{number}"
+        for each in self.definition.consents:
+            name = escape(consent_input(each))
             ticked = " checked" if self.raw.get(name) == [YES] else ""
             about = " required" if each.required else ""
             wrong = ' class="wrong"' if name in self.wrong else ""

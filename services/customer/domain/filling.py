@@ -5,7 +5,7 @@ What is wrong is said without looking at any customer: it is the same whoever as
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from shared.events.forms import FormConsent, FormDefined, FormField
 from shared.identifiers import IdentifierRules
 
 LONGEST = 200
+LONGEST_NUMBER = 20
 CONSENT = "consent."
 YES = "yes"
 _CONTACTS = ("email", "phone")
@@ -67,11 +68,12 @@ def answers_of(
         except Refused as refusal:
             wrong += refusal.errors
     agreed = []
-    for number, consent in enumerate(definition.consents):
-        if raw.get(f"{CONSENT}{number}") == [YES]:
+    for consent in definition.consents:
+        name = consent_input(consent)
+        if raw.get(name) == [YES]:
             agreed.append(_agreed(consent))
         elif consent.required:
-            wrong.append(FieldError(f"{CONSENT}{number}", "required"))
+            wrong.append(FieldError(name, "required"))
     if not wrong:
         try:
             record = RecordFields.model_validate({**plain, "custom": custom or None})
@@ -126,10 +128,16 @@ def _custom(field: FieldDefined, sent: Sequence[str], path: str) -> FieldValue:
     match field.kind:
         case "number":
             try:
-                scaled = Decimal(sent[0].replace(",", ".")).scaleb(field.decimals)
-            except InvalidOperation:
+                # An exponent would be a number of a million digits in a few letters.
+                scaled = Decimal(sent[0][:LONGEST_NUMBER].replace(",", ".")).scaleb(field.decimals)
+            except ArithmeticError:
                 raise _wrong(path, "a number") from None
-            if not scaled.is_finite() or scaled != scaled.to_integral_value():
+            if (
+                len(sent[0]) > LONGEST_NUMBER
+                or not scaled.is_finite()
+                or scaled.adjusted() > LONGEST_NUMBER
+                or scaled != scaled.to_integral_value()
+            ):
                 raise _wrong(path, "a number")
             return int(scaled)
         case "yes_no":
@@ -138,6 +146,14 @@ def _custom(field: FieldDefined, sent: Sequence[str], path: str) -> FieldValue:
             return tuple(sent)
         case _:
             return sent[0]
+
+
+def consent_input(consent: FormConsent) -> str:
+    """The name of its input: a tick counts for the words that it stood beside, and for no others.
+
+    The form may be changed between being shown and being sent.
+    """
+    return f"{CONSENT}{consent.topic}.{consent.channel}.{consent.wording}"
 
 
 def _agreed(consent: FormConsent) -> Agreed:

@@ -6,6 +6,7 @@ database. Addresses are kept as keyed hashes, and only while they count.
 """
 
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -16,6 +17,17 @@ from shared.keyring import keyed_hash
 
 PER_ADDRESS = RateLimitItemPerHour(60)
 PER_FORM = RateLimitItemPerMinute(300)
+
+
+def _network(address: str) -> str:
+    """Whose requests count together: an IPv6 address is one of 2^64 that its holder may use."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address) or found.ipv4_mapped is not None:
+        return address
+    return f"{int(found) >> 64:x}"
 
 
 def _limiter() -> SlidingWindowCounterRateLimiter:
@@ -33,7 +45,7 @@ class Floods:
 
     async def pass_one(self, form: str, address: str) -> None:
         """Count one more. Raises `Refused` (429) for one too many."""
-        hashed = keyed_hash(self.secret, "address", address)
+        hashed = keyed_hash(self.secret, "address", _network(address))
         for limit, name in ((self.per_address, hashed), (self.per_form, form)):
             if not await self.limiter.hit(limit, name):
                 raise Refused(

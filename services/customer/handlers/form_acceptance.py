@@ -47,8 +47,10 @@ from shared.identifiers import IdentifierRules, KnownIdentifier
 
 ROUNDS = 5
 """How often somebody else may take an address between looking and registering."""
-_LET_BE = frozenset({"identifier-taken", "consent-superseded"})
+_LET_BE = frozenset({"identifier-taken", "unknown-contact", "consent-superseded"})
 """Another customer took the second address, or the same person sent another form, meanwhile."""
+Part = tuple[str, Command]
+"""With the part of its id that tells it apart, the same each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,6 @@ class Filled:
         evidence = {
             "source": f"form:{self.definition.form}",
             "at": self.at,
-            "confirmed": self.confirmed or None,
         }
         bound = {"email": self.email, "sms": self.phone}
         for each in self.answers.consents:
@@ -105,7 +106,14 @@ class Filled:
                 topic=each.topic,
                 channel=each.channel,
                 contact=None if contact is None else contact.hash,
-                evidence=Evidence.model_validate({**evidence, "wording": each.wording}),
+                evidence=Evidence.model_validate(
+                    {
+                        **evidence,
+                        "wording": each.wording,
+                        # The code was mailed: it proves no phone.
+                        "confirmed": (self.confirmed and each.channel != "sms") or None,
+                    }
+                ),
             )
 
 
@@ -169,10 +177,8 @@ class Acceptance:
 
     async def _change(self, filled: Filled, owner: str, owners: Mapping[str, str | None]) -> str:
         record = await self.records.get(owner)
-        commands = list(_changes(filled, record.id, record.state, owners))
-        asked = [
-            (filled.request(f"change-{number}"), command) for number, command in enumerate(commands)
-        ]
+        changes = _changes(filled, record.id, record.state, owners)
+        asked = [(filled.request(part), command) for part, command in changes]
         for outcome in await carry_out_all(self.writer, asked) if asked else ():
             if isinstance(outcome, Refused) and outcome.type not in _LET_BE:
                 raise outcome
@@ -200,22 +206,28 @@ def _registration(filled: Filled, customer: str, owners: Mapping[str, str | None
 
 def _changes(
     filled: Filled, customer: str, state: Customer, owners: Mapping[str, str | None]
-) -> Iterator[Command]:
+) -> Iterator[Part]:
     at, answers = filled.at, filled.answers
     mine = frozenset(each.hash for each in state.identifiers.values())
     if not filled.confirmed:
         spoken = {(topic, channel) for topic, channel, _ in state.consents}
         for consent in filled.consents(mine):
             if (consent.topic, consent.channel) not in spoken:
-                yield GiveConsent(customer=customer, at=at, consent=consent)
+                yield _given(customer, at, consent)
         return
     record = answers.record()
     if record != RecordFields():
-        yield ChangeRecord(customer=customer, at=at, fields=record)
+        yield "record", ChangeRecord(customer=customer, at=at, fields=record)
     added = filled.identifiers(owners, customer)
     for each in added:
-        yield AddIdentifier(customer=customer, at=at, identifier=each)
+        yield each.known.kind, AddIdentifier(customer=customer, at=at, identifier=each)
     for consent in filled.consents(mine | {each.known.hash for each in added}):
-        yield GiveConsent(customer=customer, at=at, consent=consent)
+        yield _given(customer, at, consent)
     if filled.definition.tags:
-        yield ChangeTags(customer=customer, at=at, add=frozenset(filled.definition.tags))
+        tags = frozenset(filled.definition.tags)
+        yield "tags", ChangeTags(customer=customer, at=at, add=tags)
+
+
+def _given(customer: str, at: datetime, consent: ConsentGiven) -> Part:
+    part = f"consent-{consent.topic}-{consent.channel}"
+    return part, GiveConsent(customer=customer, at=at, consent=consent)

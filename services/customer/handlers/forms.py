@@ -26,6 +26,7 @@ from shared.decider import Refused, not_found
 from shared.events.forms import FormDefined
 from shared.identifiers import IdentifierRules, KnownIdentifier
 from shared.ids import new_id
+from shared.keyring import keyed_hash
 
 TRAP = "website"
 """An input that people do not see: whoever fills it in is none."""
@@ -96,7 +97,6 @@ class Forms:
         if not by_code:
             await self._accept(kept, definition, confirmed=False)
             return Sent()
-        await self.entries.keep(kept, now)
         await self._post(kept, code, letter)
         return Sent(self._confirm_token(submission))
 
@@ -113,13 +113,27 @@ class Forms:
         return await self._accept(found, definition, confirmed=True)
 
     async def _post(self, kept: Submission, code: str, letter: Letter) -> None:
-        """Mail the code; to an address that gets too many of them, nothing, and nobody is told."""
+        """Mail the code; to a mailbox that gets too many of them, nothing, and nobody is told.
+
+        What was not mailed is not kept either: each code that waits is one more to be guessed.
+        """
         email = self._known(kept.answers)[0]
         if email is None or self.mail is None:
             return
-        if await self.entries.may_mail(email.hash, self.clock.system_now()):
+        now = self.clock.system_now()
+        if await self.entries.may_mail(self._mailbox(email), now):
+            await self.entries.keep(kept, now)
             subject, text = letter(code)
             await self.mail.send(kept.id, email.value, subject, text)
+
+    def _mailbox(self, email: KnownIdentifier) -> str:
+        """The hash under which mails are counted: one for all of a mailbox's subaddresses.
+
+        Dots, too, mean nothing to large providers; elsewhere two mailboxes share a count.
+        """
+        local, _, domain = email.value.rpartition("@")
+        plain = local.partition("+")[0].replace(".", "")
+        return keyed_hash(self.entries.secret, "mailbox", f"{plain}@{domain}")
 
     async def _accept(
         self, kept: Submission, definition: FormDefined, *, confirmed: bool

@@ -83,7 +83,8 @@ class Tokens:
             raise _invalid()
         try:
             return jwt.decode(text, self._key(purpose), algorithms=[ALGORITHM]).claims
-        except (JoseError, ValueError) as failure:
+        except (JoseError, ValueError, TypeError) as failure:
+            # A header of odd types is a TypeError of the library.
             raise _invalid() from failure
 
     def _key(self, purpose: Purpose) -> OctKey:
