@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from services.customer.api.desk import Asked, Desk
-from services.customer.api.inputs import Input, LongText, Slug
+from services.customer.api.inputs import Input, LongText, Moment, Slug
 from services.customer.api.views import Recorded
 from services.customer.domain.checking import require_categories, require_responsible
 from services.customer.domain.commands import (
@@ -68,7 +68,7 @@ class BlacklistInput(Input):
     """Why, and until when (absent: until it is lifted)."""
 
     reason: LongText
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 class ResponsibleInput(Input):

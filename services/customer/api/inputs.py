@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from services.customer.domain.commands import NewIdentifier
 from shared.access import Principal
+from shared.clock import to_milliseconds
 from shared.decider import invalid
 from shared.events.customer import (
     Channel,
@@ -26,6 +35,8 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$")]
+Moment = Annotated[AwareDatetime, AfterValidator(to_milliseconds)]
+"""In UTC, in whole milliseconds; calendars must reach it there."""
 LARGEST_NUMBER = 2**53
 """What JSON numbers hold exactly in every language."""
 Number = Annotated[int, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
@@ -77,7 +88,7 @@ class ConsentInput(Input):
     )
     source: Slug
     wording: Text | None = None
-    at: AwareDatetime | None = Field(default=None, description="when, if that was not now")
+    at: Moment | None = Field(default=None, description="when, if that was not now")
     confirmed: bool | None = Field(default=None, description="the person sent back a code")
 
 
