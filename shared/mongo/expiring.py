@@ -1,5 +1,6 @@
 """Entries that are kept for a while: a document each, deleted by the server some time after."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,18 +55,14 @@ class MongoExpiring:
         """Count one more."""
         collection = self.database.motor[self.name]
         key = f"count|{entry}"
-        for _ in range(2):
-            with translated():
-                await collection.delete_one({"_id": key, "until": {"$lte": now}})
-                try:
-                    found = await collection.find_one_and_update(
-                        {"_id": key},
-                        {"$inc": {"count": 1}, "$setOnInsert": {"until": until}},
-                        upsert=True,
-                        return_document=ReturnDocument.AFTER,
-                    )
-                except DuplicateKeyError:
-                    # Two began the count at once: it is there now.
-                    continue
-            return int(found["count"])
-        return 1
+        with translated():
+            await collection.delete_one({"_id": key, "until": {"$lte": now}})
+            while True:
+                found = await collection.find_one_and_update(
+                    {"_id": key}, {"$inc": {"count": 1}}, return_document=ReturnDocument.AFTER
+                )
+                if found is not None:
+                    return int(found["count"])
+                # No upsert: the stand-in answers nothing to the second of two that begin at once.
+                with suppress(DuplicateKeyError):
+                    await collection.insert_one({"_id": key, "count": 0, "until": until})
