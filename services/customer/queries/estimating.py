@@ -27,7 +27,11 @@ def leading(sample: Sample, walk: Walk, wanted: int, tested: float | None = None
     for clause in walk.clauses:
         if not leads(clause):
             continue
-        cost = (sample.matching([clause]) + 1) * sample.weight
+        if isinstance(clause, Between):
+            found = len(sample.within(clause))
+        else:
+            found = sample.matching([clause])
+        cost = (found + 1) * sample.weight
         if cost < tested:
             best, tested = clause, cost
     return best

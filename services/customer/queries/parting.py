@@ -16,8 +16,8 @@ from services.customer.queries.sampling import Sample
 
 CHEAP = 1_200
 """Entries that are looked at without a thought of better ways."""
-FEW = 200
-"""Steps are taken together up to so many that the range finds in them."""
+MANY = 1_000
+"""Steps are taken together until they hold what is wanted, or the range finds so many in them."""
 READ = 60
 """What a read costs beside what it looks at, in entries."""
 
@@ -42,8 +42,8 @@ def parts_of(sample: Sample, walk: Walk, wanted: int) -> Iterator[Part]:
     if column is None or not ranges or _cheap(sample, walk, wanted):
         yield Part(walk)
         return
-    other = min(ranges, key=lambda each: sample.matching([each]))
-    for span, found in _spans(sample, walk, other):
+    other = min(ranges, key=lambda each: len(sample.within(each)))
+    for span, found in _spans(sample, walk, other, wanted):
         yield Part(
             replace(walk, span=span), _cells(column, span, other), found * sample.weight + READ
         )
@@ -66,14 +66,16 @@ def _cells(column: str, span: Between, other: Between) -> OneOf:
     return OneOf("marks", frozenset(marks), several=True, marks=tuple(marks))
 
 
-def _spans(sample: Sample, walk: Walk, other: Between) -> Iterator[tuple[Between, int]]:
+def _spans(
+    sample: Sample, walk: Walk, other: Between, wanted: int
+) -> Iterator[tuple[Between, int]]:
     """Some steps each, and how many of the sample's entries in them are in the other range."""
-    for low, high in _joined(sample, walk, other):
+    for low, high in _joined(sample, walk, other, wanted):
         span = replace(walk.span, low=low, high=high)
         yield span, sum(sample.hits(span, [other]))
 
 
-def _joined(sample: Sample, walk: Walk, other: Between) -> Iterator[tuple[str, str]]:
+def _joined(sample: Sample, walk: Walk, other: Between, wanted: int) -> Iterator[tuple[str, str]]:
     span = walk.span
     cuts = [span.low, *begins_within(_gridded(span) or "", span.low, span.high), span.high]
     steps: Sequence[tuple[str, str]] = list(pairwise(cuts))
@@ -83,8 +85,10 @@ def _joined(sample: Sample, walk: Walk, other: Between) -> Iterator[tuple[str, s
             pending = (low, high)
         else:
             pending = (low, pending[1]) if walk.descending else (pending[0], high)
-        found = sample.hits(replace(span, low=pending[0], high=pending[1]), [other])
-        if sum(found) * sample.weight >= FEW:
+        joined = replace(span, low=pending[0], high=pending[1])
+        found = sum(sample.hits(joined, [other])) * sample.weight
+        matching = sum(sample.hits(joined, walk.clauses)) * sample.weight
+        if matching >= wanted or found >= MANY:
             yield pending
             pending = None
     if pending is not None:

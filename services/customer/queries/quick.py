@@ -38,6 +38,8 @@ from shared.identifiers import IdentifierRules
 from shared.readmodel import RawDocument
 
 MOST_FOUND = 50
+PLENTY = 4
+"""A slot is read first and alone if it is thought to hold so many times what is wanted."""
 SHORTEST_EMAIL = 3
 """Fewer letters mean a name: too many e-mails begin so."""
 LONGEST_NATIONAL = 10
@@ -58,13 +60,15 @@ class Found:
 class Attempt:
     """One way in which a text may be meant: spans of slots, or words found exactly, and the rest.
 
-    `ending` are the digits with which one of the phones has to end.
+    `clauses` say all of it, `beside` only what the spans do not say already. `ending` are the
+    digits with which one of the phones has to end.
     """
 
     shelf: str
     spans: tuple[Between, ...] = ()
     words: tuple[str, ...] = ()
     clauses: tuple[Clause, ...] = ()
+    beside: tuple[Clause, ...] = ()
     email: str | None = None
     card: str | None = None
     ending: str | None = None
@@ -132,12 +136,18 @@ class QuickSearch:
     ) -> list[DirectoryEntry]:
         walker = Walker(self.directory.collection)
         clauses = [*narrow, *attempt.clauses]
-        walks = [Walk(clauses, span) for span in attempt.spans]
+        walks = [Walk([*narrow, *attempt.beside], span) for span in attempt.spans]
         by_name = Walk(clauses, everything("sort.name", attempt.shelf))
         effort = sum(walk_cost(sample, walk, limit) for walk in walks)
         if attempt.clauses and leading(sample, by_name, limit, effort) is not None:
             # The caller's few customers are looked through at once.
             walks = [by_name]
+        plenty = [walk for walk in walks if _found(sample, walk) >= PLENTY * limit]
+        if plenty and len(walks) > 1:
+            # A page is full from one slot alone: the others need not be read.
+            raws = await walker.page(sample, plenty[0], limit)
+            if len(raws) >= limit:
+                return [msgspec.convert(raw, DirectoryEntry) for raw in raws]
         reads: list[Any] = [walker.page(sample, walk, limit) for walk in walks]
         if attempt.words and by_name not in walks:
             reads.append(self._exactly(attempt.words, clauses, limit))
@@ -151,6 +161,10 @@ class QuickSearch:
         # What does not hold is sorted out afterwards, so more are read than are wanted.
         where = {"words": {"$in": list(words)}, **flat(clauses)}
         return await self.directory.collection.find(where, limit=limit * 4)
+
+
+def _found(sample: Sample, walk: Walk) -> float:
+    return sum(sample.hits(walk.span, walk.clauses)) * sample.weight
 
 
 def attempts(text: str, shelf: str, sample: Sample) -> Iterator[Attempt]:
@@ -195,14 +209,16 @@ def named(words: Sequence[str], shelf: str, sample: Sample) -> Attempt:
         return tuple(beginning(slot, shelf, word) for slot in NAME_SLOTS)
 
     def how_many(word: str) -> tuple[int, int]:
-        return sum(sample.matching([span]) for span in spans(word)), -len(word)
+        return sum(len(sample.within(span)) for span in spans(word)), -len(word)
 
     leader = min(words, key=how_many)
+    others = tuple(word for word in words if word != leader)
     return Attempt(
         shelf,
         spans=spans(leader),
         words=(f"n:{leader[:LONGEST_PREFIX]}",),
         clauses=(Begins("names", tuple(words)),),
+        beside=(Begins("names", others),) if others else (),
     )
 
 

@@ -23,6 +23,7 @@ from shared.mongo import Collection
 WANTED = 2_000
 OLDEST_SECONDS = 60.0
 MOST_MASKS = 1_000
+FEW_TIMES = 5
 DIGITS = 8
 ALL_DIGITS = 16**DIGITS
 FIELDS: Mapping[str, Any] = {"versions": 0, "contacts": 0, "found_by": 0, "at_branches": 0}
@@ -39,10 +40,13 @@ class Sample:
 
     def matching(self, clauses: Sequence[Clause]) -> int:
         """How many of the sample's entries are found."""
+        return self._both(clauses).bit_count()
+
+    def _both(self, clauses: Sequence[Clause]) -> int:
         found = (1 << len(self.entries)) - 1
         for clause in clauses:
             found &= self._mask(clause)
-        return found.bit_count()
+        return found
 
     def _mask(self, clause: Clause) -> int:
         """A bit for each entry for which the clause holds: looked at once, and remembered."""
@@ -50,9 +54,16 @@ class Sample:
         if mask is None:
             if len(self._masks) >= MOST_MASKS:
                 self._masks.clear()
-            bits = "".join("1" if clause.holds(each) else "0" for each in self.entries)
-            mask = self._masks[clause] = int("0" + bits, 2)
+            mask = self._masks[clause] = int("0" + "".join(self._bits(clause)), 2)
         return mask
+
+    def _bits(self, clause: Clause) -> Sequence[str]:
+        if not isinstance(clause, Between):
+            return ["1" if clause.holds(each) else "0" for each in self.entries]
+        bits = ["0"] * len(self.entries)
+        for _, index in self._inside(clause):
+            bits[index] = "1"
+        return bits
 
     def within(self, span: Between) -> Sequence[str]:
         """The keys of a column in the sample that lie inside, in order: where it may be cut."""
@@ -60,11 +71,13 @@ class Sample:
 
     def hits(self, span: Between, clauses: Sequence[Clause]) -> Sequence[bool]:
         """For the entries of a column's span, in its order, whether all the clauses hold."""
-        found = (1 << len(self.entries)) - 1
-        for clause in clauses:
-            found &= self._mask(clause)
-        bits = f"{found:0{len(self.entries)}b}"
-        return [bits[index] == "1" for _, index in self._inside(span)]
+        inside = self._inside(span)
+        if len(inside) * FEW_TIMES < len(self.entries):
+            # What is asked once, as words that are typed, is not worth a look at every entry.
+            looked_at = [self.entries[index] for _, index in inside]
+            return [all(clause.holds(each) for clause in clauses) for each in looked_at]
+        bits = f"{self._both(clauses):0{len(self.entries)}b}"
+        return [bits[index] == "1" for _, index in inside]
 
     def _inside(self, span: Between) -> Sequence[tuple[str, int]]:
         ordered = self._orders.get(span.path)

@@ -15,10 +15,12 @@ from services.customer.projections.directory.texts import number_text
 
 GRID = ("spent", "visits", "average", "last_visit")
 """Columns that are paired with each other, the first of a pair first."""
-_MONEY = (0, 1, *(1 << power for power in range(12, 31)))
-"""Minor units: from 40.96 on each step is twice as wide as the one before."""
+_SPENT = (0, 1, *(1 << power for power in range(12, 34, 2)))
+"""Minor units: from 40.96 on each step is four times as wide as the one before."""
+_AVERAGE = (0, 1, *(round(2 ** (power / 4)) for power in range(12 * 4, 30 * 4)))
+"""Most averages of a chain lie close together, so that wide steps would not tell them apart."""
 _VISITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 128)
-_QUARTERS = [f"{year}-{month:02d}" for year in range(2010, 2060) for month in (1, 4, 7, 10)]
+_HALVES = [f"{year}-{month:02d}" for year in range(2010, 2060) for month in (1, 7)]
 
 
 def _begins(values: Sequence[int]) -> Sequence[str]:
@@ -26,10 +28,10 @@ def _begins(values: Sequence[int]) -> Sequence[str]:
 
 
 _BEGINS: Mapping[str, Sequence[str]] = {
-    "spent": _begins(_MONEY),
+    "spent": _begins(_SPENT),
     "visits": _begins(_VISITS),
-    "average": _begins(_MONEY),
-    "last_visit": ["1", *(f"1{quarter}" for quarter in _QUARTERS)],
+    "average": _begins(_AVERAGE),
+    "last_visit": ["1", *(f"1{half}" for half in _HALVES)],
 }
 """Where steps begin, as keys without their shelf; what has no value is before them all."""
 
