@@ -104,6 +104,7 @@ async def build(settings: Settings, role: Role) -> Parts:
         clock=kernel.clock,
         authenticator=kernel.authenticator,
     )
+    revealing = await _revealing(kernel)
     files = await kernel.files()
     jobs = await kernel.jobs()
     imports, import_kinds = await _imports(kernel, desk, files, jobs)
@@ -135,15 +136,15 @@ async def build(settings: Settings, role: Role) -> Parts:
         title="Regulars: customers",
         routers=[
             # Before single customers: `/customers/count` is no customer.
-            (await _list_api(kernel, desk)).router(),
+            _list_api(kernel, desk, revealing).router(),
             BulkApi(desk, jobs).router(),
-            CustomerApi(desk).router(),
+            CustomerApi(desk, revealing).router(),
             ContactApi(desk).router(),
             CareApi(desk).router(),
             DocumentApi(desk, files).router(),
             MergingApi(desk, eraser).router(),
             DuplicateApi(desk, pairing.likely).router(),
-            AccessApi(desk, _access(kernel), MongoReveals(kernel.database)).router(),
+            AccessApi(desk, _access(kernel), revealing.reveals).router(),
             configuration.router(),
             PreferenceApi(_preferences(kernel, desk)).router(),
             FormApi(await _forms(kernel, desk)).router(),
@@ -239,14 +240,17 @@ def _bulk(kernel: Kernel, desk: Desk, eraser: Eraser) -> Sequence[AnyKind]:
     return [BulkAction(kernel.writer, freezer, eraser, kernel.clock), Reaching(freezer)]
 
 
-async def _list_api(kernel: Kernel, desk: Desk) -> ListApi:
+async def _revealing(kernel: Kernel) -> Revealing:
     reveals = MongoReveals(kernel.database)
     await reveals.create_indexes()
-    per_hour = kernel.settings.contact_reveals_per_hour
+    return Revealing(reveals, kernel.clock, kernel.settings.contact_reveals_per_hour)
+
+
+def _list_api(kernel: Kernel, desk: Desk, revealing: Revealing) -> ListApi:
     return ListApi(
         desk=desk,
         quick=QuickSearch(desk.directory, desk.rules),
-        revealing=Revealing(reveals, kernel.clock, per_hour),
+        revealing=revealing,
         views=Views(MongoDocuments(kernel.database, VIEWS)),
         cursors=SealedCursors.of(kernel.hmac_secret),
     )

@@ -13,6 +13,7 @@ from services.customer.api.merging import MergingApi
 from services.customer.handlers.companies import Companies
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.erasing import Eraser
+from services.customer.handlers.revealing import Revealing
 from services.customer.projections.companies import COMPANIES
 from services.customer.projections.directory import DIRECTORY
 from services.customer.queries.companies import CompanyList
@@ -32,12 +33,14 @@ from shared.memory import (
     MemoryFiles,
     MemoryKeyStore,
     MemoryParking,
+    MemoryReveals,
 )
 from shared.projector import Folder
 from shared.testing import DAY, client_of, logs_of
 from shared.testing.collections import MemoryQuestions
 
 SECRET = bytes(32)
+REVEALS_PER_HOUR = 1_000
 
 
 @dataclass(slots=True)
@@ -79,7 +82,9 @@ class Chain:
             title="test",
             service="customer",
             routers=[
-                CustomerApi(desk).router(),
+                CustomerApi(
+                    desk, Revealing(MemoryReveals(), self.clock, REVEALS_PER_HOUR)
+                ).router(),
                 ContactApi(desk).router(),
                 CareApi(desk).router(),
                 DocumentApi(desk, self.files).router(),

@@ -18,6 +18,7 @@ from services.customer.api.inputs import (
     identifiers_of,
     person_of,
 )
+from services.customer.api.list_views import in_sight
 from services.customer.api.views import (
     CustomerView,
     Recorded,
@@ -42,6 +43,7 @@ from services.customer.handlers.customers import (
     new_customer_id,
     registration,
 )
+from services.customer.handlers.revealing import Revealing
 from shared.access import Principal
 from shared.decider import Refused, invalid, not_found
 from shared.events import care
@@ -62,9 +64,10 @@ from shared.ids import derived_id
 
 @dataclass(frozen=True, slots=True)
 class CustomerApi:
-    """The endpoints of whole customers."""
+    """The endpoints of whole customers. Whose contacts are shown is counted, and noted before."""
 
     desk: Desk
+    revealing: Revealing
 
     def router(self) -> APIRouter:
         """The routes below `/v1/customers`."""
@@ -128,7 +131,10 @@ class CustomerApi:
         if entry is None:
             kind = "customer"
             raise not_found(kind, "with this identifier")
-        return view_of(entry, customers_of(calling))
+        narrow = customers_of(calling)
+        if in_sight(entry, narrow) and any(each.value for each in entry.contacts):
+            await self.revealing.allow(calling, [entry.id], "find")
+        return view_of(entry, narrow)
 
     async def get(
         self, customer: str, calling: Reader, response: Response, min_version: MinVersion = None
@@ -142,6 +148,8 @@ class CustomerApi:
         found = await self.desk.seen(customer, calling)
         if found.state.erased:
             raise Refused("erased", 410, "The customer was erased.")
+        if found.state.identifiers:
+            await self.revealing.allow(calling, [found.id], "record")
         living = None if found.id == customer else found.id
         response.headers["ETag"] = etag(found.state.version, living)
         return record_view(found, self.desk.clock.now())
