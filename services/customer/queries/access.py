@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from services.customer.domain.deal import deal_stream
 from services.customer.domain.state import Customer, stream_of
+from services.customer.engine.robots import robots_stream
 from services.customer.queries.records import tree_of
 from shared.decider import Refused, not_found
 from shared.envelope import Envelope, decode
@@ -23,6 +25,11 @@ from shared.readmodel import Questions, RawDocument
 
 OWN = ("care-",)
 """Streams beside the customer's own whose events concern it; what follows is its id."""
+SHOWN = (
+    "_id", "customer", "pipeline", "stage", "status", "terms", "opened", "closed", "lost_reason",
+    "responsible", "branch",
+)  # fmt: skip
+"""What is told of a deal."""
 _KIND = "customer"
 
 
@@ -59,7 +66,9 @@ class Access:
         companies = await self.companies.find({"contacts.customer": {"$in": ids}})
         streams = [stream_of(each) for each in ids]
         streams += [f"{kind}{each}" for kind in OWN for each in ids]
-        streams += sorted({name for deal in deals for name in deal.get("versions", {})})
+        of_deals = sorted({name for deal in deals for name in deal.get("versions", {})})
+        streams += of_deals
+        streams += [robots_stream(name.removeprefix(deal_stream(""))) for name in of_deals]
         return Disclosure(
             people,
             await self._events(streams),
