@@ -61,6 +61,8 @@ class IdentifierRules:
                 return _card(value, path)
             case "external":
                 return value
+            case "messenger" | "social":
+                return _profile(value, path)
 
 
 def _phone(value: str, region: str | None, path: str) -> str:
@@ -81,6 +83,15 @@ def _email(value: str, path: str) -> str:
     except EmailNotValidError as failure:
         raise invalid(path, "an e-mail address, like name@example.com") from failure
     return found.normalized.lower()
+
+
+def _profile(value: str, path: str) -> str:
+    """`<network>:<name there>`, lower case, without the @ that people write before names."""
+    network, colon, name = (part.strip() for part in value.casefold().partition(":"))
+    name = name.removeprefix("@")
+    if not (colon and name and network.isascii() and network.isalnum()):
+        raise invalid(path, "a network and the name there, like telegram:anna")
+    return f"{network}:{name}"
 
 
 def _card(value: str, path: str) -> str:

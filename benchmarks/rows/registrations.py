@@ -21,7 +21,12 @@ from services.customer.domain.commands import NewIdentifier, Register
 from services.customer.handlers.customers import Request, carry_out_all, registration
 from shared.clock import ManualClock
 from shared.decider import Refused
-from shared.events.customer import ConsentGiven, CustomerRegistered, Evidence
+from shared.events.customer import (
+    ConsentGiven,
+    CustomerRegistered,
+    Evidence,
+    IdentifierKind,
+)
 from shared.execute import Writer
 from shared.identifiers import KnownIdentifier
 from shared.keyring import Keyring, keyed_hash
@@ -43,7 +48,10 @@ Asked = tuple[Request, Register]
 def newcomer(number: int) -> Asked:
     """Somebody with a phone, an e-mail address, a name, and a consent."""
     request = Request(f"bench|{number}", str(number), NOON)
-    values = (("phone", f"+4930{number:08}"), ("email", f"customer-{number}@example.com"))
+    values: tuple[tuple[IdentifierKind, str], ...] = (
+        ("phone", f"+4930{number:08}"),
+        ("email", f"customer-{number}@example.com"),
+    )
     return request, registration(
         request,
         Register(

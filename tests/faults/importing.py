@@ -86,7 +86,8 @@ async def _office(place: Place, database: Database, plan: Plan | None, owner: st
 
 def run_jobs(place: Place, plan: Plan | None, owner: str, job: str) -> None:
     """Carry out what waits, until the job rests."""
-    running.CHUNK_ROWS = reverting.CHUNK_ROWS = CHUNK_ROWS
+    running.CHUNK_ROWS = CHUNK_ROWS  # type: ignore[attr-defined]  # imported there, set here only
+    reverting.CHUNK_ROWS = CHUNK_ROWS
 
     async def work() -> None:
         async with office_of(place, plan, owner) as office:

@@ -327,7 +327,7 @@ async def test_a_document_is_kept_as_it_is_and_goes_with_its_file(
     anna = (await registered(owner, ANNA))["id"]
     path = f"/v1/customers/{anna}/documents"
     content = b"%PDF" + bytes(range(256)) * 2000
-    sent = {
+    sent: Json = {
         "params": {"title": "contract"},
         "content": content,
         "headers": {"Content-Type": "application/pdf", "Idempotency-Key": "contract"},

@@ -51,10 +51,14 @@ def decide(command: Command, state: Customer) -> Sequence[NewEvent]:
             return record.withdraw_consent(command, state)
         case ConfirmFields():
             return record.confirm(command, state)
-        case DismissDuplicate():
-            return _dismiss(command, state)
         case _:
-            return caring.decide(command, state)
+            return _of_care(command, state)
+
+
+def _of_care(command: DismissDuplicate | caring.CareCommand, state: Customer) -> Sequence[NewEvent]:
+    if isinstance(command, DismissDuplicate):
+        return _dismiss(command, state)
+    return caring.decide(command, state)
 
 
 def _dismiss(command: DismissDuplicate, state: Customer) -> Sequence[NewEvent]:
