@@ -46,4 +46,5 @@ def test_what_is_no_such_identifier_names_its_field(kind: IdentifierKind, value:
     with pytest.raises(Refused) as refused:
         RULES.known(kind, value, "identifiers.0.value")
     assert [error.field for error in refused.value.errors] == ["identifiers.0.value"]
-    assert value not in str(refused.value)
+    # What a person wrote is never quoted.
+    assert str(refused.value) == "invalid: The input is not valid."
