@@ -12,6 +12,7 @@ from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.configuration.forms import FORMS
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.filling import Agreed, Answers
+from services.customer.domain.merging import Merge
 from services.customer.domain.state import Customer, stream_of
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
@@ -19,6 +20,7 @@ from services.customer.handlers.floods import Floods
 from services.customer.handlers.form_acceptance import Acceptance, Filled
 from services.customer.handlers.form_entries import FormEntries, Submission
 from services.customer.handlers.forms import Forms
+from services.customer.handlers.merging import merge
 from services.customer.handlers.tokens import Purpose, Token, Tokens
 from services.customer.queries.records import Records
 from shared.clock import ManualClock
@@ -85,6 +87,21 @@ async def test_of_many_forms_of_one_person_at_once_one_gives_the_gift() -> None:
     # The same submission again is given what it was given.
     again = [await desk.accept(number) for number in range(20)]
     assert again == list(gifts)
+
+
+async def test_who_was_two_customers_gets_one_gift() -> None:
+    desk = Desk()
+    boris = await desk.known(("email", "boris@example.com"))
+    assert await desk.accept(1) == "HELLO-5"
+    anna = RULES.known("email", "anna@example.com", "email")
+    (held,) = (await desk.store.claims([anna.claim_id])).values()
+    assert held.owner is not None
+    command = Merge(customer=held.owner, into=boris, merge="m", at=DAY)
+    await merge(desk.writer, Request("merge", "", DAY), command)
+    by_the_other_address = Answers({}, {}, "boris@example.com", None, ())
+    assert await desk.accept(2, by_the_other_address) is None
+    # The submission that was given it is still answered with it.
+    assert await desk.accept(1) == "HELLO-5"
 
 
 async def test_a_submission_that_was_cut_off_is_finished_by_sending_it_again() -> None:

@@ -33,6 +33,10 @@ class Promise:
         """The claim on the address, for this form alone."""
         return claim_id(f"promise-{self.form}", self.address)
 
+    def is_of_form(self, claim: str) -> bool:
+        """Whether a claim is one on this form's gift, by whatever address."""
+        return claim.startswith(claim_id(f"promise-{self.form}", ""))
+
 
 def promise_stream(form: str, customer: str) -> str:
     """The stream of one form's promise to one customer."""

@@ -135,6 +135,8 @@ class Acceptance:
             filled.definition.form, promise.coupon, customer, filled.who.hash, filled.at
         )
         request = filled.request("promise")
+        if await self._kept_to_another(command, request.command_id):
+            return None
         done = await self.writer.one(
             PROMISE,
             Execution(
@@ -149,6 +151,14 @@ class Acceptance:
             claims=PROMISE_CLAIMS,
         )
         return promise.coupon if done.changed else None
+
+    async def _kept_to_another(self, promise: Promise, command_id: str) -> bool:
+        """Whether one who was merged into the customer has the gift, by another submission."""
+        others = (await self.records.get(promise.customer)).others
+        held = await self.writer.store.claims_of(sorted(others)) if others else ()
+        if not any(promise.is_of_form(claim.id) for claim in held):
+            return False
+        return not await self.writer.store.known([command_id])
 
     async def _customer(self, filled: Filled) -> str:
         """The customer, registered or changed."""
