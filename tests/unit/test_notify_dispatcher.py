@@ -41,6 +41,8 @@ from shared.events.customer import (
     CustomerRegistered,
     Evidence,
     Identifier,
+    IdentifierAdded,
+    IdentifierChanged,
 )
 from shared.events.notification import CampaignDefined, OnEntering, Template
 from shared.eventstore import Append, EventStore, Known, StoreUnavailable
@@ -663,3 +665,41 @@ async def test_the_queue_is_worked_through_page_by_page(monkeypatch: pytest.Monk
     while await dispatcher.step():
         pass
     assert len(desk.channel.taken) == 6
+
+
+def address(name: str, **known: Any) -> IdentifierAdded:  # noqa: ANN401 - fields of any kind
+    identifier = Identifier(
+        kind="email", hash=f"h-{name}", epoch=1, value=f"{name}@x.example", **known
+    )
+    return IdentifierAdded(identifier=identifier)
+
+
+BAD = IdentifierChanged(kind="email", hash="h-anna", state="bad")
+NOT_THERE = ConsentWithdrawn(
+    topic="marketing", channel="email", contact="h-work", evidence=Evidence(source="till")
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "taken", "reason"),
+    [
+        # Her own address first; the preferred one where there is one.
+        ([GIVEN, address("work")], "anna@x.example", None),
+        ([GIVEN, address("work", preferred=True)], "work@x.example", None),
+        # Neither a bad one nor one that she does not want it at.
+        ([GIVEN, BAD, address("work")], "work@x.example", None),
+        ([GIVEN, address("work", preferred=True), NOT_THERE], "anna@x.example", None),
+        ([GIVEN, BAD], None, "no_address"),
+    ],
+    ids=["first", "preferred", "not the bad one", "not where withdrawn", "none"],
+)
+async def test_a_message_goes_to_the_contact_point_of_choice(
+    events: list[EventData], taken: str | None, reason: str | None
+) -> None:
+    desk = await Desk.opened()
+    await desk.customer("anna", *events)
+    await desk.schedule("anna")
+    desk.know_all()
+    await (await desk.dispatcher()).step()
+    assert [message.address for message in desk.channel.taken] == ([taken] if taken else [])
+    assert await desk.reasons() == [reason]
