@@ -19,7 +19,7 @@ from services.customer.domain.filters import Filter, Sorting
 from services.customer.main import build
 from services.customer.projections.directory import DIRECTORY, DirectoryEntry
 from services.customer.projections.directory.keys import COLUMNS
-from services.customer.queries import parting, sampling, walking
+from services.customer.queries import sampling, walking
 from services.customer.queries.clauses import Clause, flat
 from services.customer.queries.directory import Directory, Listing, walk_of
 from services.customer.queries.estimating import leading
@@ -48,9 +48,6 @@ async def directory(mongo: MongoSpace, monkeypatch: pytest.MonkeyPatch) -> Direc
     """A list that is sampled and cut, small as it is."""
     monkeypatch.setattr(sampling, "WANTED", 60)
     monkeypatch.setattr(walking, "SLICE", 50)
-    monkeypatch.setattr(parting, "CHEAP", 12)
-    monkeypatch.setattr(parting, "MANY", 10)
-    monkeypatch.setattr(parting, "READ", 2)
     documents = MongoDocuments(mongo.database("customer"), DIRECTORY.name)
     await fill(documents, SIZE)
     return Directory(documents.collection)
@@ -284,36 +281,6 @@ async def test_no_question_scans_the_collection(directory: Directory) -> None:
                     asked = walking.led_by(leader, [*clauses, walk.span])
                 plan = await directory.collection.motor.find(asked).limit(50).explain()
                 assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"]), asked
-
-
-async def test_a_range_across_the_order_is_read_by_cells_and_these_by_an_index(
-    directory: Directory,
-) -> None:
-    sample = await directory.sampler.sample()
-    where = [{"kind": "number", "column": "spent", "at_least": 2_000_000}]
-    for descending, column in ((False, "visits"), (False, "average"), (True, "last_visit")):
-        listing = Listing(
-            Filter.model_validate({"where": where}),
-            Sorting(column=column, descending=descending),
-            CHAIN,
-        )
-        walk = walk_of(listing, None)
-        parts = list(parting.parts_of(sample, walk, 200))
-        spans = [part.walk.span for part in parts]
-        assert len(spans) > 1
-        # They lie end to end, the whole span in its order.
-        ordered = spans[::-1] if descending else spans
-        assert [each.low for each in ordered[1:]] == [each.high for each in ordered[:-1]]
-        assert (ordered[0].low, ordered[-1].high) == (walk.span.low, walk.span.high)
-        for part in parts:
-            assert part.cells is not None
-            asked = walking.led_by(part.cells, [*walk.clauses, part.walk.span])
-            plan = await directory.collection.motor.find(asked).explain()
-            assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"]), asked
-            # What a walk finds in the part, its cells find as well.
-            walked = await directory.collection.find(flat([part.walk.span, *walk.clauses]))
-            found = await directory.collection.find(asked)
-            assert {raw["_id"] for raw in found} == {raw["_id"] for raw in walked}
 
 
 async def test_a_search_finds_words_in_any_order_and_parts_of_contacts(

@@ -18,8 +18,8 @@ from services.customer.projections.directory.keys import (
     CUSTOM_KEY,
     HIGHEST,
     IN_SIGHT,
+    value_text,
 )
-from services.customer.projections.directory.texts import value_text
 from shared.access import Scope
 from shared.decider import invalid
 from shared.events.configuration import Computed

@@ -1,9 +1,8 @@
 """A page of the list, and a count, at a cost that does not grow with the list.
 
 Two ways lead to a page: along the column's index slice by slice, testing each entry; or by an index
-that finds few enough, all of them at once, sorted by the server. Where the column's beginning holds
-few that match, it is gone through in parts (`parting.py`), and each has its own way. The sample
-says what is cheapest. All ways give the same page: the order is that of one unique key.
+that finds few enough, all of them at once, sorted by the server. The sample says which is cheaper
+(`estimating.py`). Both give the same page: the order is that of one unique key.
 """
 
 import math
@@ -12,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.customer.queries.clauses import Between, Clause, OneOf, flat
-from services.customer.queries.estimating import Walk, leading, share_of, walk_cost
-from services.customer.queries.parting import Part, parts_of
+from services.customer.queries.estimating import Walk, leading, share_of
 from services.customer.queries.sampling import Sample
 from shared.mongo import Collection
 from shared.readmodel import RawDocument
@@ -34,19 +32,7 @@ class Walker:
 
     async def page(self, sample: Sample, walk: Walk, limit: int) -> list[RawDocument]:
         """The first entries of the span, in its order."""
-        found: list[RawDocument] = []
-        for part in parts_of(sample, walk, limit):
-            found += await self._part(sample, part, limit - len(found))
-            if len(found) >= limit:
-                break
-        return found
-
-    async def _part(self, sample: Sample, part: Part, limit: int) -> list[RawDocument]:
-        walk = part.walk
-        tested = min(part.celled, walk_cost(sample, walk, limit))
-        leader = leading(sample, walk, limit, tested)
-        if leader is None and part.celled <= tested:
-            leader = part.cells
+        leader = leading(sample, walk, limit)
         if leader is not None:
             return await self._at_once(leader, walk, limit)
         found: list[RawDocument] = []

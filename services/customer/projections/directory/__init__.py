@@ -18,7 +18,7 @@ def _target(event: Event) -> str | None:
 
 
 DIRECTORY: Projection[DirectoryEntry] = Projection(
-    name="directory_v3",
+    name="directory_v2",
     topics=("customer.events.v1", "segment.events.v1", "interaction.events.v1"),
     reads={
         customer.CustomerRegistered.type: reading.Registered,

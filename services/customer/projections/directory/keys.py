@@ -1,23 +1,25 @@
 """What an entry is found and sorted by: texts that compare as the values do.
 
-One range of a column's keys (`texts.py`) is one range of values on one shelf. Search slots are keys
-of single words, for what begins with some letters; what finds no slot, and the ends of phone
-numbers, are `words`, found exactly. Two totals together put an entry into a cell of a grid
-(`grid.py`), which is one of the `marks`.
+A key of a column is `<shelf><0 or 1><value>|<customer>`: unique, so that a page goes on from it
+alone; 0 stands where there is no value, so that those come first. One range of keys is one range of
+values on one shelf. Search slots are keys of single words, for what begins with some letters; what
+finds no slot, and the ends of phone numbers, are `words`, found exactly.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 
 from services.customer.domain.writing_forms import digits_of, folded, words_of
 from services.customer.projections.directory.entry import DirectoryEntry
-from services.customer.projections.directory.grid import cells_of
-from services.customer.projections.directory.texts import key_of
 
 IN_SIGHT = "-"
 ARCHIVED = "~"
 HIGHEST = "\U0010ffff"
 """Above every character that a key holds."""
+NUMBER_OFFSET = 10**16
+NUMBER_WIDTH = 17
+LONGEST_TEXT = 60
 NAME_SLOTS = ("n0", "n1", "n2")
 EMAIL_SLOT = "e0"
 CARD_SLOT = "c0"
@@ -42,6 +44,37 @@ COLUMNS = (
 )
 """Columns with a key, and an index on it."""
 CUSTOM_KEY = "custom_"
+
+
+def number_text(value: int) -> str:
+    """A whole number below 10^16 of either sign, as a text of one width."""
+    return f"{value + NUMBER_OFFSET:0{NUMBER_WIDTH}d}"
+
+
+def moment_text(value: datetime) -> str:
+    """A moment in UTC, to the millisecond."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def value_text(value: object) -> str | None:
+    """The text of a column's value; None for what has no order of its own."""
+    match value:
+        case bool():
+            return str(int(value))
+        case int():
+            return number_text(value)
+        case datetime():
+            return moment_text(value)
+        case str():
+            return folded(value)[:LONGEST_TEXT]
+        case _:
+            return None
+
+
+def key_of(shelf: str, value: object, customer: str) -> str:
+    """The key of a value in a column."""
+    text = value_text(value)
+    return f"{shelf}0|{customer}" if text is None else f"{shelf}1{text}|{customer}"
 
 
 def refresh(entry: DirectoryEntry) -> None:
@@ -74,7 +107,8 @@ def refresh_totals(entry: DirectoryEntry) -> None:
     if entry.shelf is not None:
         for name, value in _totals_of(entry).items():
             entry.sort[name] = key_of(entry.shelf, value, entry.id)
-        entry.marks = list(_marks_of(entry))
+        others = [each for each in entry.marks if not each.startswith("in:")]
+        entry.marks = [*(f"in:{branch}" for branch in entry.branches), *others]
 
 
 def refresh_segments(entry: DirectoryEntry) -> None:
@@ -190,4 +224,3 @@ def _marks_of(entry: DirectoryEntry) -> Iterator[str]:
         yield f"tag:{tag}"
     for segment in entry.segments:
         yield f"segment:{segment}"
-    yield from cells_of(entry.sort)
