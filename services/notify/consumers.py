@@ -22,7 +22,7 @@ from shared.envelope import UNREADABLE, Causation, Light, decode_light
 from shared.events.notification import CampaignDefined, OnEntering
 from shared.events.segment import SegmentEntered
 from shared.eventstore import StoreUnavailable
-from shared.kafka import KAFKA_AWAY, KafkaUrl, subscribe
+from shared.kafka import KAFKA_AWAY, KafkaUrl, start, subscribe
 from shared.records import RawRecord
 
 TOPICS = ("segment.events.v1",)
@@ -118,7 +118,7 @@ class Triggers:
     async def run(self) -> None:
         """Follow the campaigns until cancelled; on the way out let the batches in hand finish."""
         try:
-            await self._connect()
+            await start(self.broker)
             while True:
                 try:
                     await self.adjust()
@@ -145,16 +145,6 @@ class Triggers:
                 raise
             self._subscribers[name] = subscriber
             log.info("trigger started", campaign=name)
-
-    async def _connect(self) -> None:
-        while True:
-            try:
-                await self.broker.start()
-            except KAFKA_AWAY as failure:
-                log.warning("triggers wait", reason=type(failure).__name__)
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                return
 
     def _subscriber(self, definition: CampaignDefined) -> Any:  # noqa: ANN401 - FastStream's types differ by options
         async def react(records: Sequence[RawRecord]) -> None:

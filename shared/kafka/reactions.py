@@ -19,6 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage, KafkaRouter
 
 from shared import telemetry
 from shared.eventstore import StoreUnavailable
+from shared.kafka.connection import KAFKA_AWAY
 from shared.records import RawRecord
 
 MAX_RECORDS = 500
@@ -26,6 +27,7 @@ BATCH_TIMEOUT_MS = 10
 """FastStream sleeps this long again after an empty poll; its default of 200 shows in latency."""
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
+CONNECT_SECONDS = 0.5
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -88,6 +90,27 @@ def subscribe(
 
     subscriber(handle)
     return subscriber
+
+
+async def start(broker: KafkaBroker) -> None:
+    """Start what is subscribed, again while Kafka is away.
+
+    A start that is under way is let finish before a cancellation goes on: a consumer that is cut
+    off while it connects can be stopped by nobody, and leaves its sockets open.
+    """
+    while True:
+        starting = asyncio.ensure_future(broker.start())
+        try:
+            await asyncio.shield(starting)
+        except KAFKA_AWAY as failure:
+            log.warning("reactions wait", reason=type(failure).__name__)
+            await asyncio.sleep(CONNECT_SECONDS)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting], timeout=LONGEST_DELAY_SECONDS)
+            starting.cancel()
+            raise
+        else:
+            return
 
 
 async def until_done(react: Reaction, records: Sequence[RawRecord], group: str) -> None:

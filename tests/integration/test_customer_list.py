@@ -32,6 +32,7 @@ from shared.identifiers import IdentifierRules
 from shared.mongo import MongoDocuments
 from shared.settings import Settings
 from shared.testing import LocalChain, MongoSpace, client_of, eventually
+from shared.testing.plans import require_plans, scans
 
 Json = Any
 SIZE = 400
@@ -260,7 +261,8 @@ def wrong_paths(body: Json) -> Sequence[tuple[int | str, ...]]:
     return []
 
 
-async def test_no_question_scans_the_collection(directory: Directory) -> None:
+async def test_no_question_scans_the_collection(directory: Directory, mongo: MongoSpace) -> None:
+    await require_plans(mongo.database("plans"))
     scopes = [CHAIN, Scope(Kind.CUSTOMER, frozenset({"3"}))]
     wheres: list[Json] = [[], [{"kind": "tag", "any_of": ["tag7"]}]]
     sample = await directory.sampler.sample()
@@ -280,7 +282,7 @@ async def test_no_question_scans_the_collection(directory: Directory) -> None:
                 else:
                     asked = walking.led_by(leader, [*clauses, walk.span])
                 plan = await directory.collection.motor.find(asked).limit(50).explain()
-                assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"]), asked
+                assert not scans(plan), asked
 
 
 async def test_a_search_finds_words_in_any_order_and_parts_of_contacts(

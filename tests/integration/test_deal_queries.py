@@ -18,6 +18,7 @@ from shared.memory import MemoryKeyStore
 from shared.mongo import MongoDocuments
 from shared.projector.folder import raw_document
 from shared.testing import MongoSpace
+from shared.testing.plans import require_plans, scans
 
 DAY = datetime(2018, 1, 1, tzinfo=UTC)
 CHAIN = Scope(Kind.DEAL, None)
@@ -137,20 +138,13 @@ async def test_pages_go_through_all_deals_once(board: DealBoard) -> None:
         Filters(branch="1"),
     ],
 )
-async def test_no_page_scans_all_deals(board: DealBoard, scope: Scope, filters: Filters) -> None:
+async def test_no_page_scans_all_deals(
+    board: DealBoard, mongo: MongoSpace, scope: Scope, filters: Filters
+) -> None:
+    await require_plans(mongo.database("plans"))
     where = board.page_filter(scope, filters, None)
     plan = await board.collection.motor.find(where).sort([("turn", 1)]).limit(5).explain()
-    assert "COLLSCAN" not in stages_of(plan["queryPlanner"]["winningPlan"])
-
-
-def stages_of(plan: Any) -> set[str]:  # noqa: ANN401 - a plan as the server tells it
-    found = {plan["stage"]} if "stage" in plan else set()
-    for name in ("inputStage", "queryPlan"):
-        if name in plan:
-            found |= stages_of(plan[name])
-    for each in plan.get("inputStages", ()):
-        found |= stages_of(each)
-    return found
+    assert not scans(plan)
 
 
 async def test_what_was_written_of_an_erased_customer_with_anothers_key_is_not_shown(

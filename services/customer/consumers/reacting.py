@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from faststream.kafka import KafkaBroker
 
 from services.customer.consumers import automation, erasing
@@ -12,12 +11,8 @@ from services.customer.consumers import robots as robotics
 from services.customer.handlers.automation import Automating
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.robots import Robots
-from shared.kafka import KAFKA_AWAY, KafkaUrl, subscribe
+from shared.kafka import KafkaUrl, start, subscribe
 from shared.records import RawRecord
-
-POLL_SECONDS = 0.5
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +29,7 @@ class Reactions:
         """React until cancelled; on the way out let the batches in hand finish."""
         self._subscribe()
         try:
-            while True:
-                try:
-                    await self.broker.start()
-                except KAFKA_AWAY as failure:
-                    log.warning("reactions wait", reason=type(failure).__name__)
-                    await asyncio.sleep(POLL_SECONDS)
-                else:
-                    break
+            await start(self.broker)
             await asyncio.Event().wait()
         finally:
             await self.broker.stop()
