@@ -22,7 +22,7 @@ class Follower:
     def __init__(self) -> None:
         self.progress = ProgressReader(URL)
         topics = (CUSTOMERS, SEGMENTS)
-        self.reach = GroupReach(URL, "notify.recipients_v1", topics, 2, self.progress)
+        self.reach = GroupReach(URL, "notify.recipients_v2", topics, 2, self.progress)
 
     def see(self, *records: Progress, **positions: int) -> None:
         """See progress and then positions, `c0=7` for partition 0 of customers."""
