@@ -9,7 +9,8 @@ import pytest
 from services.customer.domain.importing.columns import ColumnUse
 from shared.access import Principal, Role
 from shared.jobs import Job, RowResult
-from shared.testing import Servers, unique_prefix
+from shared.testing import MongoSpace, Servers, unique_prefix
+from shared.testing.plans import require_short_locks
 from tests.faults.children import Nursery
 from tests.faults.importing import Office, office_of, run_jobs
 from tests.faults.workers import Place, Plan, When
@@ -120,8 +121,11 @@ async def test_an_import_killed_at_each_step_records_and_takes_back_each_row_onc
 
 @pytest.mark.parametrize("step", ["append", "save"])
 async def test_an_import_killed_within_a_transaction_goes_on_when_the_server_lets_go(
-    place: Place, office: Office, children: Nursery, step: str
+    place: Place, office: Office, children: Nursery, mongo: MongoSpace, step: str
 ) -> None:
+    if step == "save":
+        # What is locked is the job itself, which every runner has to take first.
+        await require_short_locks(mongo.database("locks"))
     await begun(office, "first", "Old")
     child = children.start(run_jobs, place, Plan(step, "during", 3), "killed", "first")
     await child.ended(SECONDS)
