@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.customer.api.configuration.changing import Changing, Named, Writing
+from services.customer.api.configuration.changing import Asked, Changing, Named, Writing
 from services.customer.api.configuration.inputs import Titles
 from services.customer.api.configuration.views import (
     Configured,
     ItemList,
     ItemView,
-    configured,
     view_of,
     views_of,
 )
@@ -25,10 +24,9 @@ from services.customer.api.deal_views import (
     figures_view,
 )
 from services.customer.api.inputs import Input, Slug, Text
-from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.pipeline import MAX_ROBOTS, MAX_STAGES
 from services.customer.handlers.calling import signing_key
-from services.customer.handlers.configuration import Request
 from services.customer.queries.deals import DealBoard, figures
 from shared.access import Kind, Permission, Principal, scope
 from shared.decider import invalid, not_found
@@ -42,10 +40,9 @@ from shared.events.deal import (
     Stage,
     Strategy,
 )
-from shared.http import CommandId, IfMatch, IfMatchUnlessNew, principal
+from shared.http import IfMatch, IfMatchUnlessNew, principal
 
 Reader = Annotated[Principal, Depends(principal(Permission.DEALS_READ))]
-Kinds = Literal["pipelines", "assignments"]
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -162,20 +159,6 @@ class WebhookList(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """What archiving and restoring come with."""
-
-    name: Named
-    calling: Writing
-    command_id: CommandId
-    rests_on: IfMatch
-    response: Response
-
-
-Asked = Annotated[Asking, Depends()]
-
-
-@dataclass(frozen=True, slots=True)
 class PipelineApi:
     """The endpoints, on what they need."""
 
@@ -213,19 +196,12 @@ class PipelineApi:
         return view_of((await self.changing.book.fresh()).pipelines, "pipeline", name, response)
 
     async def define_pipeline(
-        self,
-        name: Named,
-        body: PipelineInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: PipelineInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a pipeline its (new) definition."""
-        request = self.changing.request(calling, command_id, f"pipelines/{name}", body)
-        command = Define(name, body.definition(name), request.at, rests_on)
-        return await self._changed("pipelines", name, request, command, response)
+        request = self.changing.request_of(asking, f"pipelines/{asking.name}", body)
+        command = Define(asking.name, body.definition(asking.name), request.at, rests_on)
+        return await self.changing.change_item("pipelines", asking, request, command)
 
     async def assignments(self, _calling: Reader) -> ItemList[AssignmentDefined]:
         """All assignment rules, by deal type."""
@@ -240,35 +216,28 @@ class PipelineApi:
         return view_of(now.assignments, "assignment rule", name, response)
 
     async def define_assignment(
-        self,
-        name: Named,
-        body: AssignmentInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: AssignmentInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a deal type its (new) rule."""
-        request = self.changing.request(calling, command_id, f"assignments/{name}", body)
-        command = Define(name, body.definition(name), request.at, rests_on)
-        return await self._changed("assignments", name, request, command, response)
+        request = self.changing.request_of(asking, f"assignments/{asking.name}", body)
+        command = Define(asking.name, body.definition(asking.name), request.at, rests_on)
+        return await self.changing.change_item("assignments", asking, request, command)
 
-    async def archive_pipeline(self, asked: Asked) -> Configured:
+    async def archive_pipeline(self, asking: Asked, match: IfMatch) -> Configured:
         """Let no new deal be opened in a pipeline; those in it go on."""
-        return await self._archive("pipelines", asked)
+        return await self.changing.archive("pipelines", asking, match)
 
-    async def restore_pipeline(self, asked: Asked) -> Configured:
+    async def restore_pipeline(self, asking: Asked, match: IfMatch) -> Configured:
         """Let deals be opened in a pipeline again."""
-        return await self._restore("pipelines", asked)
+        return await self.changing.restore("pipelines", asking, match)
 
-    async def archive_assignment(self, asked: Asked) -> Configured:
+    async def archive_assignment(self, asking: Asked, match: IfMatch) -> Configured:
         """Let nobody be chosen by a rule."""
-        return await self._archive("assignments", asked)
+        return await self.changing.archive("assignments", asking, match)
 
-    async def restore_assignment(self, asked: Asked) -> Configured:
+    async def restore_assignment(self, asking: Asked, match: IfMatch) -> Configured:
         """Let a rule count again."""
-        return await self._restore("assignments", asked)
+        return await self.changing.restore("assignments", asking, match)
 
     async def open_deals(self, name: Named, calling: Reader) -> BoardView:
         """The open deals of a pipeline by stage; their cards are a page of `/v1/deals` each."""
@@ -338,26 +307,6 @@ class PipelineApi:
         return WebhookList(
             items=[WebhookView(url=url, key=signing_key(secret, url)) for url in sorted(urls)]
         )
-
-    async def _archive(self, kind: Kinds, asked: Asking) -> Configured:
-        name = asked.name
-        request = self.changing.request(asked.calling, asked.command_id, f"{kind}/{name}/archive")
-        command = Archive(name, request.at, asked.rests_on.require_of)
-        return await self._changed(kind, name, request, command, asked.response)
-
-    async def _restore(self, kind: Kinds, asked: Asking) -> Configured:
-        name = asked.name
-        request = self.changing.request(asked.calling, asked.command_id, f"{kind}/{name}/restore")
-        command = Restore(name, request.at, asked.rests_on.require_of)
-        return await self._changed(kind, name, request, command, asked.response)
-
-    async def _changed(
-        self, kind: Kinds, name: str, request: Request, command: object, response: Response
-    ) -> Configured:
-        done = await self.changing.carry_out(kind, request, command)
-        now = await self.changing.book.now()
-        catalogue = now.pipelines if kind == "pipelines" else now.assignments
-        return configured(name, catalogue.items[name].version, done, response)
 
 
 def _in_utc(moment: datetime, path: str) -> datetime:

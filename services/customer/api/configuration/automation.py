@@ -7,20 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.customer.api.configuration.changing import Changing, Named, Reader, Writing
+from services.customer.api.configuration.changing import Asked, Changing, Named, Reader
 from services.customer.api.configuration.inputs import Duration, Titles
 from services.customer.api.configuration.views import (
     Configured,
     ItemList,
     ItemView,
-    configured,
     view_of,
     views_of,
 )
 from services.customer.api.inputs import Input, Slug, Text
-from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.referring import check_rule_references
-from services.customer.handlers.configuration import Request
 from shared.events.automation import (
     AutomationDefined,
     Occasion,
@@ -29,7 +27,7 @@ from shared.events.automation import (
     Then,
     When,
 )
-from shared.http import CommandId, IfMatch, IfMatchUnlessNew
+from shared.http import IfMatch, IfMatchUnlessNew
 
 KIND = "automation"
 Slugs = Annotated[tuple[Slug, ...], Field(max_length=50)]
@@ -120,53 +118,19 @@ class AutomationApi:
         return view_of((await self.changing.book.fresh()).automation, KIND, name, response)
 
     async def define_rule(
-        self,
-        name: Named,
-        body: AutomationInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: AutomationInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a rule its (new) definition; it takes causes from its first definition on."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}", body)
-        definition = body.definition(name, request.at)
+        request = self.changing.request_of(asking, f"{KIND}/{asking.name}", body)
+        definition = body.definition(asking.name, request.at)
         check_rule_references(definition, await self.changing.book.now())
-        command = Define(name, definition, request.at, rests_on)
-        return await self._changed(name, request, command, response)
+        command = Define(asking.name, definition, request.at, rests_on)
+        return await self.changing.change_item("automation", asking, request, command)
 
-    async def archive_rule(
-        self,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def archive_rule(self, asking: Asked, match: IfMatch) -> Configured:
         """Let a rule do nothing new; what it gave while inside is still taken back."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}/archive")
-        command = Archive(name, request.at, match.require_of)
-        return await self._changed(name, request, command, response)
+        return await self.changing.archive("automation", asking, match)
 
-    async def restore_rule(
-        self,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def restore_rule(self, asking: Asked, match: IfMatch) -> Configured:
         """Let a rule count again, for causes from now on."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}/restore")
-        command = Restore(name, request.at, match.require_of)
-        return await self._changed(name, request, command, response)
-
-    async def _changed(
-        self, name: str, request: Request, command: object, response: Response
-    ) -> Configured:
-        done = await self.changing.carry_out(KIND, request, command)
-        items = (await self.changing.book.fresh()).automation.items
-        return configured(name, items[name].version, done, response)
+        return await self.changing.restore("automation", asking, match)

@@ -1,25 +1,22 @@
 """Custom fields, categories and statuses over HTTP."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Response
 
-from services.customer.api.configuration.changing import Changing, Named, Reader, Writing
+from services.customer.api.configuration.changing import Asked, Changing, Named, Reader
 from services.customer.api.configuration.inputs import CategoryInput, FieldInput, StatusInput
 from services.customer.api.configuration.views import (
     Configured,
     ItemList,
     ItemView,
-    configured,
     view_of,
     views_of,
 )
-from services.customer.domain.configuration.catalogue import Archive, Catalogue, Define, Restore
-from services.customer.domain.configuration.chosen import Configuration
-from services.customer.handlers.configuration import Request
+from services.customer.domain.configuration.catalogue import Define
 from shared.events.configuration import CategoryDefined, FieldDefined, StatusDefined
-from shared.http import CommandId, IfMatch, IfMatchUnlessNew
+from shared.http import IfMatch, IfMatchUnlessNew
 
 ItemKind = Literal["fields", "categories", "statuses"]
 
@@ -57,19 +54,12 @@ class CataloguesApi:
         return view_of((await self.changing.book.fresh()).fields, "field", name, response)
 
     async def define_field(
-        self,
-        name: Named,
-        body: FieldInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: FieldInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a custom field its (new) definition; its type stays."""
-        request = self.changing.request(calling, command_id, f"fields/{name}", body)
-        command = Define(name, body.definition(name), request.at, rests_on)
-        return await self._changed("fields", name, request, command, response)
+        request = self.changing.request_of(asking, f"fields/{asking.name}", body)
+        command = Define(asking.name, body.definition(asking.name), request.at, rests_on)
+        return await self.changing.change_item("fields", asking, request, command)
 
     async def categories(self, _calling: Reader) -> ItemList[CategoryDefined]:
         """All categories."""
@@ -83,19 +73,12 @@ class CataloguesApi:
         return view_of((await self.changing.book.fresh()).categories, "category", name, response)
 
     async def define_category(
-        self,
-        name: Named,
-        body: CategoryInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: CategoryInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a category its (new) definition."""
-        request = self.changing.request(calling, command_id, f"categories/{name}", body)
-        command = Define(name, body.definition(name), request.at, rests_on)
-        return await self._changed("categories", name, request, command, response)
+        request = self.changing.request_of(asking, f"categories/{asking.name}", body)
+        command = Define(asking.name, body.definition(asking.name), request.at, rests_on)
+        return await self.changing.change_item("categories", asking, request, command)
 
     async def statuses(self, _calling: Reader) -> ItemList[StatusDefined]:
         """All statuses."""
@@ -109,63 +92,17 @@ class CataloguesApi:
         return view_of((await self.changing.book.fresh()).statuses, "status", name, response)
 
     async def define_status(
-        self,
-        name: Named,
-        body: StatusInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: StatusInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a status its (new) definition; the path says who comes into it."""
-        request = self.changing.request(calling, command_id, f"statuses/{name}", body)
-        command = Define(name, body.definition(name), request.at, rests_on)
-        return await self._changed("statuses", name, request, command, response)
+        request = self.changing.request_of(asking, f"statuses/{asking.name}", body)
+        command = Define(asking.name, body.definition(asking.name), request.at, rests_on)
+        return await self.changing.change_item("statuses", asking, request, command)
 
-    async def archive(
-        self,
-        kind: ItemKind,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def archive(self, kind: ItemKind, asking: Asked, match: IfMatch) -> Configured:
         """Let nothing new have it; records that have it keep it."""
-        request = self.changing.request(calling, command_id, f"{kind}/{name}/archive")
-        command = Archive(name, request.at, match.require_of)
-        return await self._changed(kind, name, request, command, response)
+        return await self.changing.archive(kind, asking, match)
 
-    async def restore(
-        self,
-        kind: ItemKind,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def restore(self, kind: ItemKind, asking: Asked, match: IfMatch) -> Configured:
         """Let records have it again."""
-        request = self.changing.request(calling, command_id, f"{kind}/{name}/restore")
-        command = Restore(name, request.at, match.require_of)
-        return await self._changed(kind, name, request, command, response)
-
-    async def _changed(
-        self, kind: ItemKind, name: str, request: Request, command: object, response: Response
-    ) -> Configured:
-        done = await self.changing.carry_out(kind, request, command)
-        items = _catalogue(await self.changing.book.fresh(), kind).items
-        return configured(name, items[name].version, done, response)
-
-
-def _catalogue(configuration: Configuration, kind: ItemKind) -> Catalogue[Any]:
-    match kind:
-        case "fields":
-            return configuration.fields
-        case "categories":
-            return configuration.categories
-        case "statuses":
-            return configuration.statuses
+        return await self.changing.restore(kind, asking, match)

@@ -4,21 +4,19 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
 
-from services.customer.api.configuration.changing import Changing, Named, Reader, Writing
+from services.customer.api.configuration.changing import Asked, Changing, Named, Reader
 from services.customer.api.configuration.inputs import EntryInput
 from services.customer.api.configuration.views import (
     Configured,
     ItemList,
     ItemView,
-    configured,
     view_of,
     views_of,
 )
-from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.configuration.directories import key_of
-from services.customer.handlers.configuration import Request
 from shared.events.configuration import Directory, DirectoryEntryDefined
-from shared.http import CommandId, IfMatch, IfMatchUnlessNew
+from shared.http import IfMatch, IfMatchUnlessNew
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,59 +55,20 @@ class DirectoriesApi:
         return view.model_copy(update={"name": name})
 
     async def define(
-        self,
-        directory: Directory,
-        name: Named,
-        body: EntryInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, directory: Directory, body: EntryInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give an entry of a directory its (new) definition."""
-        key = key_of(directory, name)
-        request = self.changing.request(calling, command_id, f"directories/{key}", body)
-        command = Define(key, body.definition(directory, name), request.at, rests_on)
-        return await self._changed(key, request, command, response)
+        key = key_of(directory, asking.name)
+        request = self.changing.request_of(asking, f"directories/{key}", body)
+        command = Define(key, body.definition(directory, asking.name), request.at, rests_on)
+        return await self.changing.change_item("directories", asking, request, command)
 
-    async def archive(
-        self,
-        directory: Directory,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def archive(self, directory: Directory, asking: Asked, match: IfMatch) -> Configured:
         """Let no record choose it any more."""
-        key = key_of(directory, name)
-        request = self.changing.request(calling, command_id, f"directories/{key}/archive")
-        return await self._changed(
-            key, request, Archive(key, request.at, match.require_of), response
-        )
+        key = key_of(directory, asking.name)
+        return await self.changing.archive("directories", asking, match, key)
 
-    async def restore(
-        self,
-        directory: Directory,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def restore(self, directory: Directory, asking: Asked, match: IfMatch) -> Configured:
         """Let records choose it again."""
-        key = key_of(directory, name)
-        request = self.changing.request(calling, command_id, f"directories/{key}/restore")
-        return await self._changed(
-            key, request, Restore(key, request.at, match.require_of), response
-        )
-
-    async def _changed(
-        self, key: str, request: Request, command: object, response: Response
-    ) -> Configured:
-        done = await self.changing.carry_out("directories", request, command)
-        entry = (await self.changing.book.fresh()).directories.items[key]
-        return configured(key.partition("/")[2], entry.version, done, response)
+        key = key_of(directory, asking.name)
+        return await self.changing.restore("directories", asking, match, key)

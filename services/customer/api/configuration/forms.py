@@ -6,23 +6,21 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field, StringConstraints
 
-from services.customer.api.configuration.changing import Changing, Named, Reader, Writing
+from services.customer.api.configuration.changing import Asked, Changing, Named, Reader
 from services.customer.api.configuration.inputs import Language, Titles
 from services.customer.api.configuration.views import (
     Configured,
     ItemList,
     ItemView,
-    configured,
     view_of,
     views_of,
 )
 from services.customer.api.inputs import Input, Slug, Text
-from services.customer.domain.configuration.catalogue import Archive, Define, Restore
+from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.referring import check_form_references
-from services.customer.handlers.configuration import Request
 from shared.events.customer import Channel
 from shared.events.forms import FormConsent, FormDefined, FormField, FormPromise
-from shared.http import CommandId, IfMatch, IfMatchUnlessNew
+from shared.http import IfMatch, IfMatchUnlessNew
 
 KIND = "forms"
 Wording = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -111,53 +109,19 @@ class FormDefinitionsApi:
         return view_of((await self.changing.book.fresh()).forms, KIND, name, response)
 
     async def define_form(
-        self,
-        name: Named,
-        body: FormInput,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        rests_on: IfMatchUnlessNew,
-        response: Response,
+        self, body: FormInput, asking: Asked, rests_on: IfMatchUnlessNew
     ) -> Configured:
         """Give a form its (new) definition; it is public from now on."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}", body)
-        definition = body.definition(name)
+        request = self.changing.request_of(asking, f"{KIND}/{asking.name}", body)
+        definition = body.definition(asking.name)
         check_form_references(definition, await self.changing.book.now())
-        command = Define(name, definition, request.at, rests_on)
-        return await self._changed(name, request, command, response)
+        command = Define(asking.name, definition, request.at, rests_on)
+        return await self.changing.change_item("forms", asking, request, command)
 
-    async def archive_form(
-        self,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def archive_form(self, asking: Asked, match: IfMatch) -> Configured:
         """Take a form away from the public."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}/archive")
-        command = Archive(name, request.at, match.require_of)
-        return await self._changed(name, request, command, response)
+        return await self.changing.archive("forms", asking, match)
 
-    async def restore_form(
-        self,
-        name: Named,
-        calling: Writing,
-        command_id: CommandId,
-        *,
-        match: IfMatch,
-        response: Response,
-    ) -> Configured:
+    async def restore_form(self, asking: Asked, match: IfMatch) -> Configured:
         """Make a form public again."""
-        request = self.changing.request(calling, command_id, f"{KIND}/{name}/restore")
-        command = Restore(name, request.at, match.require_of)
-        return await self._changed(name, request, command, response)
-
-    async def _changed(
-        self, name: str, request: Request, command: object, response: Response
-    ) -> Configured:
-        done = await self.changing.carry_out(KIND, request, command)
-        items = (await self.changing.book.fresh()).forms.items
-        return configured(name, items[name].version, done, response)
+        return await self.changing.restore("forms", asking, match)

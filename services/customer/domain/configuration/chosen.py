@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from services.customer.domain.assignment import ASSIGNMENTS, Assignments
 from services.customer.domain.configuration.automation import AUTOMATION, Automation
 from services.customer.domain.configuration.branches import BRANCHES, Branches
+from services.customer.domain.configuration.catalogue import Catalogue
 from services.customer.domain.configuration.categories import CATEGORIES, Categories
 from services.customer.domain.configuration.directories import DIRECTORIES, Directories
 from services.customer.domain.configuration.employees import EMPLOYEES, Employees
@@ -16,6 +17,17 @@ from services.customer.domain.configuration.forms import FORMS, Forms
 from services.customer.domain.configuration.statuses import STATUSES, Statuses
 from services.customer.domain.pipeline import PIPELINES, Pipelines
 from shared.decider import Decider
+
+CatalogueKind = Literal[
+    "fields",
+    "categories",
+    "statuses",
+    "directories",
+    "automation",
+    "forms",
+    "pipelines",
+    "assignments",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,11 @@ class Configuration:
     employees: Employees = field(default_factory=Employees)
     pipelines: Pipelines = field(default_factory=Pipelines)
     assignments: Assignments = field(default_factory=Assignments)
+
+    def catalogue(self, kind: CatalogueKind) -> Catalogue[Any]:
+        """The items of a kind that is a catalogue of definitions by name."""
+        found: Catalogue[Any] = getattr(self, kind)
+        return found
 
 
 DECIDERS: Mapping[str, Decider[Any, Any]] = MappingProxyType(
