@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.interaction.domain import RecordReceipt, stream_of
+from services.interaction.domain.receipts import RecordReceipt, stream_of
 from shared.envelope import SPEC_VERSION, Causation, Envelope, event_id
 from shared.events.contract import show_moment
 from shared.events.interaction import ReceiptLine, ReceiptRecorded

@@ -20,7 +20,7 @@ from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, Stopwatch, as_a_service, in_turn
 from benchmarks.place import Place
 from benchmarks.sample import ReceiptLog
-from services.interaction.domain import RECEIPTS, RecordReceipt
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.eventstore import Append, Commit, EventStore

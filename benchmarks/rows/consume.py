@@ -12,7 +12,7 @@ from benchmarks.kafka_log import fill, reader
 from benchmarks.measuring import Cost, Stopwatch, as_a_service, in_turn
 from benchmarks.place import Place
 from benchmarks.sample import ReceiptLog
-from services.interaction.projections import TOTALS
+from services.interaction.projections.totals import TOTALS
 from shared.kafka import KafkaUrl
 from shared.projector.decoding import Decoder
 from shared.projector.loop import IDLE_MS, MAX_RECORDS

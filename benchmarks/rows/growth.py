@@ -14,7 +14,7 @@ from benchmarks.measuring import Cost, Stopwatch, as_a_service, in_turn
 from benchmarks.place import Place
 from benchmarks.rows.projection import EVENTS, PER_CUSTOMER, folder_of, records_of
 from benchmarks.sample import ReceiptLog
-from services.interaction.projections import TOTALS
+from services.interaction.projections.totals import TOTALS
 from shared.memory import MemoryDocuments
 from shared.mongo import Database, MongoDocuments, connect
 from shared.projector import Folder

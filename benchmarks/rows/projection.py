@@ -17,7 +17,7 @@ from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, Stopwatch, as_a_service, in_turn
 from benchmarks.place import Place
 from benchmarks.sample import LoggedEvent, ReceiptLog
-from services.interaction.projections import TOTALS
+from services.interaction.projections.totals import TOTALS
 from shared.memory import MemoryDocuments, MemoryParking
 from shared.mongo import Database, MongoDocuments, connect
 from shared.projector import Folder

@@ -22,7 +22,7 @@ from benchmarks.place import Place
 from benchmarks.processes import Processes, Sample, Watched
 from benchmarks.sample import ReceiptLog
 from deploy.embedded.supervisor import Supervisor
-from services.interaction.projections import TOTALS
+from services.interaction.projections.totals import TOTALS
 from shared.kafka import KafkaUrl
 
 EVENTS = 1_000_000

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from services.interaction.api import ImportApi, ReceiptApi, TotalsApi
 from services.interaction.consumers import PROJECTIONS
-from services.interaction.projections import IDENTIFIERS, TOTALS
-from services.interaction.queries import Customers, Imports, Totals
+from services.interaction.projections.identifiers import IDENTIFIERS
+from services.interaction.projections.totals import TOTALS
+from services.interaction.queries.customers import Customers
+from services.interaction.queries.imports import Imports
+from services.interaction.queries.totals import Totals
 from shared.identifiers import IdentifierRules
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings

@@ -21,15 +21,8 @@ from services.customer.domain.commands import (
 )
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import stream_of as customer_stream
-from services.interaction.domain import (
-    IMPORTS,
-    RECEIPTS,
-    BeginImport,
-    EndImport,
-    RecordReceipt,
-    import_stream_of,
-    stream_of,
-)
+from services.interaction.domain.imports import IMPORTS, BeginImport, EndImport, import_stream_of
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.clock import ManualClock

@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from services.interaction.domain import RECEIPTS, RecordReceipt, stream_of
-from services.interaction.projections import TOTALS, CustomerTotals
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
+from services.interaction.projections.totals import TOTALS, CustomerTotals
 from shared.envelope import Causation
 from shared.events.interaction import ReceiptLine
 from shared.eventstore import StoreUnavailable, body_hash

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.counting import CommandCount, counted_database
 from benchmarks.rows import append, projection
 from benchmarks.sample import ReceiptLog
-from services.interaction.projections import TOTALS
+from services.interaction.projections.totals import TOTALS
 from shared.envelope import decode
 from shared.mongo import Database, MongoDocuments, MongoEventStore
 from shared.testing import MongoSpace

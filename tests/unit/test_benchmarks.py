@@ -17,7 +17,7 @@ from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, in_turn
 from benchmarks.running import GROUPS, LIMIT_SECONDS, ROWS
 from benchmarks.sample import ReceiptLog, recorded
-from services.interaction.domain import decide_receipt
+from services.interaction.domain.receipts import decide_receipt
 from shared.envelope import Placed, decode, encode
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.interaction.api import ImportApi, ReceiptApi
-from services.interaction.queries import Imports
+from services.interaction.queries.imports import Imports
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
 from shared.envelope import decode

@@ -6,15 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from services.interaction.domain import (
-    IMPORTS,
-    RECEIPTS,
-    BeginImport,
-    EndImport,
-    RecordReceipt,
-    customer_of,
-    stream_of,
-)
+from services.interaction.domain.imports import IMPORTS, BeginImport, EndImport
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, customer_of, stream_of
 from shared.decider import NewEvent
 from shared.events.customer import CustomerRegistered
 from shared.events.imports import ImportBegun, ImportEnded

@@ -6,13 +6,9 @@ from decimal import Decimal
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.interaction.domain import RecordReceipt
-from services.interaction.handlers import (
-    SentReceipt,
-    begin_import,
-    end_import,
-    record_receipts,
-)
+from services.interaction.domain.receipts import RecordReceipt
+from services.interaction.handlers.imports import begin_import, end_import
+from services.interaction.handlers.receipts import SentReceipt, record_receipts
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import decode

@@ -24,18 +24,16 @@ from services.customer.handlers.customers import Request as CustomerRequest
 from services.customer.handlers.customers import carry_out, new_customer_id
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.merging import merge, revert
-from services.interaction.domain import RECEIPTS, RecordReceipt, stream_of
-from services.interaction.projections import (
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
+from services.interaction.projections.identifiers import (
     IDENTIFIERS,
-    TOTALS,
-    BranchTotals,
-    CustomerTotals,
     Entry,
     Identifiers,
     lives_on,
     own_id,
     owners_of,
 )
+from services.interaction.projections.totals import TOTALS, BranchTotals, CustomerTotals
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Causation

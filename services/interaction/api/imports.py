@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from services.interaction import handlers
 from services.interaction.api.inputs import Input, Slug, Text
-from services.interaction.queries import Imports, KnownImport
+from services.interaction.handlers import imports as handlers
+from services.interaction.queries.imports import Imports, KnownImport
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
 from shared.decider import not_found

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from services.interaction import handlers
 from services.interaction.api.inputs import Amount, At, Branch, Input, Quantity, Slug, Source, Text
-from services.interaction.domain import RecordReceipt, customer_of
-from services.interaction.handlers import Owners, SentReceipt
-from services.interaction.projections import own_id
+from services.interaction.domain.receipts import RecordReceipt, customer_of
+from services.interaction.handlers import receipts as handlers
+from services.interaction.handlers.receipts import Owners, SentReceipt
+from services.interaction.projections.identifiers import own_id
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.clock import Clock
 from shared.decider import Refused, invalid

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from services.interaction.domain import stream_of
-from services.interaction.projections import CustomerTotals
-from services.interaction.queries import Customers, Totals
+from services.interaction.domain.receipts import stream_of
+from services.interaction.projections.totals import CustomerTotals
+from services.interaction.queries.customers import Customers
+from services.interaction.queries.totals import Totals
 from shared.access import Kind, Permission, Principal, Scope, scope
 from shared.decider import not_found
 from shared.events.contract import Moment

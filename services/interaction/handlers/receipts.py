@@ -3,23 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from services.interaction.domain import (
-    IMPORTS,
-    RECEIPTS,
-    BeginImport,
-    EndImport,
-    ImportCommand,
-    RecordReceipt,
-    customer_of,
-    import_stream_of,
-    stream_of,
-)
+from services.interaction.domain.imports import IMPORTS, import_stream_of
+from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, customer_of, stream_of
 from shared.decider import Refused
 from shared.envelope import Causation
-from shared.eventstore import body_hash
-from shared.execute import Command, Done, Outcome, Writer
+from shared.execute import Command, Outcome, Writer
 
 Owners = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
 """Gives the customer of each `<kind>|<hash>` (or `customer|<id>`) that finds one."""
@@ -74,22 +63,6 @@ async def record_receipts(
     return [refusal or next(outcomes) for refusal in refusals]
 
 
-async def begin_import(
-    writer: Writer, command_id: str, import_id: str, title: str, at: datetime
-) -> Done:
-    """Begin an import, or go on with it. Raises `Refused` when there is another of this id."""
-    command = BeginImport(import_id=import_id, title=title, at=at)
-    return await writer.one(IMPORTS, _importing(command_id, command, title))
-
-
-async def end_import(
-    writer: Writer, command_id: str, import_id: str, facts: int, at: datetime
-) -> Done:
-    """End an import; one that has ended stays as it is. Raises `Refused` when there is none."""
-    command = EndImport(import_id=import_id, facts=facts, at=at)
-    return await writer.one(IMPORTS, _importing(command_id, command, facts))
-
-
 async def _closed(writer: Writer, import_id: str | None) -> Refused | None:
     """Why no fact may name the import, if so."""
     if import_id is None:
@@ -113,17 +86,4 @@ def _recording(sent: SentReceipt, customer: str, import_id: str | None) -> Comma
         body=sent.receipt,
         causation=Causation(correlation=command_id, history=import_id),
         subject=customer,
-    )
-
-
-def _importing(
-    command_id: str, command: ImportCommand, content: str | int
-) -> Command[ImportCommand]:
-    return Command(
-        id=command_id,
-        hash=body_hash([command.import_id, content]),
-        stream=import_stream_of(command.import_id),
-        key=command.import_id,
-        body=command,
-        causation=Causation(correlation=command_id),
     )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from services.interaction.projections import IDENTIFIERS, TOTALS
+from services.interaction.projections.identifiers import IDENTIFIERS
+from services.interaction.projections.totals import TOTALS
 from shared.projection import Projection
 
 PROJECTIONS: tuple[Projection[Any], ...] = (IDENTIFIERS, TOTALS)

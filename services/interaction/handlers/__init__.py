@@ -1,0 +1,1 @@
+"""Use cases of the interaction service: one async function or method each."""

@@ -1,0 +1,1 @@
+"""The read side of the interaction service: the only files with filters."""
