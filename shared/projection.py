@@ -74,6 +74,9 @@ class Event(msgspec.Struct):
         return self.light.time
 
 
+Targets = str | Mapping[str, Event] | None
+"""The documents that an event belongs to: one, each with its part of the event, or none."""
+
 DocumentT = TypeVar("DocumentT", bound=Document)
 SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 
@@ -84,7 +87,10 @@ class Projection(Generic[DocumentT]):
 
     `name` carries the projection's version (`totals_v1`) and names its collection; `reads` maps
     the event types it folds to light structs of their data; `target` gives the id of the document
-    that an event belongs to, or None to pass it over; `opens` asks for personal fields in the clear
+    that an event belongs to, or None to pass it over. An event that concerns many documents gives a
+    mapping: the id of each, and the event as that document folds it (the same envelope, and of the
+    data what is its own); each guards itself by the version, so a batch that was half written is
+    folded again by those that lack it. `opens` asks for personal fields in the clear
     (a redacted field is absent); `gapless` says that a document sees whole streams, so that a gap
     in versions is a fault. Events of types that are not in `reads` then only move the version on:
     whoever publishes may add types at any time. For these `data` is None, and `target` must do with
@@ -96,7 +102,7 @@ class Projection(Generic[DocumentT]):
     topics: tuple[str, ...]
     reads: Mapping[str, type[msgspec.Struct]]
     document: type[DocumentT]
-    target: Callable[[Event], str | None]
+    target: Callable[[Event], Targets]
     apply: Callable[[DocumentT | None, Event], DocumentT]
     opens: bool = False
     gapless: bool = False
@@ -111,7 +117,7 @@ class Stepped(Generic[SteppedT]):
     `step(document | None, event) -> (document, events)`; `wake(document, until)` settles all that
     is due before a moment; `live(document, import_id, until)` lives an import's past;
     `revise(document, at)` evaluates with the present rule set. Document and commit are written in
-    one transaction.
+    one transaction. An event belongs to one document at most.
     """
 
     projection: Projection[SteppedT]

@@ -130,8 +130,9 @@ class Folder(Generic[DocumentT]):
     ) -> None:
         """Fold and write; where an event fails, leave out its key from there, and fold again."""
         pending: set[str] | None = None
+        parts: dict[int, Mapping[str, Event]] = {}
         while pending is None or pending:
-            groups = self._group(entries, blocked, pending)
+            groups = self._group(entries, blocked, pending, parts)
             if not groups:
                 return
             stored = await self.documents.load(list(groups))
@@ -139,7 +140,7 @@ class Folder(Generic[DocumentT]):
             failures = False
             folded: dict[str, Folded[DocumentT]] = {}
             for target, places in groups.items():
-                events = [entries[i].outcome for i in places]
+                events = [parts[i][target] if i in parts else entries[i].outcome for i in places]
                 result = self._fold_document(stored.get(target), events)
                 folded[target] = result
                 if result.failed is not None:
@@ -171,8 +172,12 @@ class Folder(Generic[DocumentT]):
         entries: Sequence[Entry],
         blocked: Mapping[bytes, int],
         pending: set[str] | None,
+        parts: dict[int, Mapping[str, Event]],
     ) -> dict[str, list[int]]:
-        """Document id → indexes of its events, in order, without what is blocked."""
+        """Document id → indexes of its events, in order, without what is blocked.
+
+        Of an event that many documents share, `parts` gets what each of them folds.
+        """
         groups: dict[str, list[int]] = defaultdict(list)
         target_of = self.projection.target
         for index, entry in enumerate(entries):
@@ -182,8 +187,13 @@ class Folder(Generic[DocumentT]):
             if blocked and (start := blocked.get(entry.key)) is not None and index >= start:
                 continue
             target = target_of(event)
-            if target is not None and (pending is None or target in pending):
-                groups[target].append(index)
+            if isinstance(target, str):
+                if pending is None or target in pending:
+                    groups[target].append(index)
+            elif target is not None:
+                parts[index] = target
+                for each in target if pending is None else target.keys() & pending:
+                    groups[each].append(index)
         return groups
 
     def _fold_document(self, raw: RawDocument | None, events: Sequence[Any]) -> Folded[DocumentT]:
@@ -210,7 +220,8 @@ class Folder(Generic[DocumentT]):
         if event.data is not None or event.type in self.projection.reads:
             return self._apply(document, event)
         if document is None and self.projection.blank is not None:
-            return self.projection.blank(self.projection.target(event) or "")
+            target = self.projection.target(event)
+            return self.projection.blank(target if isinstance(target, str) else "")
         return document
 
     def _is_new(self, document: DocumentT | None, event: Event) -> bool:

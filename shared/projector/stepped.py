@@ -45,8 +45,8 @@ class SteppedFolder(Folder[SteppedT]):
     def _fold_document(self, raw: RawDocument | None, events: Sequence[Event]) -> Folded[SteppedT]:
         if raw is not None:
             self._transitions.pop(raw["_id"], None)
-        elif events:
-            self._transitions.pop(self.projection.target(events[0]) or "", None)
+        elif events and isinstance(target := self.projection.target(events[0]), str):
+            self._transitions.pop(target, None)
         return super(SteppedFolder, self)._fold_document(raw, events)
 
     async def _loaded(self, raws: Iterable[RawDocument]) -> None:

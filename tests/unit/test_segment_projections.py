@@ -80,7 +80,7 @@ def fold(events: Sequence[Event], members: dict[str, Member] | None = None) -> d
     folded = dict(members or {})
     for event in events:
         target = members_v1.target(event)
-        assert target is not None
+        assert isinstance(target, str)
         have = folded.get(target)
         if have is None or have.versions.get(event.light.stream, 0) < event.light.streamversion:
             after = members_v1.apply(have, event)
