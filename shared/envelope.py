@@ -79,7 +79,10 @@ class Light(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An event with its place: which stream and version, whose, when, and why."""
+    """An event with its place: which stream and version, whose, when, and why.
+
+    `sealed_by` names the key of its personal fields, where it is not the subject's.
+    """
 
     data: EventData
     service: str
@@ -90,6 +93,12 @@ class Placed:
     causation: Causation
     subject: str | None = None
     branch: str | None = None
+    sealed_by: str | None = None
+
+    @property
+    def sealer(self) -> str | None:
+        """The id of the key of its personal fields."""
+        return self.sealed_by or self.subject
 
 
 _encode = msgspec.json.Encoder().encode

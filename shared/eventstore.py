@@ -35,7 +35,8 @@ class Commit:
     """Events appended together to one stream.
 
     `version` is the stream version after them; `recorded_at` is system time; `events` are
-    CloudEvents JSON texts; a `broadcast` commit goes to every partition of its topic. `expires` is
+    CloudEvents JSON texts; a `broadcast` commit goes to every partition of its topic; `redirect`
+    says that the stream is closed after it, and where what is meant for it goes. `expires` is
     when it is too late to write it, by the event loop's time: a store writes it before, or not at
     all. It goes with `recorded_at`, which progress counts from, and is not stored.
     """
@@ -48,6 +49,7 @@ class Commit:
     commands: tuple[CommandMark, ...]
     events: tuple[str, ...]
     broadcast: bool = False
+    redirect: str | None = None
     expires: float | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -68,10 +70,14 @@ def commit_id(stream: str, seq: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a stream: the seq of its last commit and its version; both 0 when empty."""
+    """The end of a stream: the seq of its last commit and its version; both 0 when empty.
+
+    `redirect` is set while the stream is closed (see `shared.events.contract.StreamGate`).
+    """
 
     seq: int = 0
     version: int = 0
+    redirect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

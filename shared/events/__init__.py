@@ -14,8 +14,11 @@ from shared.events import (
     imports,
     interaction,
     merging,
+    moving,
     notification,
+    product,
     segment,
+    task,
 )
 from shared.events.contract import EventData
 
@@ -32,7 +35,9 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             forms,
             merging,
             interaction,
+            moving,
             imports,
+            product,
             segment,
             notification,
         )
@@ -56,6 +61,8 @@ _TOPICS = {
     "pipeline": "deal.events.v1",
     "interaction": "interaction.events.v1",
     "task": "interaction.events.v1",
+    "product": "interaction.events.v1",
+    "product_category": "interaction.events.v1",
     "segment": "segment.events.v1",
     "campaign": "notification.events.v1",
     "message": "notification.events.v1",

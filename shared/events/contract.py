@@ -76,6 +76,23 @@ class EventData(Part):
 
     type: ClassVar[str]
 
+    def holds_personal(self) -> bool:
+        """Whether something in it may have to be sealed."""
+        return bool(pii_paths(type(self)))
+
+
+class StreamGate(EventData):
+    """An event that closes its stream, or opens it again.
+
+    While a stream is closed, what would be appended to it without looking at its history goes to
+    the place that `redirect` names.
+    """
+
+    @property
+    def redirect(self) -> str | None:
+        """Where commands go from now on; None: they stay here."""
+        raise NotImplementedError
+
 
 EACH = "*"
 Path = tuple[str, ...]

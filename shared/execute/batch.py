@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from shared.claims import ClaimPolicy
 from shared.decider import Decider, Refused
 from shared.eventstore import Append, Claim, ClaimChange, Head
-from shared.execute.commands import Command, Done, Outcome, answered
+from shared.execute.commands import Command, Done, Outcome, answered, redirected
 from shared.execute.growth import MAX_COMMIT_BYTES, Encoder, Growth, KeysWanted
 from shared.execute.rounds import Means, Window, in_rounds
 from shared.keyring import Keys, is_token, nothing
@@ -157,12 +157,14 @@ class Batch(Generic[BodyT, StateT]):
         return dict(await self.writer.store.claims(sorted(ids))) if ids else {}
 
     async def _ensure_keys(self, pending: Sequence[int]) -> None:
-        subjects = {subject for i in pending if (subject := self.commands[i].subject) is not None}
-        self.keys = await self.writer.keyring.ensure(subjects)
+        sealers = {sealer for i in pending if (sealer := self.commands[i].sealer) is not None}
+        self.keys = await self.writer.keyring.ensure(sealers)
 
     def _decide(self, command: Command[BodyT], decided: _Decided[StateT]) -> Done | None:
         """Grow the stream's commit by the command's events; Done when there are none."""
         stream = decided.streams[command.stream]
+        if self.stateless and stream.head.redirect is not None:
+            raise redirected(stream.head.redirect)
         body = command.body
         if self.policy is not None:
             body = self.policy.given(body, decided.claimed)

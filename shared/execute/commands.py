@@ -16,7 +16,7 @@ class Command(Generic[BodyT]):
 
     `id` is prefixed by its source and unique for ever; `hash` covers the body as its sender sees
     it; `key` is the Kafka key of the stream; `subject` the customer concerned, whose key seals
-    personal fields.
+    personal fields, unless `sealed_by` names another.
     """
 
     id: str
@@ -26,6 +26,12 @@ class Command(Generic[BodyT]):
     body: BodyT
     causation: Causation
     subject: str | None = None
+    sealed_by: str | None = None
+
+    @property
+    def sealer(self) -> str | None:
+        """The id of the key that seals personal fields."""
+        return self.sealed_by or self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +60,11 @@ def answered(record: Known, sent_hash: str) -> Outcome:
         "This id was used before for something else.",
         "send the same content again, or use another id",
     )
+
+
+REDIRECTED = "redirected"
+
+
+def redirected(to: str) -> Refused:
+    """The refusal of a stream that is closed: the same may be asked at the place it names."""
+    return Refused(REDIRECTED, 409, "This goes on elsewhere.", "ask again there", extra={"to": to})

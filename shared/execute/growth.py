@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from shared import telemetry
 from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Causation, Placed
-from shared.events.contract import pii_paths
+from shared.events.contract import StreamGate
 from shared.events.imports import BROADCAST
 from shared.eventstore import CommandMark, Commit, Head
 from shared.execute.rounds import Window
@@ -41,7 +41,12 @@ class Origin(Protocol):
 
     @property
     def subject(self) -> str | None:
-        """Whose key seals personal fields."""
+        """The customer concerned."""
+        ...
+
+    @property
+    def sealer(self) -> str | None:
+        """The id of the key that seals personal fields."""
         ...
 
     @property
@@ -67,11 +72,11 @@ class Encoder:
         Raises `Refused` for too many, and `KeysWanted`: most kinds of events hold nothing
         personal, and need no keys.
         """
-        subject = origin.subject
+        sealer = origin.sealer
         if (
-            subject is not None
-            and subject not in self.keys
-            and any(pii_paths(type(event.data)) for event in events)
+            sealer is not None
+            and sealer not in self.keys
+            and any(event.data.holds_personal() for event in events)
         ):
             raise KeysWanted
         texts = [
@@ -84,8 +89,9 @@ class Encoder:
                     time=event.time,
                     recorded=self.recorded,
                     causation=event.causation or origin.causation,
-                    subject=subject,
+                    subject=origin.subject,
                     branch=event.branch,
+                    sealed_by=sealer,
                 ),
                 self.keys,
                 self.passing,
@@ -113,10 +119,12 @@ class Growth(Generic[StateT]):
     types: Counter[str] = field(default_factory=Counter)
     size: int = 0
     key: str = ""
+    redirect: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         """It begins where the stored stream ends."""
         self.version = self.head.version
+        self.redirect = self.head.redirect
 
     def add(
         self,
@@ -133,6 +141,9 @@ class Growth(Generic[StateT]):
         self.types.update(event.data.type for event in events)
         self.size += size
         self.key = origin.key
+        for event in events:
+            if isinstance(event.data, StreamGate):
+                self.redirect = event.data.redirect
 
     def mark(self, command_id: str, command_hash: str) -> None:
         """Note that the command led up to here."""
@@ -149,6 +160,7 @@ class Growth(Generic[StateT]):
             commands=tuple(self.marks),
             events=tuple(self.events),
             broadcast=not BROADCAST.isdisjoint(self.types),
+            redirect=self.redirect,
             expires=window.deadline,
         )
 

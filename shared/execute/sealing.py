@@ -9,21 +9,21 @@ from shared.keyring import Erased, Keys, has_values, nothing, seal
 
 
 def encode_event(placed: Placed, keys: Keys, passing: Callable[[str], bool] = nothing) -> str:
-    """The event's text with its personal fields sealed by its subject's key, but those `passing`.
+    """The event's text with its personal fields sealed by its sealer's key, but those `passing`.
 
-    Raises `Refused` when the subject was erased: nothing personal is recorded any more; and
-    ValueError for personal fields of an event without a subject.
+    Raises `Refused` when that key was erased: nothing personal is recorded any more; and
+    ValueError for personal fields of an event without a sealer.
     """
     paths = pii_paths(type(placed.data))
-    if not paths:
+    if not (paths and placed.data.holds_personal()):
         return encode(placed)
     data = placed.data.model_dump(mode="json", exclude_none=True)
-    if placed.subject is None:
+    if placed.sealer is None:
         if has_values(data, paths):
-            raise ValueError(f"{placed.data.type} needs a subject, whose key seals it")
+            raise ValueError(f"{placed.data.type} needs somebody whose key seals it")
         return encode(placed, data)
-    key = keys[placed.subject]
+    key = keys[placed.sealer]
     if isinstance(key, Erased):
         raise Refused("erased", 410, "The customer was erased.")
-    seal(data, paths, placed.subject, key, placed.stream, passing=passing)
+    seal(data, paths, placed.sealer, key, placed.stream, passing=passing)
     return encode(placed, data)

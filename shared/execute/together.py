@@ -30,14 +30,23 @@ class Joint(Generic[BodyT]):
     """What somebody wants done on several streams at once.
 
     `streams` names each with the customer that it concerns, whose id is its Kafka key and whose
-    key seals it. The first stream is the one that answers, and its commit carries the command.
+    key seals it; one that concerns nobody is its own key. The first stream is the one that
+    answers, and its commit carries the command. With `expected` the decision rests on these
+    versions of the streams, which somebody has read before, and no history is read again: each
+    state is the initial one.
     """
 
     id: str
     hash: str
-    streams: Mapping[str, str]
+    streams: Mapping[str, str | None]
     body: BodyT
     causation: Causation
+    expected: Mapping[str, int] | None = None
+
+
+MOVED_ON = Refused(
+    "moved-on", 409, "Something was recorded since it was read.", "read again, and ask again"
+)
 
 
 def _no_ids(_body: object, _states: object) -> Sequence[str]:
@@ -72,6 +81,10 @@ class _Origin:
     key: str
     subject: str | None
     causation: Causation
+
+    @property
+    def sealer(self) -> str | None:
+        return self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +126,8 @@ class Together(Generic[BodyT, StateT]):
     async def _round(self) -> None:
         if await self._known():
             return
-        loaded = await self._load()
         try:
+            loaded = await self._load()
             decided = await self._decided(loaded)
         except Refused as refusal:
             await self._settle(refusal)
@@ -147,6 +160,8 @@ class Together(Generic[BodyT, StateT]):
             self.outcome = outcome
 
     async def _load(self) -> _Loaded[StateT]:
+        if self.joint.expected is not None:
+            return await self._load_heads(self.joint.expected)
         histories = await self.writer.histories(list(self.joint.streams), sealed=self.sealed)
         found = {name: histories.get(name, ([], Head())) for name in self.joint.streams}
         states = {name: self.decider.of.fold(events) for name, (events, _) in found.items()}
@@ -160,11 +175,19 @@ class Together(Generic[BodyT, StateT]):
             else nothing,
         )
 
+    async def _load_heads(self, expected: Mapping[str, int]) -> _Loaded[StateT]:
+        heads = await self.writer.store.heads(list(self.joint.streams))
+        found = {name: heads.get(name, Head()) for name in self.joint.streams}
+        if any(found[name].version != version for name, version in expected.items()):
+            raise MOVED_ON
+        return _Loaded(found, {name: self.decider.of.initial() for name in found}, {}, nothing)
+
     async def _decided(self, loaded: _Loaded[StateT]) -> _Decided[StateT]:
         try:
             return self._decide(loaded)
         except KeysWanted:
-            self.keys = await self.writer.keyring.ensure(self.joint.streams.values())
+            subjects = {each for each in self.joint.streams.values() if each is not None}
+            self.keys = await self.writer.keyring.ensure(subjects)
             return self._decide(loaded)
 
     def _decide(self, loaded: _Loaded[StateT]) -> _Decided[StateT]:
@@ -182,7 +205,7 @@ class Together(Generic[BodyT, StateT]):
         streams = []
         for name, subject in joint.streams.items():
             stream = Growth(name, loaded.heads[name], loaded.states[name])
-            origin = _Origin(subject, subject, joint.causation)
+            origin = _Origin(subject or name, subject, joint.causation)
             stream.add(events[name], origin, encoder, self.decider.of)
             streams.append(stream)
         streams[0].mark(joint.id, joint.hash)

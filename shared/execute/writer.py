@@ -114,5 +114,5 @@ class Writer:
                 (redact if sealed else unseal)(data, pii_paths(model), keys)
                 events.append(model.model_validate(data))
             last = commits[stream][-1]
-            result[stream] = (events, Head(last.seq, last.version))
+            result[stream] = (events, Head(last.seq, last.version, last.redirect))
         return result

@@ -34,7 +34,7 @@ class MemoryEventStore:
     async def heads(self, streams: Sequence[str]) -> Mapping[str, Head]:
         """The heads of the streams that exist."""
         return {
-            name: Head(commits[-1].seq, commits[-1].version)
+            name: Head(commits[-1].seq, commits[-1].version, commits[-1].redirect)
             for name in streams
             if (commits := self._streams.get(name))
         }

@@ -57,6 +57,8 @@ def commit_document(commit: Commit) -> RawDocument:
         ]
     if commit.broadcast:
         document["broadcast"] = True
+    if commit.redirect is not None:
+        document["redirect"] = commit.redirect
     return document
 
 
@@ -74,6 +76,7 @@ def commit_of(document: Mapping[str, Any]) -> Commit:
         ),
         events=tuple(document["events"]),
         broadcast=document.get("broadcast", False),
+        redirect=document.get("redirect"),
     )
 
 
@@ -139,11 +142,15 @@ class MongoEventStore:
                         "_id": "$stream",
                         "seq": {"$first": "$seq"},
                         "version": {"$first": "$version"},
+                        "redirect": {"$first": "$redirect"},
                     }
                 },
             ]
         )
-        return {document["_id"]: Head(document["seq"], document["version"]) for document in found}
+        return {
+            document["_id"]: Head(document["seq"], document["version"], document.get("redirect"))
+            for document in found
+        }
 
     async def read(self, streams: Sequence[str]) -> Mapping[str, Sequence[Commit]]:
         """All commits of the streams that exist."""

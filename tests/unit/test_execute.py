@@ -150,7 +150,7 @@ def placed(data: EventData, subject: str | None) -> Placed:
 def test_a_personal_field_without_a_customer_to_seal_it_for_is_never_written(
     data: EventData,
 ) -> None:
-    with pytest.raises(ValueError, match="needs a subject"):
+    with pytest.raises(ValueError, match="needs somebody whose key seals it"):
         encode_event(placed(data, None), {})
 
 
