@@ -38,6 +38,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             moving,
             imports,
             product,
+            task,
             segment,
             notification,
         )
