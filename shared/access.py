@@ -43,6 +43,8 @@ class Permission(StrEnum):
     DEALS_WRITE = "deals:write"
     FACTS_READ = "facts:read"
     FACTS_WRITE = "facts:write"
+    PRODUCTS_READ = "products:read"
+    PRODUCTS_WRITE = "products:write"
     IMPORTS_RUN = "imports:run"
     SEGMENTS_READ = "segments:read"
     SEGMENTS_WRITE = "segments:write"
@@ -79,6 +81,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CONFIGURATION_WRITE,
             Permission.COMPANIES_WRITE,
             Permission.DEALS_WRITE,
+            Permission.PRODUCTS_WRITE,
             Permission.SEGMENTS_WRITE,
             Permission.CAMPAIGNS_WRITE,
         },
@@ -92,6 +95,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.DEALS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
+                Permission.PRODUCTS_READ,
                 Permission.JOBS_READ,
             }
         ),
@@ -106,6 +110,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.DEALS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
+                Permission.PRODUCTS_READ,
+                Permission.PRODUCTS_WRITE,
                 Permission.IMPORTS_RUN,
                 Permission.SEGMENTS_READ,
                 Permission.PROGRESS_READ,
@@ -186,6 +192,7 @@ class Kind(StrEnum):
     EMPLOYEE = "employee"
     DEAL = "deal"
     FACT = "fact"
+    PRODUCT = "product"
     IMPORT = "import"
     SEGMENT = "segment"
     CAMPAIGN = "campaign"

@@ -71,6 +71,8 @@ def _values(node: Any, steps: Sequence[str]) -> list[Any]:  # noqa: ANN401 - any
 def _holds(values: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - any value of a filter
     if not isinstance(wanted, dict):
         return wanted in values
+    if "$elemMatch" in wanted:
+        (wanted,) = wanted.values()
     return any(
         all(_OPERATORS[name](value, bound) for name, bound in wanted.items()) for value in values
     )

@@ -38,7 +38,7 @@ MODULES = [
     if hasattr(module := importlib.import_module(found.name), "EVENTS")
 ]
 TYPES = sorted(EVENT_TYPES)
-FORM = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9][0-9]*")
+FORM = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*\.v[1-9][0-9]*")
 
 
 def test_every_event_of_every_module_is_registered_once() -> None:

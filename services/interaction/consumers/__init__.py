@@ -3,7 +3,8 @@
 from typing import Any
 
 from services.interaction.projections.identifiers import IDENTIFIERS
+from services.interaction.projections.products import PRODUCTS
 from services.interaction.projections.totals import TOTALS
 from shared.projection import Projection
 
-PROJECTIONS: tuple[Projection[Any], ...] = (IDENTIFIERS, TOTALS)
+PROJECTIONS: tuple[Projection[Any], ...] = (IDENTIFIERS, PRODUCTS, TOTALS)

@@ -1,6 +1,14 @@
 """Read models of the interaction service, as pure folds."""
 
 from services.interaction.projections.identifiers import IDENTIFIERS, Identifiers
+from services.interaction.projections.products import PRODUCTS, ProductDocument
 from services.interaction.projections.totals import TOTALS, CustomerTotals
 
-__all__ = ["IDENTIFIERS", "TOTALS", "CustomerTotals", "Identifiers"]
+__all__ = [
+    "IDENTIFIERS",
+    "PRODUCTS",
+    "TOTALS",
+    "CustomerTotals",
+    "Identifiers",
+    "ProductDocument",
+]
