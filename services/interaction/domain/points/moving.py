@@ -1,0 +1,260 @@
+"""Points go on with another customer: after a merge, back after its revert, or with one receipt.
+
+Each move is one transaction over all ledgers that it passes: of a customer who was merged twice
+over, the points go from the first to the last through those between, so that each merge can be
+undone on its own. A revert takes back what is left of what its merge brought: lots with what was
+not spent of them, debts that were not paid, spendings with the right to get them back. What came
+later stays.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import TypeVar, assert_never
+
+from services.interaction.domain.points.balance import due, fold, netted, sum_of
+from services.interaction.domain.points.deciding import taken_back
+from services.interaction.domain.points.ledger import Ledger, came, ledger_stream
+from shared.decider import NewEvent, Refused
+from shared.events.points import (
+    AnyTransferReason,
+    Debt,
+    Lot,
+    PointsEarned,
+    PointsMovedIn,
+    PointsMovedOut,
+    PointsOrigin,
+    PointsReversed,
+    Spending,
+)
+from shared.eventstore import Claim
+
+ItemT = TypeVar("ItemT", Lot, Spending, Debt)
+OUTDATED = "points-on-the-way"
+LOTS_PER_EVENT = 300
+"""Of receipts of a few hundred lines an event stays below what Kafka takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Let all points of the first of the path go on with the last, who was not merged."""
+
+    merge: str
+    path: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """Let the first of the path have back what the merge brought to the last."""
+
+    merge: str
+    path: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReceipt:
+    """Let a receipt's points be those of another customer."""
+
+    fact: str
+    source: str
+    target: str
+    at: datetime
+
+
+Move = Merge | Revert | MoveReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """What changes hands."""
+
+    lots: Sequence[Lot]
+    spendings: Sequence[Spending]
+    debts: Sequence[Debt]
+
+    @property
+    def points(self) -> int:
+        return sum(lot.points for lot in self.lots)
+
+    def through(self, origin: PointsOrigin) -> "_Bundle":
+        """The same, brought by one more merge."""
+        return _Bundle(
+            [_brought(each, (*each.origins, origin)) for each in self.lots],
+            [_brought(each, (*each.origins, origin)) for each in self.spendings],
+            [_brought(each, (*each.origins, origin)) for each in self.debts],
+        )
+
+    def before(self, merge: str) -> "_Bundle":
+        """The same as it was before the merge brought it."""
+        return _Bundle(
+            [_brought(each, _until(each.origins, merge)) for each in self.lots],
+            [_brought(each, _until(each.origins, merge)) for each in self.spendings],
+            [_brought(each, _until(each.origins, merge)) for each in self.debts],
+        )
+
+
+def _brought(item: ItemT, origins: tuple[PointsOrigin, ...]) -> ItemT:
+    return item.model_copy(update={"origins": origins})
+
+
+def _until(origins: tuple[PointsOrigin, ...], merge: str) -> tuple[PointsOrigin, ...]:
+    places = [place for place, origin in enumerate(origins) if origin.merge == merge]
+    return origins[: places[0]] if places else origins
+
+
+Given = dict[str, list[NewEvent]]
+
+
+def decide_move(
+    move: Move, states: Mapping[str, Ledger], _claims: Mapping[str, Claim]
+) -> Mapping[str, Sequence[NewEvent]]:
+    """The events of every ledger on the way; nothing where it has been done.
+
+    `states` by stream. Raises `Refused` (`OUTDATED`) where the way is another one by now.
+    """
+    match move:
+        case Merge():
+            return _merge(move, states)
+        case Revert():
+            return _revert(move, states)
+        case MoveReceipt():
+            return _move_receipt(move, states)
+        case _:
+            assert_never(move)
+
+
+def _outdated() -> Refused:
+    return Refused(OUTDATED, 409, "The points have gone another way by now.")
+
+
+def _require_way(path: Sequence[str], states: Mapping[str, Ledger]) -> None:
+    """Each went on with the next, and the last with nobody."""
+    for here, there in pairwise(path):
+        moved = states[ledger_stream(here)].moved
+        if moved is None or moved.to != there:
+            raise _outdated()
+    if states[ledger_stream(path[-1])].moved is not None:
+        raise _outdated()
+
+
+def _merge(move: Merge, states: Mapping[str, Ledger]) -> Given:
+    first = move.path[0]
+    state = states[ledger_stream(first)]
+    if state.moved is not None:
+        return {}
+    _require_way(move.path[1:], states)
+    events = due(state, move.at)
+    state = fold(state, events)
+    given: Given = {ledger_stream(first): events}
+    bundle = _Bundle([*state.lots.values()], [*state.spendings.values()], state.debts)
+    merge = move.merge
+    for here, there in pairwise(move.path):
+        given[ledger_stream(here)].append(_out(bundle, merge, there, "merged", move.at))
+        bundle = bundle.through(PointsOrigin(merge=merge, customer=here))
+        given[ledger_stream(there)] = _in(bundle, merge, here, "merged", move.at)
+        onward = states[ledger_stream(there)].moved
+        merge = merge if onward is None else onward.merge
+    return _ended(given, move.path[-1], states, move.at)
+
+
+def _revert(move: Revert, states: Mapping[str, Ledger]) -> Given:
+    state = states[ledger_stream(move.path[0])]
+    if state.moved is None or state.moved.merge != move.merge:
+        return {}
+    _require_way(move.path, states)
+    last = move.path[-1]
+    events = due(states[ledger_stream(last)], move.at)
+    state = fold(states[ledger_stream(last)], events)
+    bundle = _Bundle(
+        [each for each in state.lots.values() if came(each, move.merge)],
+        [each for each in state.spendings.values() if came(each, move.merge)],
+        [each for each in state.debts if came(each, move.merge)],
+    )
+    given: Given = {ledger_stream(last): events}
+    for here, there in pairwise(reversed(move.path)):
+        given[ledger_stream(here)].append(_out(bundle, move.merge, there, "reverted", move.at))
+        if there == move.path[0]:
+            bundle = bundle.before(move.merge)
+        given[ledger_stream(there)] = _in(bundle, move.merge, here, "reverted", move.at)
+    return _ended(given, move.path[0], states, move.at)
+
+
+def _out(bundle: _Bundle, merge: str, to: str, why: AnyTransferReason, at: datetime) -> NewEvent:
+    data = PointsMovedOut(
+        merge=merge,
+        to=to,
+        why=why,
+        points=bundle.points,
+        debt=sum(each.points for each in bundle.debts),
+        lots=tuple(each.lot for each in bundle.lots),
+        spendings=tuple(each.spending for each in bundle.spendings),
+    )
+    return NewEvent(data, at)
+
+
+def _in(
+    bundle: _Bundle, merge: str, other: str, why: AnyTransferReason, at: datetime
+) -> list[NewEvent]:
+    """What comes, in as many events as it takes; the first one tells all but the other lots."""
+    first = PointsMovedIn(
+        merge=merge,
+        other=other,
+        why=why,
+        points=sum(each.points for each in bundle.lots[:LOTS_PER_EVENT]),
+        debts=tuple(bundle.debts),
+        lots=tuple(bundle.lots[:LOTS_PER_EVENT]),
+        spendings=tuple(bundle.spendings),
+    )
+    events = [NewEvent(first, at)]
+    for start in range(LOTS_PER_EVENT, len(bundle.lots), LOTS_PER_EVENT):
+        lots = tuple(bundle.lots[start : start + LOTS_PER_EVENT])
+        points = sum(each.points for each in lots)
+        more = PointsMovedIn(merge=merge, other=other, why=why, points=points, lots=lots)
+        events.append(NewEvent(more, at))
+    return events
+
+
+def _ended(given: Given, customer: str, states: Mapping[str, Ledger], at: datetime) -> Given:
+    """The same with what follows where the points arrive: debts are paid, lives are over."""
+    stream = ledger_stream(customer)
+    state = fold(states[stream], given[stream])
+    expired = due(state, at)
+    paid = netted(fold(state, expired), at)
+    return {**given, stream: [*given[stream], *expired, *paid]}
+
+
+def _move_receipt(move: MoveReceipt, states: Mapping[str, Ledger]) -> Given:
+    source, target = ledger_stream(move.source), ledger_stream(move.target)
+    if states[source].moved is not None or states[target].moved is not None:
+        raise _outdated()
+    events = due(states[source], move.at)
+    state = fold(states[source], events)
+    lot = state.lots.get(move.fact)
+    if lot is None or lot.earning is None or lot.earning.points == 0:
+        return {}
+    points = lot.earning.points
+    taken = taken_back(state, move.fact, points, move.at)
+    left = PointsReversed(
+        fact=move.fact,
+        points=points,
+        taken=taken,
+        debt=points - sum_of(taken),
+        why="moved",
+        to=move.target,
+    )
+    earned = PointsEarned(
+        fact=move.fact,
+        points=points,
+        debt_paid=min(points, states[target].owed),
+        usable_from=lot.usable_from,
+        expires=lot.expires,
+        earning=lot.earning,
+    )
+    given: Given = {
+        source: [*events, NewEvent(left, move.at)],
+        target: [NewEvent(earned, move.at)],
+    }
+    return _ended(given, move.target, states, move.at)
