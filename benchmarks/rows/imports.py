@@ -21,13 +21,14 @@ from benchmarks.place import Place
 from benchmarks.rows.registrations import newcomer, register
 from services.customer.domain.importing.columns import ColumnUse
 from services.customer.handlers.configuration import ConfigurationBook
-from services.customer.handlers.imports import Imports, Reverting
+from services.customer.handlers.imports import CustomerFiles, Reverting
 from services.customer.handlers.imports.reading import CHUNK_ROWS, Source
 from shared.access import Principal, Role
 from shared.clock import SystemClock
 from shared.execute import Writer
 from shared.files import Files
 from shared.identifiers import IdentifierRules
+from shared.importing import Imports
 from shared.jobs import Checkpoint, Jobs, RowResult
 from shared.jobs.job import taken
 from shared.keyring import Keyring
@@ -115,7 +116,7 @@ async def imported(database: Database, keys: Database) -> Sequence[Moment]:
     writer = Writer(events, keyring, clock, "customer", DEADLINE)
     files, jobs = Files(kept, AESGCM(bytes(32)), SECRET, clock), Jobs(store, clock)
     book, drafts = ConfigurationBook(writer), MongoDocuments(database, "imports")
-    imports = Imports(drafts, files, jobs, book, clock)
+    imports = Imports(drafts, files, jobs, clock, CustomerFiles(book))
     await imports.upload("bench", OWNER, file_of(CUSTOMERS), "c.csv", "text/csv")
     await imports.read_as("bench", OWNER, {name: ColumnUse(name) for name in COLUMNS})
     job = taken(await imports.start("bench", OWNER), 1, clock.system_now())

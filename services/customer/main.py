@@ -50,7 +50,7 @@ from services.customer.handlers.form_acceptance import Acceptance
 from services.customer.handlers.form_entries import FormEntries
 from services.customer.handlers.forms import Forms
 from services.customer.handlers.handing_over import FromBranch, FromEmployee, HandOver
-from services.customer.handlers.imports import DryRun, Imports, Reverting
+from services.customer.handlers.imports import CustomerFiles, DryRun, Reverting
 from services.customer.handlers.imports.reading import Source
 from services.customer.handlers.list_indexes import ListIndexes
 from services.customer.handlers.preferences import Preferences
@@ -71,11 +71,11 @@ from services.customer.queries.deals import DealBoard
 from services.customer.queries.directory import Directory
 from services.customer.queries.duplicates import PAIR_INDEXES, Likely
 from services.customer.queries.holdings import Holdings
-from services.customer.queries.imports import INDEXES, ImportList
 from services.customer.queries.quick import QuickSearch
 from services.customer.queries.records import Records
 from shared.files import Files
 from shared.identifiers import IdentifierRules
+from shared.importing import INDEXES, ImportList, Imports
 from shared.jobs import AnyKind, JobApi, Jobs
 from shared.mongo import MongoDocuments, MongoExpiring, MongoLeases, MongoOutbox, MongoReveals
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
@@ -209,7 +209,8 @@ async def _imports(
     await drafts.create_indexes(INDEXES)
     source = Source(drafts, files, kernel.writer, desk.book, desk.rules, kernel.clock)
     api = ImportApi(
-        Imports(drafts, files, jobs, desk.book, kernel.clock), ImportList(drafts.collection)
+        Imports(drafts, files, jobs, kernel.clock, CustomerFiles(desk.book)),
+        ImportList(drafts.collection),
     )
     return api, [Reverting(source), DryRun(source)]
 

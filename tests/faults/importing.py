@@ -8,13 +8,15 @@ from datetime import timedelta
 
 import uvloop
 
+from services.customer.domain.importing.columns import FileReading
 from services.customer.handlers.configuration import ConfigurationBook
-from services.customer.handlers.imports import DryRun, Imports, Reverting, reverting, running
+from services.customer.handlers.imports import CustomerFiles, DryRun, Reverting, reverting, running
 from services.customer.handlers.imports.reading import Source
 from shared.clock import SystemClock
 from shared.execute import Writer
 from shared.files import Files
 from shared.identifiers import IdentifierRules
+from shared.importing import Imports
 from shared.jobs import JobRunner, Jobs, kinds_by_name
 from shared.keyring import Keyring
 from shared.mongo import (
@@ -38,7 +40,7 @@ LEASE_SECONDS = 1.0
 class Office:
     """Imports of one place, and who carries them out."""
 
-    imports: Imports
+    imports: Imports[FileReading]
     jobs: Jobs
     store: MongoEventStore
     runner: JobRunner
@@ -81,7 +83,7 @@ async def _office(place: Place, database: Database, plan: Plan | None, owner: st
         lease_seconds=LEASE_SECONDS,
         poll_seconds=0.1,
     )
-    return Office(Imports(drafts, kept, jobs, book, clock), jobs, events, runner)
+    return Office(Imports(drafts, kept, jobs, clock, CustomerFiles(book)), jobs, events, runner)
 
 
 def run_jobs(place: Place, plan: Plan | None, owner: str, job: str) -> None:

@@ -13,7 +13,7 @@ from services.customer.domain.importing.columns import ColumnUse
 from services.customer.domain.state import Customer
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
-from services.customer.handlers.imports import DryRun, Imports, Reverting
+from services.customer.handlers.imports import CustomerFiles, DryRun, Reverting
 from services.customer.handlers.imports.reading import Source
 from services.customer.queries.records import Records
 from shared.access import Principal, Role
@@ -21,6 +21,7 @@ from shared.clock import ManualClock
 from shared.execute import Writer
 from shared.files import Files
 from shared.identifiers import IdentifierRules
+from shared.importing import Imports
 from shared.jobs import Job, JobRunner, Jobs, RowResult, kinds_by_name
 from shared.keyring import Keyring
 from shared.memory import (
@@ -58,7 +59,7 @@ class World:
         self.jobs = Jobs(MemoryJobs(), self.clock)
         self.book = ConfigurationBook(self.writer)
         drafts = MemoryDocuments()
-        self.imports = Imports(drafts, self.files, self.jobs, self.book, self.clock)
+        self.imports = Imports(drafts, self.files, self.jobs, self.clock, CustomerFiles(self.book))
         source = Source(drafts, self.files, self.writer, self.book, self.rules, self.clock)
         kinds = kinds_by_name([Reverting(source), DryRun(source)])
         leases = MemoryLeases(self.clock)

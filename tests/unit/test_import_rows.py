@@ -6,18 +6,17 @@ import pytest
 
 from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.configuration.fields import Fields
-from services.customer.domain.importing import values
 from services.customer.domain.importing.columns import (
     ColumnUse,
-    DateOrder,
     FileReading,
     require_readable,
 )
 from services.customer.domain.importing.rows import RowConsent, RowInput, read_row
-from services.customer.domain.importing.values import WrongCell
 from shared.decider import Refused
 from shared.events.configuration import Choice, FieldDefined, FieldType
 from shared.identifiers import IdentifierRules
+from shared.importing import values
+from shared.importing.values import DateOrder, WrongCell
 from shared.testing import DAY
 
 RULES = IdentifierRules(b"s" * 32, "RU")

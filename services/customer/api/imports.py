@@ -1,42 +1,28 @@
 """Imports over HTTP: send a file, say what its columns are, try it out, start it, take it back."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.customer.api.inputs import Input, Slug, Text
 from services.customer.domain.importing.columns import ColumnUse, FileReading
-from services.customer.handlers.imports import Draft, Imports
-from services.customer.handlers.imports.drafts import MAX_BYTES, Opened
-from services.customer.queries.imports import ImportList
-from shared.access import Kind, Permission, Principal, scope
 from shared.events.customer import Channel
-from shared.http import CommandId, Cursor, Limit, Page, page_of, position_of, principal
-from shared.ids import derived_id
-from shared.jobs import JobView
-from shared.jobs.api import view_of as job_view
+from shared.http import CommandId
+from shared.importing import ImportList, Imports, Opened
+from shared.importing.api import (
+    UPLOAD,
+    FileName,
+    FileRoutes,
+    Importer,
+    ImportFileView,
+    SuggestionView,
+    file_view_of,
+    suggestions_of,
+)
 
 PATH = "/v1/imports"
-MEDIA_TYPES = (
-    "text/csv",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "application/vnd.apache.parquet",
-    "application/octet-stream",
-)
-Importer = Annotated[Principal, Depends(principal(Permission.IMPORTS_RUN))]
-_BODY: dict[str, Any] = {
-    "x-max-bytes": MAX_BYTES,
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES
-        },
-    },
-}
 
 
 class UseInput(Input):
@@ -61,14 +47,6 @@ class MappingInput(Input):
     )
 
 
-class SuggestionView(BaseModel):
-    """What a column was taken for."""
-
-    to: str
-    score: float = Field(description="how sure, of 100")
-    by: str = Field(description="`name` or `content`")
-
-
 class ColumnView(BaseModel):
     """A column of the file."""
 
@@ -81,59 +59,36 @@ class ColumnView(BaseModel):
     )
 
 
-class ImportView(BaseModel):
+class ImportView(ImportFileView):
     """An import."""
 
-    id: str = Field(description="also that of its job")
-    by: str
-    created_at: datetime
-    format: str
-    encoding: str | None = None
-    delimiter: str | None = None
-    rows: int
     columns: list[ColumnView]
     defaults: dict[str, str]
     date_order: str
     consent_source: str
     fill: str
-    dry_run: str | None = Field(default=None, description="id of the job that tried it out last")
-    started: bool
-
-
-class ImportItem(BaseModel):
-    """An import in the list."""
-
-    id: str
-    by: str
-    created_at: datetime
-    rows: int
-    started: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ImportApi:
     """The endpoints below `/v1/imports`."""
 
-    imports: Imports
+    imports: Imports[FileReading]
     listing: ImportList
+
+    @property
+    def routes(self) -> FileRoutes[FileReading]:
+        """Those that all imports have."""
+        return FileRoutes(self.imports, self.listing, _view, ImportView)
 
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter(prefix=PATH, tags=["imports"])
         router.add_api_route(
-            "", self.upload, methods=["POST"], status_code=201, openapi_extra=_BODY
+            "", self.upload, methods=["POST"], status_code=201, openapi_extra=UPLOAD
         )
-        router.add_api_route("", self.page, methods=["GET"])
-        router.add_api_route("/{import_id}", self.get, methods=["GET"])
         router.add_api_route("/{import_id}/mapping", self.read_as, methods=["PUT"])
-        for path, endpoint in (
-            ("dry-run", self.try_out),
-            ("start", self.start),
-            ("revert", self.revert),
-        ):
-            router.add_api_route(
-                f"/{{import_id}}/{path}", endpoint, methods=["POST"], status_code=202
-            )
+        self.routes.add_to(router)
         return router
 
     async def upload(
@@ -141,34 +96,10 @@ class ImportApi:
         request: Request,
         calling: Importer,
         command_id: CommandId,
-        filename: Annotated[str, Query(min_length=1, max_length=200)] = "upload",
+        filename: FileName = "upload",
     ) -> ImportView:
         """Take in a CSV, XLSX or Parquet file, told by its content; the body is the file itself."""
-        opened = await self.imports.upload(
-            derived_id("import", command_id),
-            calling,
-            request.stream(),
-            filename,
-            request.headers.get("content-type", MEDIA_TYPES[-1])[:200],
-        )
-        return _view(opened)
-
-    async def page(
-        self, calling: Importer, limit: Limit = 50, cursor: Cursor = None
-    ) -> Page[ImportItem]:
-        """Imports, the newest first."""
-        by = None if scope(calling, Kind.IMPORT).everything else calling.id
-        found = await self.listing.page(by, position_of(cursor, str), limit + 1)
-        drafts = [msgspec.convert(raw, Draft) for raw in found]
-        page = page_of(drafts, limit, lambda draft: draft.listed)
-        return Page[ImportItem](
-            items=[_item(draft) for draft in page.items], next_cursor=page.next_cursor
-        )
-
-    async def get(self, import_id: str, calling: Importer) -> ImportView:
-        """One import."""
-        draft = await self.imports.find(import_id, calling)
-        return _view(Opened(draft, await self.imports.header(draft)))
+        return _view(await self.routes.taken(request, calling, command_id, filename))
 
     async def read_as(self, import_id: str, body: MappingInput, calling: Importer) -> ImportView:
         """Say what the columns are; the whole mapping each time, until it is started."""
@@ -183,55 +114,22 @@ class ImportApi:
         }
         return _view(await self.imports.read_as(import_id, calling, columns, **how))
 
-    async def try_out(self, import_id: str, calling: Importer) -> JobView:
-        """Look through all rows; what would become of each is told by the job's results."""
-        return job_view(await self.imports.try_out(import_id, calling))
 
-    async def start(self, import_id: str, calling: Importer) -> JobView:
-        """Record the rows; the job has the import's id."""
-        return job_view(await self.imports.start(import_id, calling))
-
-    async def revert(self, import_id: str, calling: Importer) -> JobView:
-        """Take back what nobody has changed since; the results tell what stays."""
-        return job_view(await self.imports.revert(import_id, calling))
-
-
-def _item(draft: Draft) -> ImportItem:
-    return ImportItem(
-        id=draft.id,
-        by=draft.by,
-        created_at=draft.created_at,
-        rows=draft.rows,
-        started=draft.started_by is not None,
-    )
-
-
-def _view(opened: Opened) -> ImportView:
+def _view(opened: Opened[FileReading]) -> ImportView:
     draft, reading = opened.draft, opened.draft.reading
     return ImportView(
-        id=draft.id,
-        by=draft.by,
-        created_at=draft.created_at,
-        format=draft.form.kind,
-        encoding=draft.form.encoding,
-        delimiter=draft.form.delimiter,
-        rows=draft.rows,
+        **file_view_of(draft),
         columns=_columns(opened, reading),
         defaults=reading.defaults,
         date_order=reading.date_order,
         consent_source=reading.consent_source,
         fill=reading.fill,
-        dry_run=draft.dry_run,
-        started=draft.started_by is not None,
     )
 
 
-def _columns(opened: Opened, reading: FileReading) -> list[ColumnView]:
+def _columns(opened: Opened[FileReading], reading: FileReading) -> list[ColumnView]:
     names = opened.header or (None,) * len(reading.columns)
-    suggested = {
-        each.column: SuggestionView(to=each.target, score=round(each.score, 1), by=each.by)
-        for each in opened.suggestions
-    }
+    suggested = suggestions_of(opened)
     return [
         ColumnView(
             name=name,

@@ -10,6 +10,7 @@ from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.state import CUSTOM
 from shared.decider import FieldError, Refused
 from shared.events.customer import Channel, IdentifierKind
+from shared.importing.values import DateOrder
 from shared.tables.suggesting import Target
 
 IDENTIFIERS: Sequence[IdentifierKind] = ("external", "card", "phone", "email")
@@ -17,7 +18,6 @@ FULL_NAME, TAGS, CONSENT = "full_name", "tags", "consent"
 CONSENT_AT, CONSENT_WORDING = "consent_at", "consent_wording"
 CONSENTS = frozenset({CONSENT, CONSENT_AT, CONSENT_WORDING})
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-DateOrder = Literal["dmy", "mdy"]
 Fill = Literal["overwrite", "empty"]
 CHANNELS: frozenset[str] = frozenset(get_args(Channel))
 _WRITTEN = """

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from services.customer.domain.configuration.chosen import Configuration
-from services.customer.domain.importing import values
 from services.customer.domain.importing.columns import (
     CHANNELS,
     IDENTIFIERS,
@@ -15,11 +14,13 @@ from services.customer.domain.importing.columns import (
     ColumnUse,
     FileReading,
 )
-from services.customer.domain.importing.values import WrongCell
+from services.customer.domain.importing.values import custom_value, full_name, gender
 from services.customer.domain.state import CUSTOM
 from shared.decider import FieldError, Refused
 from shared.events.customer import Channel, IdentifierKind, RecordFields
 from shared.identifiers import IdentifierRules, KnownIdentifier
+from shared.importing import values
+from shared.importing.values import WrongCell
 from shared.tables import fused
 
 MAX_TEXT = 200
@@ -78,7 +79,7 @@ class _Reader:
             case "external" | "card" | "phone" | "email" as kind:
                 self._identify(kind, cell)
             case "full_name":
-                self.fields |= values.full_name(_text(cell))
+                self.fields |= full_name(_text(cell))
             case "tags":
                 self.tags |= {_tag(each) for each in values.several(cell)}
             case "consent" | "consent_at" | "consent_wording":
@@ -108,7 +109,7 @@ class _Reader:
             case "birth_date":
                 return values.day(cell, self.reading.date_order).isoformat()
             case "gender":
-                return values.gender(cell)
+                return gender(cell)
             case "internal":
                 return values.yes_no(cell)
             case "preferred_channel":
@@ -125,7 +126,7 @@ class _Reader:
         if definition is None:
             raise WrongCell("there is no such field")
         try:
-            self.custom[name] = values.custom_value(definition, cell, self.reading.date_order)
+            self.custom[name] = custom_value(definition, cell, self.reading.date_order)
         except WrongCell as problem:
             self.wrong.append(FieldError(CUSTOM + name, str(problem)))
 

@@ -1,77 +1,18 @@
-"""From the text of a cell to a value: people write dates, sums and yes in many ways.
+"""From the text of a cell to a value, where only a customer has such values.
 
-Each reader raises `WrongCell`, whose message says what would be right and never what stands there.
+What every import reads is in `shared/importing/values.py`; its rule holds here: `WrongCell` says
+what would be right and never what stands there.
 """
 
-import re
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Literal, assert_never
 
 from services.customer.domain.configuration.values import FieldValue
-from services.customer.domain.importing.columns import DateOrder
 from shared.events.configuration import FieldDefined
+from shared.importing.values import DateOrder, WrongCell, day, number, several, yes_no
 from shared.money import to_minor
 
-YES = frozenset(
-    {"yes", "y", "true", "1", "+", "on", "да", "д", "есть", "истина"}
-    | {"согласен", "согласна", "подписан", "подписана"}
-)
-NO = frozenset(
-    {"no", "n", "false", "0", "-", "off", "нет", "н", "ложь"}
-    | {"отказ", "отказался", "отказалась", "отписан", "отписана"}
-)
 FEMALE = frozenset(["female", "f", "woman", "ж", "жен", "женский", "женщина"])
 MALE = frozenset(["male", "m", "man", "м", "муж", "мужской", "мужчина"])
-_DAY_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:[ T].*)?")
-_SPLIT = re.compile(r"[,;|\n]+")
-_SPLIT_CONTACTS = re.compile(r"[,;|\n]+|\s/\s")
-
-
-class WrongCell(Exception):  # noqa: N818 - says what is wrong with the input
-    """A cell that cannot be what its column is; the message says what would be right."""
-
-
-def several(text: str) -> Sequence[str]:
-    """The parts of a cell that lists something."""
-    return [part for each in _SPLIT.split(text) if (part := each.strip())]
-
-
-def contacts(text: str) -> Sequence[str]:
-    """The phones or addresses of a cell."""
-    return [part for each in _SPLIT_CONTACTS.split(text) if (part := each.strip())]
-
-
-def day(text: str, order: DateOrder) -> date:
-    """A date: ISO 8601, or day and month in the file's order with a year of four digits."""
-    found = _DAY_FIRST.fullmatch(text)
-    try:
-        if found is None:
-            return date.fromisoformat(text[:10].replace("/", "-").replace(".", "-"))
-        first, second, year = int(found[1]), int(found[2]), int(found[3])
-        return date(year, second, first) if order == "dmy" else date(year, first, second)
-    except ValueError:
-        raise WrongCell("a date such as 2017-12-31 or 31.12.2017") from None
-
-
-def moment(text: str, order: DateOrder) -> datetime:
-    """A moment in UTC: ISO 8601 with its zone, or a date, whose midnight (UTC) is meant."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = datetime.combine(day(text, order), datetime.min.time())
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def yes_no(text: str) -> bool:
-    """Yes or no, in one of the ways people say it."""
-    said = text.casefold().strip(" .!")
-    if said in YES:
-        return True
-    if said in NO:
-        return False
-    raise WrongCell("yes or no")
 
 
 def gender(text: str) -> Literal["female", "male"]:
@@ -101,7 +42,7 @@ def custom_value(definition: FieldDefined, text: str, order: DateOrder) -> Field
         case "number":
             return _scaled(text, definition.decimals)
         case "money":
-            return to_minor(_decimal(text))
+            return to_minor(number(text))
         case "date":
             return day(text, order).isoformat()
         case "yes_no":
@@ -114,21 +55,8 @@ def custom_value(definition: FieldDefined, text: str, order: DateOrder) -> Field
             assert_never(definition.kind)
 
 
-def _decimal(text: str) -> Decimal:
-    plain = re.sub(r"[\s\u00a0\u202f']", "", text)
-    if "," in plain and "." not in plain:
-        plain = plain.replace(",", ".")
-    try:
-        found = Decimal(plain.replace(",", ""))
-    except InvalidOperation:
-        raise WrongCell("a number") from None
-    if not found.is_finite() or abs(found) > Decimal(2**53):
-        raise WrongCell("a number")
-    return found
-
-
 def _scaled(text: str, decimals: int) -> int:
-    scaled = _decimal(text).scaleb(decimals)
+    scaled = number(text).scaleb(decimals)
     if scaled != scaled.to_integral_value():
         raise WrongCell(
             f"a number with at most {decimals} decimals" if decimals else "a whole number"

@@ -1,12 +1,7 @@
-"""An import before and after its job: the file, how it is read, and what was begun with it.
+"""How files of customers are read: what their columns can be, and what is suggested."""
 
-The draft holds no cell of the file and no name of a column: a file without a header would have put
-a person there. Columns are known by their places, and their names are read from the file.
-"""
-
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,230 +14,54 @@ from services.customer.domain.importing.columns import (
     targets,
 )
 from services.customer.handlers.configuration import ConfigurationBook
-from shared.access import Kind, Permission, Principal, scope
-from shared.clock import Clock
-from shared.decider import Refused, invalid, not_found
-from shared.eventstore import StoreUnavailable, body_hash
-from shared.files import Files
-from shared.ids import derived_id
-from shared.jobs import Job, Jobs
-from shared.readmodel import Documents
-from shared.tables import Form, Survey, TableError
-from shared.tables.stored import stored_survey, stored_table
+from shared.access import Kind, Principal, scope
+from shared.importing import Draft
+from shared.tables import Survey
 from shared.tables.suggesting import Suggestion, suggest
 
 IMPORT, DRY_RUN = "customer-import", "customer-import-dry-run"
-MAX_BYTES = 100 * 1024 * 1024
-KEEP = timedelta(days=3)
-TRIES = 20
-
-
-class Draft(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One import. Once somebody started it, how its file is read stays: the job reads it by rows.
-
-    `branches` are those that the starter may touch; None is the whole chain.
-    """
-
-    id: str = msgspec.field(name="_id")
-    rev: int = 1
-    by: str
-    created_at: datetime
-    file: str
-    form: Form
-    rows: int
-    reading: FileReading
-    dry_run: str | None = None
-    listed: str = ""
-    started_by: str | None = None
-    branches: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A draft with the names of its columns, and what they were taken for."""
+class CustomerFiles:
+    """The `Reader` of files of customers; custom fields are those that live now."""
 
-    draft: Draft
-    header: tuple[str, ...] | None
-    suggestions: Sequence[Suggestion] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Imports:
-    """What callers do with imports."""
-
-    drafts: Documents
-    files: Files
-    jobs: Jobs
     book: ConfigurationBook
-    clock: Clock
+    kind: str = IMPORT
+    dry_run: str = DRY_RUN
 
-    async def upload(
+    def stored(self, raw: Mapping[str, Any]) -> Draft[FileReading]:
+        """A draft as it was stored."""
+        return msgspec.convert(raw, Draft[FileReading])
+
+    async def suggested(
         self,
-        import_id: str,
-        calling: Principal,
-        content: AsyncIterable[bytes],
-        name: str,
-        media: str,
-    ) -> Opened:
-        """Take a file in. The same id again gives the draft that there is.
-
-        Raises `Refused` (413, 422) for a file that is too large, or no table.
-        """
-        if (known := await self._load(import_id)) is not None:
-            return Opened(known, await self.header(known))
-        file = await self.files.write(
-            content, name=name, media_type=media, owner=calling.id, keep=KEEP, limit=MAX_BYTES
-        )
-        try:
-            found = await stored_survey(self.files, file)
-        except TableError as error:
-            await self.files.delete(file.id)
-            raise unreadable(error) from error
-        suggestions = await self._suggest(found)
-        now = self.clock.system_now()
-        draft = Draft(
-            id=import_id,
-            by=calling.id,
-            created_at=now,
-            listed=f"{now.isoformat()}|{import_id}",
-            file=file.id,
-            form=found.form,
-            rows=found.rows,
-            reading=FileReading(columns=_uses(found.header, suggestions)),
-        )
-        if await self.drafts.write([_raw(draft)]):
-            await self.files.delete(file.id)
-            draft = await self.find(import_id, calling)
-        return Opened(draft, found.header, suggestions)
-
-    async def _suggest(self, found: Survey) -> Sequence[Suggestion]:
-        configuration = await self.book.fresh()
+        found: Survey,
+        about: str,  # noqa: ARG002 - all files here are of customers
+    ) -> tuple[FileReading, Sequence[Suggestion]]:
+        """What is suggested, but consents: that somebody agreed is for a person to say."""
         sample = [row.cells for row in found.sample]
-        return suggest(found.header, sample, targets(configuration))
+        suggestions = suggest(found.header, sample, targets(await self.book.fresh()))
+        uses = {each.column: each.target for each in suggestions if each.target not in CONSENTS}
+        columns = tuple(
+            ColumnUse(uses[place]) if place in uses else None for place in range(len(found.header))
+        )
+        return FileReading(columns=columns), suggestions
 
-    async def find(self, import_id: str, calling: Principal) -> Draft:
-        """An import that the caller may see. Raises `Refused` (404)."""
-        draft = await self._load(import_id)
-        if draft is None or not (draft.by == calling.id or scope(calling, Kind.IMPORT).everything):
-            kind = "import"
-            raise not_found(kind, import_id)
-        return draft
-
-    async def _load(self, import_id: str) -> Draft | None:
-        found = (await self.drafts.load([import_id])).get(import_id)
-        return None if found is None else msgspec.convert(found, Draft)
-
-    async def header(self, draft: Draft) -> tuple[str, ...] | None:
-        """The names of the columns; None once the file is gone."""
-        try:
-            file = await self.files.open(draft.file)
-            async with stored_table(self.files, file, draft.form) as table:
-                return table.header
-        except Refused:
-            return None
-        except TableError as error:
-            raise unreadable(error) from error
-
-    async def read_as(
+    def changed(
         self,
-        import_id: str,
-        calling: Principal,
-        columns: dict[str, ColumnUse],
-        **how: Any,  # noqa: ANN401 - the other fields of a reading
-    ) -> Opened:
-        """Say what the columns are, by name. Raises `Refused` (409) once it has begun."""
-        draft = await self.find(import_id, calling)
-        header = await self.header(draft)
-        if header is None:
-            raise gone()
-        unknown = [name for name in columns if name not in header]
-        if unknown:
-            raise invalid(f"columns.{unknown[0]}", "the file has no such column")
-        reading = FileReading(columns=tuple(columns.get(name) for name in header), **how)
+        reading: FileReading,  # noqa: ARG002 - a mapping says everything anew
+        columns: tuple[ColumnUse | None, ...],
+        how: Mapping[str, Any],
+    ) -> FileReading:
+        """The reading that a mapping says."""
+        return FileReading(columns=columns, **how)
+
+    async def require(self, reading: FileReading, header: Sequence[str]) -> None:
+        """Raise `Refused` (422) that names each column that cannot be what it is said to be."""
         require_readable(reading, header, await self.book.fresh())
-        return Opened(await self._change(draft, calling, reading=reading), header)
 
-    async def try_out(self, import_id: str, calling: Principal) -> Job:
-        """Have the rows looked through, and nothing recorded."""
-        draft = await self._ready(import_id, calling)
-        # The same reading tried again is the same job.
-        job_id = derived_id(
-            "dry-run", draft.id, calling.id, body_hash(msgspec.to_builtins(draft.reading))
-        )
-        params = {"import": draft.id, "branches": _branches(calling)}
-        job = await self.jobs.begin(DRY_RUN, calling.id, params, job_id=job_id, total=draft.rows)
-        if draft.dry_run != job_id:
-            await self._change(draft, calling, dry_run=job_id)
-        return job
-
-    async def start(self, import_id: str, calling: Principal) -> Job:
-        """Have the rows recorded; starting twice is starting once. The job has the import's id."""
-        draft = await self.find(import_id, calling)
-        if draft.started_by is None:
-            draft = await self._ready(import_id, calling)
-            draft = await self._change(
-                draft, calling, started_by=calling.id, branches=_branches(calling)
-            )
-        # Whoever is killed between the two goes on here.
-        return await self.jobs.begin(
-            IMPORT,
-            draft.started_by or calling.id,
-            {"import": draft.id, "branches": draft.branches},
-            job_id=draft.id,
-            total=draft.rows,
-        )
-
-    async def revert(self, import_id: str, calling: Principal) -> Job:
-        """Have everything taken back that nobody has changed since."""
-        draft = await self.find(import_id, calling)
-        calling.require(Permission.IMPORTS_RUN)
-        return await self.jobs.revert(draft.id, calling)
-
-    async def _ready(self, import_id: str, calling: Principal) -> Draft:
-        draft = await self.find(import_id, calling)
-        header = await self.header(draft)
-        if header is None:
-            raise gone()
-        require_readable(draft.reading, header, await self.book.fresh())
-        return draft
-
-    async def _change(self, draft: Draft, calling: Principal, **changes: Any) -> Draft:  # noqa: ANN401 - fields of many types
-        for _ in range(TRIES):
-            if draft.started_by is not None:
-                raise Refused("import-started", 409, "The import has begun.")
-            changed = msgspec.structs.replace(draft, rev=draft.rev + 1, **changes)
-            if not await self.drafts.write([_raw(changed)]):
-                return changed
-            draft = await self.find(draft.id, calling)
-        raise StoreUnavailable("the import changes too fast")
-
-
-def unreadable(error: TableError) -> Refused:
-    """The refusal for a file that is no table, or not to its end."""
-    return Refused("unreadable-file", 422, "The file cannot be read.", str(error))
-
-
-def gone() -> Refused:
-    """The refusal where the file has expired."""
-    days = KEEP.days
-    return Refused(
-        "file-gone", 410, "The file is gone.", f"files are kept for {days} days: upload it again"
-    )
-
-
-def _uses(header: Sequence[str], suggestions: Sequence[Suggestion]) -> tuple[ColumnUse | None, ...]:
-    """What is suggested, but consents: that somebody agreed is for a person to say."""
-    found = {each.column: each.target for each in suggestions if each.target not in CONSENTS}
-    return tuple(
-        ColumnUse(found[place]) if place in found else None for place in range(len(header))
-    )
-
-
-def _branches(calling: Principal) -> list[str] | None:
-    branches = scope(calling, Kind.CUSTOMER).branches
-    return None if branches is None else sorted(branches)
-
-
-def _raw(draft: Draft) -> dict[str, Any]:
-    raw: dict[str, Any] = msgspec.to_builtins(draft, builtin_types=(datetime,))
-    return raw | {"rev": draft.rev}
+    def branches(self, calling: Principal) -> list[str] | None:
+        """The branches whose customers rows may touch."""
+        branches = scope(calling, Kind.CUSTOMER).branches
+        return None if branches is None else sorted(branches)

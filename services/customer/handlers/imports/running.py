@@ -15,11 +15,12 @@ from services.customer.domain.importing.rows import RowInput
 from services.customer.domain.state import stream_of
 from services.customer.handlers.customers import new_customer_id
 from services.customer.handlers.imports.drafts import DRY_RUN, IMPORT
-from services.customer.handlers.imports.reading import CHUNK_ROWS, Source, counted, error_of
+from services.customer.handlers.imports.reading import CHUNK_ROWS, Source
 from services.customer.handlers.imports.telling import histories_of
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.execute import Command, Outcome
+from shared.importing import counted, error_of
 from shared.jobs import Checkpoint, Job, RowResult, row_command
 from shared.keyring import keyed_hash
 from shared.tables import Row
