@@ -75,9 +75,12 @@ class Settings(BaseSettings):
     `kafka_url` is `host:port[,host:port…]`; `kafka://` before it is dropped. `clock_shift` is an
     ISO 8601 duration (`P30D`, `-PT1H`); a frozen clock cannot be shifted as well. `replicas` is how
     many brokers keep each new topic. `phone_region` (ISO 3166) is that of phone numbers without a
-    country code. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
+    country code. `currency` (ISO 4217) is shown with amounts to people; without it they are plain
+    numbers. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
     `mail_from` is the From of all mail, `public_url` where people reach this service by the links
-    in mails (its host and port when left out). Empty variables count as absent.
+    in mails (its host and port when left out). What is bought together is found anew every
+    `recommendations_hours`; a basket counts half after `recommendations_half_life_days`. Empty
+    variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -100,8 +103,11 @@ class Settings(BaseSettings):
     smtp_url: str | None = Field(default=None, pattern=r"^smtps?://", repr=False)
     mail_from: str = "Regulars <news@regulars.invalid>"
     phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+[^\s?#/]$")
     webhook_private_addresses: bool = False
+    recommendations_hours: float = Field(default=24.0, ge=0.1)
+    recommendations_half_life_days: float = Field(default=180.0, gt=0)
     contact_reveals_per_hour: int = Field(default=1_000, ge=1)
     append_deadline_seconds: float = Field(default=2.0, gt=0)
 

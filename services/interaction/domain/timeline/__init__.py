@@ -1,0 +1,89 @@
+"""Every kind of entry of the timeline, and the types of events that are none.
+
+Each type of the contract stands in exactly one of the lists: a test says so, and a new type fails
+it until somebody has found its words.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from services.interaction.domain.timeline.customers import CUSTOMERS
+from services.interaction.domain.timeline.deals import DEALS
+from services.interaction.domain.timeline.desk import POINTS, TASKS
+from services.interaction.domain.timeline.facts import FACTS, MOVES, SUSPICIONS
+from services.interaction.domain.timeline.kinds import Form, Group, Kept, Kind, Saying, kept_of
+from services.interaction.domain.timeline.outreach import OUTREACH
+from services.interaction.domain.timeline.words import WORDS
+from shared.events import merging, moving
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {**CUSTOMERS, **DEALS, **FACTS, **MOVES, **SUSPICIONS, **TASKS, **POINTS, **OUTREACH}
+)
+"""Event type → what its entry keeps, and says."""
+
+NOBODYS_FAMILIES = frozenset(
+    {
+        "automation",
+        "branch",
+        "campaign",
+        "category",
+        "company",
+        "directory",
+        "employee",
+        "field",
+        "import",
+        "pipeline",
+        "product",
+        "product_category",
+        "status",
+    }
+)
+"""Families of types that concern the chain or a company, never one customer."""
+
+NOBODYS = frozenset(
+    {
+        "form.archived.v1",
+        "form.defined.v1",
+        "form.restored.v1",
+        "points.rules_defined.v1",
+        "segment.archived.v1",
+        "segment.defined.v1",
+        "task.rules_defined.v1",
+    }
+)
+"""The same of types whose families also have others."""
+
+MACHINERY = frozenset(
+    {
+        # In the erase's own stream; `customer.erased` says it of each customer.
+        merging.EraseRequested.type,
+        # Where a stream goes on, and steps of a move: `move_ended` says it once.
+        moving.StreamClosed.type,
+        moving.StreamReopened.type,
+        moving.MoveBegun.type,
+        moving.FactsMoved.type,
+    }
+)
+"""Types that say how, where another one says what."""
+
+
+def kind_name(event_type: str) -> str:
+    """The name of a type's kind, whatever its version: `deal.won`."""
+    return event_type.rpartition(".")[0]
+
+
+__all__ = [
+    "FACTS",
+    "KINDS",
+    "MACHINERY",
+    "NOBODYS",
+    "NOBODYS_FAMILIES",
+    "WORDS",
+    "Form",
+    "Group",
+    "Kept",
+    "Kind",
+    "Saying",
+    "kept_of",
+    "kind_name",
+]

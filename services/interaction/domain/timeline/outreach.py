@@ -1,0 +1,62 @@
+"""Entries of segments and messages: whom the chain counts a customer among, and what it sent."""
+
+from collections.abc import Mapping
+
+from services.interaction.domain.timeline.kinds import Form, Group, Kind, Saying, Shown
+from shared.events import notification, segment
+from shared.events.contract import Path
+
+SEGMENT = {"segment": Shown(("segment",))}
+CAMPAIGN = {"campaign": Shown(("campaign",))}
+
+
+def _membership(sentence: str) -> Kind:
+    return Kind(
+        Group.SEGMENT,
+        (Saying(sentence),),
+        SEGMENT,
+        source="/v1/customers/{customer}/memberships",
+    )
+
+
+def _message(
+    *sayings: Saying, shows: Mapping[str, Shown] | None = None, channel: Path | str = ""
+) -> Kind:
+    return Kind(
+        Group.MESSAGE,
+        sayings,
+        {**CAMPAIGN, **(shows or {})},
+        source="/v1/campaigns/{campaign}",
+        channel=channel,
+    )
+
+
+OUTREACH: Mapping[str, Kind] = {
+    segment.SegmentEntered.type: _membership("Entered the segment {segment}"),
+    segment.SegmentExited.type: _membership("Left the segment {segment}"),
+    notification.MessageScheduled.type: _message(
+        Saying("Message of {campaign} planned ({channel})"),
+        shows={"channel": Shown(("channel",), Form.WORD, "channel")},
+        channel=("channel",),
+    ),
+    notification.MessageSuppressed.type: _message(
+        Saying("Message of {campaign} not sent: {reason}"),
+        shows={"reason": Shown(("reason",), Form.WORD, "suppression")},
+    ),
+    notification.MessageHeldOut.type: _message(
+        Saying("Message of {campaign} not sent: the customer is in the group for comparison")
+    ),
+    notification.MessageSending.type: _message(Saying("Message of {campaign} is being sent")),
+    notification.MessageDeferred.type: _message(
+        Saying("Message of {campaign} put off: {reason}"),
+        shows={"reason": Shown(("reason",), Form.WORD, "deferral")},
+    ),
+    notification.MessageSent.type: _message(Saying("Message of {campaign} sent")),
+    notification.MessageFailed.type: _message(
+        Saying("Message of {campaign} refused by the channel ({code})"),
+        shows={"code": Shown(("code",))},
+    ),
+    notification.MessageUncertain.type: _message(
+        Saying("Nobody can tell whether the message of {campaign} went out")
+    ),
+}
