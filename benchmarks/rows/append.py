@@ -20,7 +20,7 @@ from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, Stopwatch, as_a_service, in_turn
 from benchmarks.place import Place
 from benchmarks.sample import ReceiptLog
-from services.interaction.domain.receipts import RECEIPTS, RecordReceipt
+from services.interaction.domain.facts import FACTS, RecordFact
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.eventstore import Append, Commit, EventStore
@@ -56,9 +56,9 @@ def mongo_writer(database: Database, keys: Database) -> Writer:
     return Writer(MongoEventStore(database), keyring, ManualClock(NOON), SERVICE)
 
 
-async def carry_out(writer: Writer, commands: Sequence[Command[RecordReceipt]]) -> None:
+async def carry_out(writer: Writer, commands: Sequence[Command[RecordFact]]) -> None:
     """Record the receipts. Raises the first refusal: none is expected."""
-    for outcome in await writer.many(RECEIPTS, commands, stateless=True):
+    for outcome in await writer.many(FACTS, commands, stateless=True):
         if isinstance(outcome, Refused):
             raise outcome
 
@@ -67,7 +67,7 @@ async def carry_out(writer: Writer, commands: Sequence[Command[RecordReceipt]]) 
 class Batch:
     """Commands, and the commits that they become."""
 
-    commands: Sequence[Command[RecordReceipt]]
+    commands: Sequence[Command[RecordFact]]
     commits: Sequence[Commit]
 
     @property

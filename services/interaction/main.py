@@ -1,37 +1,79 @@
 """`python -m services.interaction --role api|worker|relay|all`: builds everything, then runs."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from services.interaction.api import ImportApi, ReceiptApi, TotalsApi
+from pydantic import AfterValidator, Field
+
+from services.interaction.api import FactApi, ImportApi, TotalsApi
 from services.interaction.api.product_categories import ProductCategoryApi
 from services.interaction.api.products import ProductApi
+from services.interaction.api.recommendations import RecommendationApi
 from services.interaction.consumers import PROJECTIONS
+from services.interaction.domain.affinity import Measure
+from services.interaction.domain.days import zone_name
+from services.interaction.handlers.facts import Recorder
+from services.interaction.handlers.intake import Intake
+from services.interaction.handlers.misuse import TellMisuse
+from services.interaction.handlers.recommending import Recommending, Schedule
+from services.interaction.handlers.returns import Returns
 from services.interaction.projections.identifiers import IDENTIFIERS
 from services.interaction.projections.products import PRODUCTS
-from services.interaction.projections.totals import TOTALS
+from services.interaction.projections.totals import MISUSE_LIMIT, totals_of
+from services.interaction.queries.baskets import Receipts
 from services.interaction.queries.customers import Customers
 from services.interaction.queries.imports import Imports
 from services.interaction.queries.product_categories import CategoryBook
 from services.interaction.queries.products import Products
+from services.interaction.queries.recommendations import INDEXES, RECOMMENDATIONS, Recommendations
 from services.interaction.queries.totals import Totals
 from shared.identifiers import IdentifierRules
+from shared.jobs import JobApi
+from shared.mongo import MongoDocuments
+from shared.mongo.events import COMMITS
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
 SERVICE = "interaction"
 
 
-async def build(settings: Settings, role: Role) -> Parts:
+class InteractionSettings(Settings):
+    """The interaction service's own settings.
+
+    `zone` (IANA name) is the one in whose days figures are counted, the same as long as the chain
+    lives. A customer with more than `misuse_limit` receipts on one of them is suspected of misuse.
+    """
+
+    zone: Annotated[str, AfterValidator(zone_name)] = "UTC"
+    misuse_limit: int = Field(default=MISUSE_LIMIT, ge=1)
+
+
+async def build(settings: InteractionSettings, role: Role) -> Parts:
     """Construct the service for a role."""
     kernel = await Kernel.build(settings, SERVICE)
     imports = Imports(kernel.writer)
     customers = Customers(kernel.documents(IDENTIFIERS).collection)
     rules = IdentifierRules(kernel.hmac_secret, settings.phone_region)
-    receipts = ReceiptApi(kernel.writer, customers.owners, rules, kernel.clock)
     categories = CategoryBook(kernel.writer)
     products = Products(kernel.documents(PRODUCTS).collection, categories)
+    jobs = await kernel.jobs()
+    recommending = await _recommending(kernel)
+    intake = Intake(
+        Recorder(kernel.writer, customers.owners, products.of),
+        Returns(kernel.writer),
+        rules,
+        kernel.clock,
+    )
     importing = ImportApi(kernel.writer, imports, kernel.clock)
-    totals = TotalsApi(customers, Totals(kernel.documents(TOTALS).collection))
+    totalled = totals_of(ZoneInfo(settings.zone), settings.misuse_limit)
+    totals = TotalsApi(
+        customers,
+        Totals(kernel.documents(totalled).collection),
+        kernel.writer,
+        kernel.clock,
+    )
 
     async def notes() -> Mapping[str, str]:
         return {"open imports": str(len(await imports.open()))}
@@ -41,17 +83,39 @@ async def build(settings: Settings, role: Role) -> Parts:
         role,
         title="Regulars: interactions",
         routers=[
-            receipts.router(),
+            FactApi(intake).router(),
             importing.router(),
             totals.router(),
+            # Before single products: their ids may hold a slash.
+            RecommendationApi(
+                recommending.known, products, customers, kernel.store, jobs, kernel.clock
+            ).router(),
             ProductApi(kernel.writer, products, kernel.clock).router(),
             ProductCategoryApi(categories, kernel.clock).router(),
+            JobApi(jobs).router(),
         ],
-        projectors=[await kernel.projector(projection) for projection in PROJECTIONS],
+        projectors=[await kernel.projector(projection) for projection in (*PROJECTIONS, totalled)],
+        worker_tasks=[
+            kernel.sweeper(totalled, TellMisuse(kernel.writer)).run,
+            kernel.job_runner(jobs, [recommending]).run,
+            Schedule(jobs, kernel.clock, timedelta(hours=settings.recommendations_hours)).run,
+        ],
         reports=Reports(notes=notes),
+    )
+
+
+async def _recommending(kernel: Kernel) -> Recommending:
+    documents = MongoDocuments(kernel.database, RECOMMENDATIONS)
+    await documents.create_indexes(INDEXES)
+    return Recommending(
+        Receipts(kernel.database.collection(COMMITS)),
+        documents,
+        Recommendations(documents.collection),
+        kernel.clock,
+        Measure(kernel.settings.recommendations_half_life_days),
     )
 
 
 def main() -> None:
     """Run the service."""
-    start(SERVICE, Settings, build)
+    start(SERVICE, InteractionSettings, build)

@@ -1,7 +1,8 @@
 """What is asked of a writer, and what it answers."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from shared.decider import Refused
 from shared.envelope import Causation
@@ -10,8 +11,7 @@ from shared.eventstore import Known
 BodyT = TypeVar("BodyT")
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[BodyT]):
+class Command(msgspec.Struct, Generic[BodyT], frozen=True):
     """What somebody wants done on one stream.
 
     `id` is prefixed by its source and unique for ever; `hash` covers the body as its sender sees
@@ -34,8 +34,7 @@ class Command(Generic[BodyT]):
         return self.sealed_by or self.subject
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The answer: the stream and its version after the command.
 
     `repeated`: it was recorded earlier; `changed`: it gave events (now or then).
@@ -63,6 +62,7 @@ def answered(record: Known, sent_hash: str) -> Outcome:
 
 
 REDIRECTED = "redirected"
+MOVED_ON = "moved-on"
 
 
 def redirected(to: str) -> Refused:

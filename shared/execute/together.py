@@ -16,8 +16,8 @@ from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Causation
 from shared.events.contract import EventData, pii_paths
 from shared.eventstore import Append, Claim, ClaimChange, Head
-from shared.execute.commands import Done, Outcome, answered
-from shared.execute.growth import Encoder, Growth, KeysWanted
+from shared.execute.commands import MOVED_ON, Done, Outcome, answered
+from shared.execute.growth import Encoder, Growth, KeysWanted, count_recorded
 from shared.execute.rounds import Means, Window, in_rounds
 from shared.keyring import Keys, nothing, tokens
 
@@ -44,9 +44,10 @@ class Joint(Generic[BodyT]):
     expected: Mapping[str, int] | None = None
 
 
-MOVED_ON = Refused(
-    "moved-on", 409, "Something was recorded since it was read.", "read again, and ask again"
-)
+def _moved_on() -> Refused:
+    return Refused(
+        MOVED_ON, 409, "Something was recorded since it was read.", "read again, and ask again"
+    )
 
 
 def _no_ids(_body: object, _states: object) -> Sequence[str]:
@@ -143,8 +144,7 @@ class Together(Generic[BodyT, StateT]):
             if not await self.writer.store.append_together(appends):
                 return
         self.outcome = Done(commits[0].stream, commits[0].version)
-        for stream in decided.streams:
-            stream.count()
+        count_recorded(decided.streams)
 
     async def _known(self) -> bool:
         """Settle the command if it is recorded; says whether it is."""
@@ -179,7 +179,7 @@ class Together(Generic[BodyT, StateT]):
         heads = await self.writer.store.heads(list(self.joint.streams))
         found = {name: heads.get(name, Head()) for name in self.joint.streams}
         if any(found[name].version != version for name, version in expected.items()):
-            raise MOVED_ON
+            raise _moved_on()
         return _Loaded(found, {name: self.decider.of.initial() for name in found}, {}, nothing)
 
     async def _decided(self, loaded: _Loaded[StateT]) -> _Decided[StateT]:

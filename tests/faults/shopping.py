@@ -21,8 +21,10 @@ from services.customer.domain.commands import (
 )
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import stream_of as customer_stream
+from services.interaction.domain.facts import FACTS
 from services.interaction.domain.imports import IMPORTS, BeginImport, EndImport, import_stream_of
-from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
+from services.interaction.domain.receipts import record_receipt
+from services.interaction.domain.streams import stream_of
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.clock import ManualClock
@@ -93,7 +95,7 @@ class _Author:
     async def receipt(self, customer: str, time: datetime, history: str | None = None) -> None:
         coupon = 50 if self.random.random() < 0.3 else None
         amount = self.random.choice([0, 400, 1_500, 6_000])
-        receipt = RecordReceipt(
+        receipt = record_receipt(
             source="pos",
             source_id=f"r{self.numbers}",
             branch=self.random.choice("AB"),
@@ -102,7 +104,7 @@ class _Author:
             lines=(ReceiptLine(product="p", quantity=Decimal(1), amount=amount, coupon=coupon),),
         )
         stream = stream_of(customer)
-        await self.write("interaction", RECEIPTS, stream, customer, receipt, history=history)
+        await self.write("interaction", FACTS, stream, customer, receipt, history=history)
 
     def go_to(self, seconds: float) -> datetime:
         self.clock.moment = DAY + timedelta(seconds=round(seconds, 3))

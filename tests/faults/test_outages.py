@@ -18,7 +18,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
+from services.interaction.domain.facts import FACTS, RecordFact
+from services.interaction.domain.receipts import record_receipt
+from services.interaction.domain.streams import stream_of
 from services.interaction.projections.totals import TOTALS, CustomerTotals
 from shared.envelope import Causation
 from shared.events.interaction import ReceiptLine
@@ -55,10 +57,10 @@ def stack() -> Iterator[EmbeddedProcess]:
         yield process
 
 
-def receipt(number: int) -> Command[RecordReceipt]:
+def receipt(number: int) -> Command[RecordFact]:
     """A receipt worth its number, of one of the customers."""
     customer = f"customer{random.Random(number).randrange(CUSTOMERS)}"
-    body = RecordReceipt(
+    body = record_receipt(
         source="pos",
         source_id=str(number),
         branch=f"b{number % 3}",
@@ -99,10 +101,10 @@ class Till:
                 self.acknowledged[command.id] = (outcome.stream, outcome.version)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _answered(self, batch: Sequence[Command[RecordReceipt]]) -> Sequence[Outcome]:
+    async def _answered(self, batch: Sequence[Command[RecordFact]]) -> Sequence[Outcome]:
         while True:
             try:
-                return await self.writer.many(RECEIPTS, batch, stateless=True)
+                return await self.writer.many(FACTS, batch, stateless=True)
             except (StoreUnavailable, TimeoutError):
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from services.interaction.domain.facts import FACTS, RecordFact
 from services.interaction.domain.imports import IMPORTS, BeginImport, EndImport
-from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, customer_of, stream_of
-from shared.decider import NewEvent
+from services.interaction.domain.receipts import record_receipt
+from services.interaction.domain.streams import customer_of, stream_of
+from shared.decider import NewEvent, Refused
 from shared.events.customer import CustomerRegistered
 from shared.events.imports import ImportBegun, ImportEnded
 from shared.events.interaction import FactIdentifier, ReceiptLine, ReceiptRecorded
@@ -18,17 +20,32 @@ from shared.testing import DAY, given
 BREAD = ReceiptLine(product="bread", quantity=Decimal(2), amount=398)
 MILK = ReceiptLine(product="milk", quantity=Decimal("0.5"), amount=101, coupon=50)
 BAG = ReceiptLine(product="bag", quantity=Decimal(0), amount=0, coupon=0)
-RECEIPT = RecordReceipt(
-    source="pos",
-    source_id="4711",
-    branch="12",
-    time=DAY,
-    now=DAY,
-    lines=(BREAD, MILK),
-    identified_by=FactIdentifier(kind="card", hash="c1"),
-    till="3",
-    cashier="7",
-)
+
+
+def receipt(
+    *,
+    source: str = "pos",
+    source_id: str = "4711",
+    branch: str = "12",
+    lines: tuple[ReceiptLine, ...] = (BREAD, MILK),
+    total: int | None = None,
+    till: str = "3",
+) -> RecordFact:
+    return record_receipt(
+        source=source,
+        source_id=source_id,
+        branch=branch,
+        time=DAY,
+        now=DAY,
+        lines=lines,
+        total=total,
+        identified_by=FactIdentifier(kind="card", hash="c1"),
+        till=till,
+        cashier="7",
+    )
+
+
+RECEIPT = receipt()
 RECORDED = ReceiptRecorded(
     fact=derived_id("fact", "pos", "12", "4711"),
     source="pos",
@@ -43,24 +60,26 @@ RECORDED = ReceiptRecorded(
 
 
 def test_a_receipt_is_recorded_with_its_sum_at_its_time_and_branch() -> None:
-    given(RECEIPTS).when(RECEIPT).then([NewEvent(RECORDED, DAY, "12")])
+    given(FACTS).when(RECEIPT).then([NewEvent(RECORDED, DAY, "12")])
 
 
 def test_the_next_receipt_asks_nothing_of_those_before() -> None:
-    given(RECEIPTS, [RECORDED]).when(RECEIPT).then([NewEvent(RECORDED, DAY, "12")])
+    given(FACTS, [RECORDED]).when(RECEIPT).then([NewEvent(RECORDED, DAY, "12")])
 
 
 def test_a_total_is_checked_when_it_is_given() -> None:
-    given(RECEIPTS).when(replace(RECEIPT, total=499)).then([RECORDED])
-    given(RECEIPTS).when(replace(RECEIPT, total=498)).then_refused("invalid", "total")
-    given(RECEIPTS).when(replace(RECEIPT, total=0)).then_refused("invalid", "total")
+    given(FACTS).when(receipt(total=499)).then([RECORDED])
+    for wrong in (498, 0):
+        with pytest.raises(Refused, match="invalid") as refused:
+            receipt(total=wrong)
+        assert [error.field for error in refused.value.errors] == ["total"]
 
 
 def test_a_basket_worth_nothing_is_a_receipt() -> None:
-    free = replace(RECEIPT, lines=(BAG,), total=0)
+    free = receipt(lines=(BAG,), total=0)
     # A coupon of 0 is none.
     expected = RECORDED.model_copy(update={"total": 0, "coupon_lines": 0, "lines": (BAG,)})
-    given(RECEIPTS).when(free).then([expected])
+    given(FACTS).when(free).then([expected])
 
 
 def test_lines_may_take_off_more_than_they_add() -> None:
@@ -69,33 +88,33 @@ def test_lines_may_take_off_more_than_they_add() -> None:
     expected = RECORDED.model_copy(
         update={"total": -102, "coupon_lines": 1, "lines": (BREAD, deposit)}
     )
-    given(RECEIPTS).when(replace(RECEIPT, lines=(BREAD, deposit))).then([expected])
+    given(FACTS).when(receipt(lines=(BREAD, deposit))).then([expected])
 
 
 def test_a_till_may_be_a_day_ahead_and_not_more() -> None:
     day = timedelta(days=1)
     at_most = replace(RECEIPT, time=DAY + day)
-    given(RECEIPTS).when(at_most).then([NewEvent(RECORDED, DAY + day, "12")])
+    given(FACTS).when(at_most).then([NewEvent(RECORDED, DAY + day, "12")])
     beyond = replace(RECEIPT, time=DAY + day + timedelta(milliseconds=1))
-    given(RECEIPTS).when(beyond).then_refused("invalid", "time")
+    given(FACTS).when(beyond).then_refused("invalid", "time")
 
 
 def test_late_receipts_are_normal() -> None:
     long_ago = replace(RECEIPT, time=DAY - timedelta(days=3650))
-    given(RECEIPTS).when(long_ago).then([RECORDED])
+    given(FACTS).when(long_ago).then([RECORDED])
 
 
 def test_a_receipt_has_the_same_ids_whoever_sends_it() -> None:
-    again = replace(RECEIPT, till="9", now=DAY + timedelta(days=1))
-    assert (RECEIPT.id, RECEIPT.fact) == (again.id, again.fact)
+    again = replace(receipt(till="9"), now=DAY + timedelta(days=1))
+    assert (RECEIPT.id, RECEIPT.data.fact) == (again.id, again.data.fact)
     assert RECEIPT.id == "pos|12|4711"
     others = [
-        replace(RECEIPT, source="x"),
-        replace(RECEIPT, branch="x"),
-        replace(RECEIPT, source_id="x"),
+        receipt(source="x"),
+        receipt(branch="x"),
+        receipt(source_id="x"),
     ]
     assert len({each.id for each in (RECEIPT, *others)}) == 4
-    assert len({each.fact for each in (RECEIPT, *others)}) == 4
+    assert len({each.data.fact for each in (RECEIPT, *others)}) == 4
 
 
 def test_a_stream_tells_whose_it_is() -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.interaction.domain.receipts import RecordReceipt
+from services.interaction.domain.receipts import record_receipt
+from services.interaction.handlers.facts import Recorder, SentFact
 from services.interaction.handlers.imports import begin_import, end_import
-from services.interaction.handlers.receipts import SentReceipt, record_receipts
+from services.interaction.handlers.lines import no_snapshots
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import decode
@@ -41,16 +43,17 @@ class Tills:
         return {name: self.known[name] for name in ids if name in self.known}
 
     async def send(
-        self, sent: Sequence[SentReceipt], import_id: str | None = None
+        self, sent: Sequence[SentFact], import_id: str | None = None
     ) -> Sequence[Outcome]:
-        return await record_receipts(self.writer, self.owners, sent, import_id)
+        recorder = Recorder(self.writer, self.owners, no_snapshots)
+        return await recorder.record(sent, import_id)
 
 
-def sent(source_id: str, who: str = "card|a", content: str = "as it was") -> SentReceipt:
-    receipt = RecordReceipt(
+def sent(source_id: str, who: str = "card|a", content: str = "as it was") -> SentFact:
+    receipt = record_receipt(
         source="pos", source_id=source_id, branch="12", time=DAY, now=DAY, lines=(LINE,)
     )
-    return SentReceipt(receipt, who, content)
+    return SentFact(receipt, (who,), content)
 
 
 def kinds(outcomes: Sequence[Outcome]) -> list[str]:
@@ -128,7 +131,8 @@ async def test_what_was_recorded_is_answered_also_when_its_identifier_finds_anot
 
 async def test_a_wrong_receipt_does_not_hold_its_neighbours_up() -> None:
     tills = Tills({"card|a": "anna"})
-    wrong = replace(sent("2"), receipt=replace(sent("2").receipt, total=1))
+    ahead = replace(sent("2").command, time=DAY + timedelta(days=2))
+    wrong = replace(sent("2"), command=ahead)
     assert kinds(await tills.send([sent("1"), wrong, sent("3")])) == ["new", "invalid", "new"]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import TypeAdapter
 
-from services.interaction.api.inputs import Slug
+from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.api.product_inputs import (
     CatalogueChanged,
     CategoryInput,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from services.interaction.api.inputs import LARGEST_AMOUNT, Input, Slug, Text
+from services.interaction.handlers.incoming.forms import LARGEST_AMOUNT, Input, Slug, Text
 from services.interaction.domain.product_categories import Category, CategoryTree
 from services.interaction.domain.products import Product
 from services.interaction.projections.products import ProductDocument

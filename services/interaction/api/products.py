@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, TypeAdapter
 
-from services.interaction.api.inputs import Slug
+from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.api.product_inputs import (
     CatalogueChanged,
     InPath,

@@ -1,4 +1,4 @@
-"""What the endpoints of this service demand of their input: forms of texts, amounts and moments."""
+"""What callers are asked for: forms of texts, amounts and moments."""
 
 import re
 from datetime import datetime

@@ -1,0 +1,74 @@
+"""Lines keep what was true when they were sold: the categories of the product, and its cost."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Protocol
+
+from shared.events.interaction import Fact, OrderChanged, OrderLine, ReceiptLine, ReceiptRecorded
+
+
+class Snapshot(Protocol):
+    """What the catalogue knows of a product; `cost` of one piece, in minor units."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The ids of its categories, from the root of the tree."""
+        ...
+
+    @property
+    def cost(self) -> int | None:
+        """Of one, in minor units."""
+        ...
+
+
+Snapshots = Callable[[Collection[str]], Awaitable[Mapping[str, Snapshot]]]
+"""Gives what the catalogue knows of those products that it has."""
+
+
+async def no_snapshots(_products: Collection[str]) -> Mapping[str, Snapshot]:
+    """A catalogue without products."""
+    return {}
+
+
+async def with_lines(snapshots: Snapshots, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """The facts, their lines with what the catalogue says; one question for all of them."""
+    products = {
+        line.product
+        for fact in facts
+        if isinstance(fact, ReceiptRecorded | OrderChanged)
+        for line in fact.lines or ()
+    }
+    known = await snapshots(products) if products else {}
+    return [_completed(fact, known) for fact in facts] if known else facts
+
+
+def _completed(fact: Fact, known: Mapping[str, Snapshot]) -> Fact:
+    if isinstance(fact, ReceiptRecorded):
+        receipt = tuple(_sold(line, known.get(line.product)) for line in fact.lines)
+        return fact if receipt == fact.lines else fact.model_copy(update={"lines": receipt})
+    if isinstance(fact, OrderChanged) and fact.lines is not None:
+        order = tuple(_ordered(line, known.get(line.product)) for line in fact.lines)
+        return fact if order == fact.lines else fact.model_copy(update={"lines": order})
+    return fact
+
+
+def _sold(line: ReceiptLine, product: Snapshot | None) -> ReceiptLine:
+    """The source's own word counts more than the catalogue's."""
+    if product is None:
+        return line
+    update: dict[str, object] = {}
+    if line.categories is None and product.path:
+        update["categories"] = product.path
+    if line.cost is None and product.cost is not None:
+        update["cost"] = _rounded(line.quantity * product.cost)
+    return line.model_copy(update=update) if update else line
+
+
+def _ordered(line: OrderLine, product: Snapshot | None) -> OrderLine:
+    if product is None or line.categories is not None or not product.path:
+        return line
+    return line.model_copy(update={"categories": product.path})
+
+
+def _rounded(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_HALF_EVEN))
