@@ -93,10 +93,25 @@ class MoveEnded(EventData):
     other: str = Field(description="the stream at the other end")
 
 
+class FactWithdrawn(EventData):
+    """A fact never happened: whatever it changed is taken back. Receipts are voided instead.
+
+    `withdrawn` is the fact as it stood, without what is personal: folds take it as one that has
+    moved out, and nothing takes it in.
+    """
+
+    type: ClassVar[str] = "interaction.fact_withdrawn.v1"
+    fact: str = Field(description="id of the fact")
+    withdrawn: MovedFact
+    reason: Annotated[Literal["import_reverted"], open_list("why it is withdrawn")]
+    by: str | None = Field(default=None, description="id of the principal")
+
+
 EVENTS: tuple[type[EventData], ...] = (
     StreamClosed,
     StreamReopened,
     MoveBegun,
     FactsMoved,
     MoveEnded,
+    FactWithdrawn,
 )
