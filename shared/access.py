@@ -41,8 +41,12 @@ class Permission(StrEnum):
     EMPLOYEES_WRITE = "employees:write"
     DEALS_READ = "deals:read"
     DEALS_WRITE = "deals:write"
+    TASKS_READ = "tasks:read"
+    TASKS_WRITE = "tasks:write"
     FACTS_READ = "facts:read"
     FACTS_WRITE = "facts:write"
+    POINTS_WRITE = "points:write"
+    MISUSE_LIFT = "misuse:lift"
     PRODUCTS_READ = "products:read"
     PRODUCTS_WRITE = "products:write"
     IMPORTS_RUN = "imports:run"
@@ -81,6 +85,9 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CONFIGURATION_WRITE,
             Permission.COMPANIES_WRITE,
             Permission.DEALS_WRITE,
+            Permission.POINTS_WRITE,
+            Permission.TASKS_WRITE,
+            Permission.MISUSE_LIFT,
             Permission.PRODUCTS_WRITE,
             Permission.SEGMENTS_WRITE,
             Permission.CAMPAIGNS_WRITE,
@@ -93,6 +100,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.CUSTOMERS_WRITE,
                 Permission.DEALS_READ,
                 Permission.DEALS_WRITE,
+                Permission.TASKS_READ,
+                Permission.TASKS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
                 Permission.PRODUCTS_READ,
@@ -108,6 +117,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.CUSTOMERS_WRITE,
                 Permission.DEALS_READ,
                 Permission.DEALS_WRITE,
+                Permission.TASKS_READ,
+                Permission.TASKS_WRITE,
                 Permission.FACTS_READ,
                 Permission.FACTS_WRITE,
                 Permission.PRODUCTS_READ,
@@ -191,7 +202,9 @@ class Kind(StrEnum):
     BRANCH = "branch"
     EMPLOYEE = "employee"
     DEAL = "deal"
+    TASK = "task"
     FACT = "fact"
+    POINTS = "points"
     PRODUCT = "product"
     IMPORT = "import"
     SEGMENT = "segment"

@@ -63,6 +63,7 @@ class TaskOrigin(Part):
         default=None, description="of the rule or robot, the field to be confirmed, the task before"
     )
     event: str | None = Field(default=None, description="id of the event that it follows from")
+    how: str | None = Field(default=None, description="of a confirmation: how it is asked")
 
 
 class Series(Part):
@@ -143,6 +144,8 @@ class TaskCompleted(EventData):
     text: Pii | None = None
     answers: dict[str, Pii] | None = Field(default=None, description="question → answer")
     next: Moment | None = Field(default=None, description="when the next of the series is due")
+    next_task: str | None = Field(default=None, description="id of the next of the series")
+    next_number: int | None = Field(default=None, description="its `number` in `Series`")
 
 
 class TaskCancelled(EventData):
@@ -154,6 +157,8 @@ class TaskCancelled(EventData):
     by: str | None = None
     reason: str = Field(description="a word, e.g. `not_needed`; `erased`, `confirmed`")
     next: Moment | None = Field(default=None, description="when the next of the series is due")
+    next_task: str | None = Field(default=None, description="id of the next of the series")
+    next_number: int | None = Field(default=None, description="its `number` in `Series`")
 
 
 class TaskReopened(EventData):

@@ -93,11 +93,11 @@ def series_of(terms: TaskTerms, task: str) -> Series | None:
 
 def following(
     terms: TaskTerms, series: Series | None, at: datetime, zone: str
-) -> tuple[Series, datetime] | None:
-    """The place and due moment of the next in the series; None where there is none."""
+) -> tuple[int, datetime] | None:
+    """The number and due moment of the next in the series; None where there is none."""
     if terms.recurrence is None or series is None:
         return None
-    coming = next_due(
+    return next_due(
         series.since,
         terms.recurrence.every,
         series.number,
@@ -105,10 +105,6 @@ def following(
         until=terms.recurrence.until,
         zone=zone,
     )
-    if coming is None:
-        return None
-    number, due = coming
-    return series.model_copy(update={"number": number}), due
 
 
 def next_terms(terms: TaskTerms, due: datetime, at: datetime) -> TaskTerms:

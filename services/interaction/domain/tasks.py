@@ -39,6 +39,7 @@ from shared.events.task import (
     TaskWord,
     TaskWords,
 )
+from shared.ids import derived_id
 
 MOVED = "task-moved"
 """The type of the refusal that tells where a task goes on: its `stream` is asked next."""
@@ -322,7 +323,7 @@ def _done(command: TaskCommand, state: Task, outcome: str | None) -> TaskComplet
         at=command.at,
         by=command.by,
         outcome=outcome,
-        next=_next(command, state),
+        **_next(command, state),
     )
 
 
@@ -336,13 +337,19 @@ def _cancelled(command: Cancel, state: Task) -> TaskCancelled | None:
         at=command.at,
         by=command.by,
         reason=command.reason,
-        next=None if over else _next(command, state),
+        **({} if over else _next(command, state)),
     )
 
 
-def _next(command: TaskCommand, state: Task) -> datetime | None:
+def _next(command: TaskCommand, state: Task) -> Mapping[str, Any]:
+    """What an end says of the task that comes after it; nothing where none does."""
     coming = following(state.terms, state.series, command.at, command.zone)
-    return None if coming is None else coming[1]
+    if coming is None:
+        return {}
+    number, due = coming
+    # It follows from this task alone: done a second time, it has the same next one.
+    name = derived_id("task", state.id, "next")
+    return {"next": due, "next_task": name, "next_number": number}
 
 
 def _handed(command: TakeOver | GiveBack, state: Task) -> TaskChanged | None:
