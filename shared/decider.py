@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+import msgspec
+
 from shared.envelope import Causation
 from shared.events.contract import EventData
 
@@ -17,8 +19,7 @@ CommandT = TypeVar("CommandT")
 StateT = TypeVar("StateT")
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """What a decision says has happened: the data, when it happened, and at which branch.
 
     `causation` is set where the event has another cause than the command being carried out.

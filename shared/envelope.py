@@ -6,7 +6,6 @@ is the hot path's view, with `data` left raw until its type is known to matter.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -22,8 +21,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Zoned = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Causation:
+class Causation(msgspec.Struct, frozen=True, gc=False):
     """What an event follows from, carried through every service.
 
     `correlation` is the id of the whole chain of causes, `causation` the id of the direct cause,
@@ -77,8 +75,7 @@ class Light(msgspec.Struct, frozen=True, gc=False):
         return event_id(self.stream, self.streamversion)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True):
     """An event with its place: which stream and version, whose, when, and why.
 
     `sealed_by` names the key of its personal fields, where it is not the subject's.
@@ -115,10 +112,7 @@ def event_id(stream: str, version: int) -> str:
 
 def encode(placed: Placed, sealed: dict[str, Any] | None = None) -> str:
     """The event as structured CloudEvents JSON; `sealed` replaces the data's own JSON."""
-    if sealed is None:
-        raw = placed.data.model_dump_json(exclude_none=True).encode()
-    else:
-        raw = _encode(sealed)
+    raw = placed.data.json_bytes() if sealed is None else _encode(sealed)
     why = placed.causation
     return _encode(
         Envelope(

@@ -21,8 +21,7 @@ class StoreUnavailable(Exception):  # noqa: N818 - a state of the world, retried
     """The database does not answer, or answered too late: nothing is known to be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandMark:
+class CommandMark(msgspec.Struct, frozen=True, gc=False):
     """A command in a commit: its id, the hash of its body, the stream version after it."""
 
     id: str
@@ -68,8 +67,7 @@ def commit_id(stream: str, seq: int) -> str:
     return f"{stream}/{seq:0{SEQ_DIGITS}d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, gc=False):
     """The end of a stream: the seq of its last commit and its version; both 0 when empty.
 
     `redirect` is set while the stream is closed (see `shared.events.contract.StreamGate`).
@@ -80,8 +78,7 @@ class Head:
     redirect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """A command that is already recorded, and where."""
 
     stream: str

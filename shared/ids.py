@@ -5,11 +5,9 @@ same when they are computed twice (a message of an occurrence, a fact of a sourc
 a reaction) get a UUIDv5 over their parts.
 """
 
-import uuid
-
 import uuid_utils
 
-_NAMESPACE = uuid.UUID("6f0b1c52-6d0c-5d0e-9d2b-5b8f6a8f3c11")
+_NAMESPACE = uuid_utils.UUID("6f0b1c52-6d0c-5d0e-9d2b-5b8f6a8f3c11")
 _SEPARATOR = "\x1f"
 
 
@@ -24,4 +22,4 @@ def derived_id(*parts: str) -> str:
     Parts are joined by the ASCII unit separator, which no id or name of ours contains, so that
     ("a", "bc") and ("ab", "c") differ.
     """
-    return str(uuid.uuid5(_NAMESPACE, _SEPARATOR.join(parts)))
+    return str(uuid_utils.uuid5(_NAMESPACE, _SEPARATOR.join(parts)))

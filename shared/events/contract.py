@@ -6,12 +6,14 @@ units. Fields marked `Pii` or `PiiValue` travel sealed (see `shared.keyring`): a
 token until it is opened, and nothing at all once the person was erased, so each is optional.
 """
 
+import builtins
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
+import msgspec
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -23,11 +25,17 @@ from pydantic import (
 
 from shared.clock import to_milliseconds
 
+_SECONDS = len('"2018-01-02T00:00:00')
+_MILLISECONDS = len('"2018-01-02T00:00:00.000')
+_encode = msgspec.json.Encoder().encode
+
 
 def show_moment(moment: datetime) -> str:
     """The contract's text of a moment: `2018-01-02T00:00:00.000Z`."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
+    text = _encode(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+    if moment.microsecond:
+        return text[1:_MILLISECONDS].decode() + "Z"
+    return text[1:_SECONDS].decode() + ".000Z"
 
 
 Moment = Annotated[
@@ -76,9 +84,26 @@ class EventData(Part):
 
     type: ClassVar[str]
 
+    @property
+    def contract_model(self) -> builtins.type[Self]:
+        """The model that is the contract of the data."""
+        return type(self)
+
     def holds_personal(self) -> bool:
         """Whether something in it may have to be sealed."""
         return bool(pii_paths(type(self)))
+
+    def json_bytes(self) -> bytes:
+        """What is recorded, as long as nothing in it is sealed."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    def with_values(self, **values: object) -> Self:
+        """The same with other values, which are not checked."""
+        return self.model_copy(update=values)
+
+    def json_values(self) -> dict[str, Any]:
+        """The same as builtin values, to be sealed in place."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 class StreamGate(EventData):

@@ -9,7 +9,7 @@ from shared.claims import ClaimPolicy
 from shared.decider import Decider, Refused
 from shared.eventstore import Append, Claim, ClaimChange, Head
 from shared.execute.commands import Command, Done, Outcome, answered, redirected
-from shared.execute.growth import MAX_COMMIT_BYTES, Encoder, Growth, KeysWanted
+from shared.execute.growth import MAX_COMMIT_BYTES, Encoder, Growth, KeysWanted, count_recorded
 from shared.execute.rounds import Means, Window, in_rounds
 from shared.keyring import Keys, is_token, nothing
 
@@ -190,12 +190,12 @@ class Batch(Generic[BodyT, StateT]):
         ]
         async with asyncio.timeout_at(decided.window.deadline):
             results = await self.writer.store.append(appends)
-        for stream, appended in zip(grown, results, strict=True):
-            if appended:
-                self._settle(stream)
-        return all(results)
+        recorded = [stream for stream, got_in in zip(grown, results, strict=True) if got_in]
+        for stream in recorded:
+            self._settle(stream)
+        count_recorded(recorded)
+        return len(recorded) == len(grown)
 
     def _settle(self, stream: Growth[StateT]) -> None:
         for mark in stream.marks:
             self.outcomes[self.first_of[mark.id, mark.hash]] = Done(stream.name, mark.version)
-        stream.count()

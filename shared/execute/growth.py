@@ -1,7 +1,7 @@
 """A stream within one round: what it was, and the commit that grows on it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -98,12 +98,15 @@ class Encoder:
             )
             for offset, event in enumerate(events, start=1)
         ]
-        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
-        if max(sizes) > MAX_EVENT_BYTES:
-            raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
-        if sum(sizes) > MAX_COMMIT_BYTES:
+        size = 0
+        for text in texts:
+            bytes_of_it = len(text) if text.isascii() else len(text.encode())
+            if bytes_of_it > MAX_EVENT_BYTES:
+                raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
+            size += bytes_of_it
+        if size > MAX_COMMIT_BYTES:
             raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
-        return texts, sum(sizes)
+        return texts, size
 
 
 @dataclass(slots=True)
@@ -164,10 +167,14 @@ class Growth(Generic[StateT]):
             expires=window.deadline,
         )
 
-    def count(self) -> None:
-        """Count its events: they are recorded."""
-        for kind, count in self.types.items():
-            telemetry.EVENTS_APPENDED.labels(kind).inc(count)
+
+def count_recorded(streams: Iterable[Growth[Any]]) -> None:
+    """Count the events of the streams: they are recorded."""
+    total: Counter[str] = Counter()
+    for stream in streams:
+        total.update(stream.types)
+    for kind, count in total.items():
+        telemetry.EVENTS_APPENDED.labels(kind).inc(count)
 
 
 def _too_large(limit: str) -> Refused:

@@ -14,10 +14,10 @@ def encode_event(placed: Placed, keys: Keys, passing: Callable[[str], bool] = no
     Raises `Refused` when that key was erased: nothing personal is recorded any more; and
     ValueError for personal fields of an event without a sealer.
     """
-    paths = pii_paths(type(placed.data))
-    if not (paths and placed.data.holds_personal()):
+    if not placed.data.holds_personal():
         return encode(placed)
-    data = placed.data.model_dump(mode="json", exclude_none=True)
+    paths = pii_paths(placed.data.contract_model)
+    data = placed.data.json_values()
     if placed.sealer is None:
         if has_values(data, paths):
             raise ValueError(f"{placed.data.type} needs somebody whose key seals it")

@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import replace as changed
 
 from shared.clock import ManualClock
 from shared.decider import NewEvent, Refused
@@ -135,7 +136,7 @@ async def test_a_repeated_joint_command_answers_as_the_first_time(writer: Writer
     await written(writer)
     first = await writer.together(copying, copy("j1"))
     await writer.one(diary, note("d", "1", "d"))
-    assert await writer.together(copying, copy("j1")) == replace(first, repeated=True)
+    assert await writer.together(copying, copy("j1")) == changed(first, repeated=True)
     assert await lines(writer, "2") == ("c", "a", "b")
 
 

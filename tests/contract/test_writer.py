@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import replace as changed
 
 from shared.claims import ClaimPolicy
 from shared.clock import Clock, ManualClock, SystemClock
@@ -52,7 +53,7 @@ async def test_a_command_becomes_events_and_the_answer_names_their_end(writer: W
 
 
 async def test_events_carry_where_they_stand_and_why(writer: Writer) -> None:
-    command = replace(
+    command = changed(
         note("c1", "1", "a"),
         causation=Causation("chain", causation="import-1@2", depth=3, history="import-1"),
     )
@@ -83,13 +84,13 @@ async def test_a_repeated_command_answers_as_the_first_time_and_appends_nothing(
     first = await writer.one(diary, note("c1", "1", "a"))
     await writer.one(diary, note("c2", "1", "b"))
     again = await writer.one(diary, note("c1", "1", "a"))
-    assert again == replace(first, repeated=True)
+    assert again == changed(first, repeated=True)
     assert await versions(writer.store) == [1, 2]
 
 
 async def test_a_repeated_command_is_answered_with_the_stream_that_it_made(writer: Writer) -> None:
     await writer.one(diary, note("c1", "1", "a"))
-    again = await writer.one(diary, replace(note("c1", "1", "a"), stream="customer-other"))
+    again = await writer.one(diary, changed(note("c1", "1", "a"), stream="customer-other"))
     assert again == Done(STREAM, version=1, repeated=True)
     assert await versions(writer.store, "customer-other") == []
 
@@ -310,7 +311,7 @@ async def test_a_batch_in_the_steady_state_costs_three_round_trips(
     store: EventStore, keys: KeyStore
 ) -> None:
     counting = InterceptedStore(store)
-    batch = [replace(note(f"c{n}", str(n), "a"), subject=None) for n in range(20)]
+    batch = [changed(note(f"c{n}", str(n), "a"), subject=None) for n in range(20)]
     await writer_on(counting, keys).many(diary, batch, stateless=True)
     assert counting.questions == ["known", "heads"]
     assert counting.appended == 1

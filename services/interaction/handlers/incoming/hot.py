@@ -240,7 +240,9 @@ def _is_source(text: str) -> bool:
 def _short(quantity: Decimal) -> Decimal:
     """The one form of a quantity, of few digits. Raises `NotPlain`."""
     _, digits, exponent = quantity.as_tuple()
-    _check(isinstance(exponent, int) and -SURE_PLACES <= exponent <= 0 and len(digits) <= SURE_DIGITS)
+    _check(
+        isinstance(exponent, int) and -SURE_PLACES <= exponent <= 0 and len(digits) <= SURE_DIGITS
+    )
     return plain(quantity)
 
 
