@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from services.interaction.api import FactApi, ImportApi, TotalsApi
 from services.interaction.api.product_categories import ProductCategoryApi
 from services.interaction.api.products import ProductApi
 from services.interaction.api.recommendations import RecommendationApi
+from services.interaction.api.timeline import TimelineApi
 from services.interaction.consumers import PROJECTIONS
 from services.interaction.domain.affinity import Measure
 from services.interaction.domain.days import zone_name
@@ -21,6 +23,7 @@ from services.interaction.handlers.recommending import Recommending, Schedule
 from services.interaction.handlers.returns import Returns
 from services.interaction.projections.identifiers import IDENTIFIERS
 from services.interaction.projections.products import PRODUCTS
+from services.interaction.projections.timeline import TIMELINE
 from services.interaction.projections.totals import MISUSE_LIMIT, totals_of
 from services.interaction.queries.baskets import Receipts
 from services.interaction.queries.customers import Customers
@@ -28,15 +31,19 @@ from services.interaction.queries.imports import Imports
 from services.interaction.queries.product_categories import CategoryBook
 from services.interaction.queries.products import Products
 from services.interaction.queries.recommendations import INDEXES, RECOMMENDATIONS, Recommendations
+from services.interaction.queries.timeline import Timeline
 from services.interaction.queries.totals import Totals
+from services.interaction.queries.trees import Trees
 from shared.identifiers import IdentifierRules
 from shared.jobs import JobApi
 from shared.mongo import MongoDocuments
 from shared.mongo.events import COMMITS
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
+from shared.wording import Languages
 
 SERVICE = "interaction"
+LOCALES = Path(__file__).parent / "locales"
 
 
 class InteractionSettings(Settings):
@@ -86,6 +93,7 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
             FactApi(intake).router(),
             importing.router(),
             totals.router(),
+            _timeline(kernel, settings).router(),
             # Before single products: their ids may hold a slash.
             RecommendationApi(
                 recommending.known, products, customers, kernel.store, jobs, kernel.clock
@@ -101,6 +109,16 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
             Schedule(jobs, kernel.clock, timedelta(hours=settings.recommendations_hours)).run,
         ],
         reports=Reports(notes=notes),
+    )
+
+
+def _timeline(kernel: Kernel, settings: InteractionSettings) -> TimelineApi:
+    return TimelineApi(
+        Trees(kernel.documents(IDENTIFIERS).collection),
+        Timeline(kernel.documents(TIMELINE).collection, kernel.keyring),
+        Languages.read(LOCALES),
+        settings.currency,
+        ZoneInfo(settings.zone),
     )
 
 

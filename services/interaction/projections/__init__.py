@@ -2,13 +2,16 @@
 
 from services.interaction.projections.identifiers import IDENTIFIERS, Identifiers
 from services.interaction.projections.products import PRODUCTS, ProductDocument
+from services.interaction.projections.timeline import TIMELINE, TimelineEntry
 from services.interaction.projections.totals import TOTALS, CustomerTotals
 
 __all__ = [
     "IDENTIFIERS",
     "PRODUCTS",
+    "TIMELINE",
     "TOTALS",
     "CustomerTotals",
     "Identifiers",
     "ProductDocument",
+    "TimelineEntry",
 ]

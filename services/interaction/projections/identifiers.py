@@ -190,5 +190,5 @@ IDENTIFIERS: Projection[Identifiers] = Projection(
     document=Identifiers,
     target=_subject,
     apply=apply_identifier,
-    indexes=((("entries.id", 1),),),
+    indexes=((("entries.id", 1),), (("merged", 1),)),
 )

@@ -62,6 +62,8 @@ MACHINERY = frozenset(
         moving.StreamReopened.type,
         moving.MoveBegun.type,
         moving.FactsMoved.type,
+        # The entry of a fact that never happened goes; there is nothing to tell.
+        moving.FactWithdrawn.type,
     }
 )
 """Types that say how, where another one says what."""

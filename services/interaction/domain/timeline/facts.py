@@ -12,7 +12,7 @@ LINES = Shown(("lines",), Form.NUMBER, count=True)
 EMPLOYEE = {"employee": Shown(("employee",))}
 MINUTES = {"minutes": Shown(("minutes",), Form.MINUTES)}
 DIRECTION = {"direction": Shown(("direction",))}
-SHOP, PHONE, WEB = "shop", "phone", "web"
+PHONE, WEB = "phone", "web"
 
 
 def fact(
