@@ -78,7 +78,8 @@ class Settings(BaseSettings):
     country code. `currency` (ISO 4217) is shown with amounts to people; without it they are plain
     numbers. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
     `mail_from` is the From of all mail, `public_url` where people reach this service by the links
-    in mails (its host and port when left out). What is bought together is found anew every
+    in mails (its host and port when left out). `requests_in_flight` is how much a process takes on
+    at once where that is bounded, in parts of 32 KiB. What is bought together is found anew every
     `recommendations_hours`; a basket counts half after `recommendations_half_life_days`. Empty
     variables count as absent.
     """
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     recommendations_half_life_days: float = Field(default=180.0, gt=0)
     contact_reveals_per_hour: int = Field(default=1_000, ge=1)
     append_deadline_seconds: float = Field(default=2.0, gt=0)
+    requests_in_flight: int = Field(default=256, ge=1)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -93,6 +93,12 @@ WEBHOOKS = Counter(
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )
+HTTP_TOO_BUSY = Counter(
+    "regulars_http_too_busy",
+    "Requests refused with 429 before they were read, because of what their caller, or the whole "
+    "process, has under way.",
+    ["why"],
+)
 HTTP_SECONDS = Histogram(
     "regulars_http_request_seconds",
     "Requests answered, by route template.",
@@ -126,8 +132,10 @@ def _personal_fields() -> Iterator[str]:
             yield from (step for step in path[-2:] if step != EACH)
 
 
-DENIED_KEYS = frozenset((*_SECRETS, *_CONTACTS, *_personal_fields()))
-"""Keys whose values never reach a line; every personal field of the contract is among them."""
+OF_KAFKA = frozenset({"topic"})
+"""In our lines it is Kafka's; what a letter is about has the same name, and is never logged."""
+DENIED_KEYS = frozenset((*_SECRETS, *_CONTACTS, *_personal_fields())) - OF_KAFKA
+"""Keys whose values never reach a line; the personal fields of the contract are among them."""
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from shared.access import Authenticator
 from shared.http import events_page, health, openapi, problems
 from shared.http.middleware import BodyLimit, Observed
+from shared.http.overload import NO_BOUNDS, Bounded, Bounds, Shares
 from shared.ids import new_id
 
 API_PREFIX = "/v1"
@@ -24,8 +25,8 @@ def build_app(
     authenticator: Authenticator,
     readiness: health.Readiness,
     lifespan: Lifespan | None = None,
-    description: str = "",
     events: events_page.Describe | None = None,
+    bounds: Bounds = NO_BOUNDS,
 ) -> FastAPI:
     """The app of a service.
 
@@ -34,10 +35,10 @@ def build_app(
     (`include_in_schema=False`). A process without routers answers health and metrics.
     `events` makes the AsyncAPI document, shown at `/asyncapi`. A route whose
     `openapi_extra` has `x-max-bytes` takes bodies of so many, and reads them piece by piece.
+    `bounds` says what takes on only so much at once.
     """
     app = FastAPI(
         title=title,
-        description=description,
         version="1",
         lifespan=lifespan,
         docs_url=None,
@@ -55,6 +56,9 @@ def build_app(
         _check_paths(router)
         app.include_router(router)
     # The last one added is the outermost.
+    app.add_middleware(
+        Bounded, paths=bounds.paths, authenticator=authenticator, shares=Shares(bounds.limit)
+    )
     app.add_middleware(BodyLimit, uploads=_uploads(routers))
     app.add_middleware(Observed)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", generator=new_id)

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from shared import telemetry
 from shared.http import build_app
+from shared.http.overload import Bounds
 from shared.kafka.contract import asyncapi
 from shared.mongo import MongoParking
 from shared.process.kernel import Kernel
@@ -34,11 +35,13 @@ async def assemble(
     projectors: Sequence[Projector] = (),
     worker_tasks: Sequence[Task] = (),
     reports: Reports = NO_REPORTS,
+    bounded: Sequence[APIRouter] = (),
 ) -> Parts:
     """The parts of a process in a role.
 
     `worker_tasks` run until cancelled, in a worker; `reports` is what the service adds to what
-    `/v1/progress` and `/readyz` say.
+    `/v1/progress` and `/readyz` say; `bounded` are those of the routers that take on no more than
+    they can do.
     """
     works, serves = role in {"worker", "all"}, role in {"api", "all"}
     relay = kernel.relay() if role in {"relay", "all"} else None
@@ -53,6 +56,7 @@ async def assemble(
         ],
         authenticator=kernel.authenticator,
         events=lambda: asyncapi(kernel.service, kernel.kafka),
+        bounds=Bounds(bounded, kernel.settings.requests_in_flight),
         readiness=lambda: _readiness(kernel, projectors if works else (), relay, reports),
     )
     tasks: list[Task] = [kernel.progress.run]
