@@ -96,7 +96,7 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
             _timeline(kernel, settings).router(),
             # Before single products: their ids may hold a slash.
             RecommendationApi(
-                recommending.known, products, customers, kernel.store, jobs, kernel.clock
+                recommending.known, products, customers.owners, kernel.store, jobs, kernel.clock
             ).router(),
             ProductApi(kernel.writer, products, kernel.clock).router(),
             ProductCategoryApi(categories, kernel.clock).router(),
