@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from shared.memory import MemoryDocuments
+from shared.memory import MemoryDocuments, MemoryEventStore
 from shared.readmodel import RawDocument
 
 Compare = Callable[[Any, Any], bool]
@@ -53,6 +53,40 @@ class MemoryQuestions:
     async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
         """How many match, counted up to `limit`."""
         return len(await self.find(where, limit=limit or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCommits:
+    """Implements `Questions` over the commits of a store, of which it knows ids and events."""
+
+    store: MemoryEventStore
+
+    async def get(self, document_id: str) -> RawDocument | None:
+        """One commit by its id."""
+        return await (await self._questions()).get(document_id)
+
+    async def find(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+    ) -> list[RawDocument]:
+        """The commits that match."""
+        questions = await self._questions()
+        return await questions.find(where, fields=fields, sort=sort, limit=limit)
+
+    async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
+        """How many match, counted up to `limit`."""
+        return await (await self._questions()).count(where, limit)
+
+    async def _questions(self) -> MemoryQuestions:
+        documents = MemoryDocuments()
+        await documents.write(
+            [{"_id": each.id, "rev": 1, "events": list(each.events)} for each in self.store.commits]
+        )
+        return MemoryQuestions(documents)
 
 
 def _matches(raw: RawDocument, where: Mapping[str, Any]) -> bool:

@@ -42,9 +42,8 @@ from shared.memory import (
     MemoryKeyStore,
     MemoryLeases,
 )
-from shared.readmodel import RawDocument
 from shared.testing import DAY, client_of
-from shared.testing.collections import MemoryQuestions
+from shared.testing.collections import MemoryCommits, MemoryQuestions
 from shared.testing.facts import tell
 
 SECRET = bytes(32)
@@ -95,26 +94,6 @@ def moved(
 
 
 @dataclass(slots=True)
-class Commits:
-    """The commits of a store as a collection."""
-
-    store: MemoryEventStore
-
-    async def find(self, where: Mapping[str, Any], **more: Any) -> list[RawDocument]:  # noqa: ANN401 - passed on
-        documents = MemoryDocuments()
-        await documents.write(
-            [{"_id": each.id, "rev": 1, "events": list(each.events)} for each in self.store.commits]
-        )
-        return await MemoryQuestions(documents).find(where, **more)
-
-    async def get(self, document_id: str) -> RawDocument | None:
-        raise NotImplementedError(document_id)
-
-    async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
-        raise NotImplementedError(where, limit)
-
-
-@dataclass(slots=True)
 class Living:
     """Whom ids find: the customer who lives on."""
 
@@ -152,7 +131,7 @@ class Shop:
 
     def recommending(self) -> Recommending:
         return Recommending(
-            Receipts(Commits(self.store)),
+            Receipts(MemoryCommits(self.store)),
             self.found,
             self.known,
             self.clock,
