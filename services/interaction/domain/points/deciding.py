@@ -55,8 +55,10 @@ GONE = "receipt-moved"
 def decide(command: Command, state: Ledger) -> Sequence[NewEvent]:
     """What is due by now, what follows from the command, and what that makes due at once.
 
-    Raises `Refused`; `MOVED` names who has the points since a merge (`to`, `merge`).
+    Raises `Refused`; `MOVED` names who has the points since a merge (`to`, `merge`), `GONE` who
+    has this receipt (`to`).
     """
+    _require_not_gone(command, state)
     if state.moved is not None:
         raise Refused(
             MOVED,
@@ -72,6 +74,22 @@ def decide(command: Command, state: Ledger) -> Sequence[NewEvent]:
     if not events:
         return ()
     return [*before, *events, *due(fold(state, events), command.at)]
+
+
+def _require_not_gone(command: Command, state: Ledger) -> None:
+    match command:
+        case Reverse(fact=fact):
+            to = state.gone.get(fact)
+        case (
+            Pay(spending=spending) | GiveBack(spending=spending) | CancelSpending(spending=spending)
+        ):
+            to = state.spendings_gone.get(spending)
+        case _:
+            to = None
+    if to is not None:
+        raise Refused(
+            GONE, 409, "What was paid or earned here is somebody else's by now.", extra={"to": to}
+        )
 
 
 def _decided(command: Command, state: Ledger) -> Sequence[NewEvent]:
@@ -241,7 +259,6 @@ def _unused(command: Pay, state: Ledger, known: Spending) -> NewEvent:
 
 
 def _reverse(command: Reverse, state: Ledger) -> Sequence[NewEvent]:
-    _require_here(command.fact, state)
     lot = state.lots.get(command.fact)
     if lot is None or lot.earning is None:
         return ()
@@ -260,16 +277,6 @@ def _reverse(command: Reverse, state: Ledger) -> Sequence[NewEvent]:
         lines=lines,
     )
     return [NewEvent(data, command.time, command.branch)]
-
-
-def _require_here(fact: str, state: Ledger) -> None:
-    if fact in state.gone:
-        raise Refused(
-            GONE,
-            409,
-            "The receipt is somebody else's by now.",
-            extra={"to": state.gone[fact]},
-        )
 
 
 def _lines(command: Reverse, earning: Earning) -> tuple[LineReturned, ...]:

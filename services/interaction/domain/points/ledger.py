@@ -61,7 +61,8 @@ class Moved:
 class Ledger:
     """What decisions need to know; `version` counts the events of the stream.
 
-    `gone` names the customers to whom receipts were moved by hand.
+    `gone` and `spendings_gone` name the customers to whom single receipts, and spendings, went on:
+    by hand, or by the revert of a merge.
     """
 
     version: int = 0
@@ -69,6 +70,7 @@ class Ledger:
     spendings: Mapping[str, Spending] = field(default_factory=dict)
     debts: tuple[Debt, ...] = ()
     gone: Mapping[str, str] = field(default_factory=dict)
+    spendings_gone: Mapping[str, str] = field(default_factory=dict)
     moved: Moved | None = None
 
     @property
@@ -284,13 +286,18 @@ def _debt_paid(state: Ledger, data: DebtPaid) -> Ledger:
 
 
 def _moved_out(state: Ledger, data: PointsMovedOut) -> Ledger:
-    merged = data.why == "merged"
-    return replace(
+    left = replace(
         state,
         lots=without_items(state.lots, data.lots),
         spendings=without_items(state.spendings, data.spendings),
-        debts=() if merged else tuple(each for each in state.debts if not came(each, data.merge)),
-        moved=Moved(data.merge, data.to) if merged else state.moved,
+    )
+    if data.why == "merged":
+        return replace(left, debts=(), moved=Moved(data.merge, data.to))
+    return replace(
+        left,
+        debts=tuple(each for each in state.debts if not came(each, data.merge)),
+        gone={**state.gone, **dict.fromkeys(data.lots, data.to)},
+        spendings_gone={**state.spendings_gone, **dict.fromkeys(data.spendings, data.to)},
     )
 
 
@@ -300,14 +307,19 @@ def came(item: Lot | Spending | Debt, merge: str) -> bool:
 
 
 def _moved_in(state: Ledger, data: PointsMovedIn) -> Ledger:
-    opened = data.why == "reverted" and state.moved is not None
-    if opened and state.moved is not None and state.moved.merge == data.merge:
+    moved = state.moved
+    if data.why == "reverted" and moved is not None and moved.merge == data.merge:
         state = replace(state, moved=None)
     for lot in data.lots:
         state = _added(state, lot)
-    for each in data.spendings:
-        state = replace(state, spendings=with_item(state.spendings, each.spending, each))
-    return replace(state, debts=(*state.debts, *data.debts))
+    brought = {each.spending: each for each in data.spendings}
+    return replace(
+        state,
+        spendings={**state.spendings, **brought},
+        debts=(*state.debts, *data.debts),
+        gone=without_items(state.gone, (lot.lot for lot in data.lots)),
+        spendings_gone=without_items(state.spendings_gone, brought),
+    )
 
 
 _CHANGES: Mapping[type[EventData], Callable[..., Ledger]] = {

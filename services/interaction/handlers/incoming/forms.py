@@ -18,7 +18,7 @@ from pydantic import (
 from shared.clock import to_milliseconds
 
 LARGEST_AMOUNT = 10**12
-RESERVED_SOURCES = frozenset({"http", "inbox"})
+RESERVED_SOURCES = frozenset({"http", "import-reverted", "inbox", "points"})
 """Beginnings of ids of commands that are not named by a fact's source."""
 _MOMENT = re.compile(r"(19[7-9]\d|2\d{3})-\d\d-\d\d[Tt ]")
 
@@ -44,7 +44,7 @@ def _written_out(value: object) -> object:
     raise ValueError(message)
 
 
-def _plain(quantity: Decimal) -> Decimal:
+def plain(quantity: Decimal) -> Decimal:
     """One form for equal numbers: 1.50 and 15E-1 are 1.5, and there is no -0."""
     short = quantity.normalize() + 0
     return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
@@ -60,4 +60,4 @@ Text = Annotated[
 ]
 At = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(to_milliseconds)]
 Amount = Annotated[int, Field(strict=True, ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
-Quantity = Annotated[Decimal, Field(max_digits=18, decimal_places=6), AfterValidator(_plain)]
+Quantity = Annotated[Decimal, Field(max_digits=18, decimal_places=6), AfterValidator(plain)]

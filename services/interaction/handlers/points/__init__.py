@@ -1,0 +1,1 @@
+"""What can be done with points: the rules, the ledgers, and what follows from facts and merges."""
