@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
 
+import msgspec
 import structlog
 
 from services.interaction.domain.task import Task, task_stream
@@ -36,6 +37,7 @@ from shared.envelope import Causation
 from shared.events.task import HandOver, TaskMerge
 from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Joint, JointDecider, Writer
+from shared.readmodel import RawDocument
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 1.0
@@ -218,11 +220,11 @@ class TaskTimers:
     writer: Writer
     grounds: TaskGrounds
 
-    async def settle(self, entries: Sequence[AgendaEntry], now: datetime) -> None:
+    async def settle(self, found: Sequence[RawDocument], now: datetime) -> None:
         """Let each stream tell what fell due up to now. Raises `StoreUnavailable`."""
         ground = await self.grounds.now()
         commands = []
-        for entry in entries:
+        for entry in (msgspec.convert(raw, AgendaEntry) for raw in found):
             stream = task_stream(entry.id, entry.generation)
             command = Settle(
                 task=entry.id,
