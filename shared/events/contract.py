@@ -78,6 +78,10 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    def with_values(self, **values: object) -> Self:
+        """The same with other values, which are not checked."""
+        return self.model_copy(update=values)
+
 
 class EventData(Part):
     """The `data` of one event type; `type` is the CloudEvents type, with its version."""
@@ -96,10 +100,6 @@ class EventData(Part):
     def json_bytes(self) -> bytes:
         """What is recorded, as long as nothing in it is sealed."""
         return self.model_dump_json(exclude_none=True).encode()
-
-    def with_values(self, **values: object) -> Self:
-        """The same with other values, which are not checked."""
-        return self.model_copy(update=values)
 
     def json_values(self) -> dict[str, Any]:
         """The same as builtin values, to be sealed in place."""

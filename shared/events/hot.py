@@ -22,11 +22,15 @@ from shared.events.interaction import ReceiptRecorded
 _encode = msgspec.json.Encoder().encode
 
 
-class HotPart(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
-    """A value inside of hot data; None is left out."""
+class HotPart(msgspec.Struct, omit_defaults=True, gc=False):
+    """A value inside of hot data; None is left out. Nobody changes one that is under way."""
+
+    def with_values(self, **values: object) -> Self:
+        """The same with other values."""
+        return msgspec.structs.replace(self, **values)
 
 
-class HotData(HotPart, frozen=True):
+class HotData(HotPart):
     """The data of one hot event type; the class variables are those of the model."""
 
     contract_model: ClassVar[type[EventData]]
@@ -50,12 +54,8 @@ class HotData(HotPart, frozen=True):
         # It has what recording asks of data; a model it is not, so `evolve` must not look at it.
         return cast("EventData", self)
 
-    def with_values(self, **values: object) -> Self:
-        """The same with other values."""
-        return msgspec.structs.replace(self, **values)
 
-
-class HotIdentifier(HotPart, frozen=True):
+class HotIdentifier(HotPart):
     """Hot `FactIdentifier`."""
 
     kind: str
@@ -63,7 +63,7 @@ class HotIdentifier(HotPart, frozen=True):
     value: str | None = None
 
 
-class HotLine(HotPart, frozen=True):
+class HotLine(HotPart):
     """Hot `ReceiptLine`."""
 
     product: str
@@ -76,14 +76,14 @@ class HotLine(HotPart, frozen=True):
     categories: tuple[str, ...] | None = None
 
 
-class HotPayment(HotPart, frozen=True):
+class HotPayment(HotPart):
     """Hot `Payment`."""
 
     kind: str
     amount: int
 
 
-class HotReceipt(HotData, frozen=True, kw_only=True):
+class HotReceipt(HotData, kw_only=True):
     """Hot `ReceiptRecorded`."""
 
     contract_model: ClassVar[type[EventData]] = ReceiptRecorded

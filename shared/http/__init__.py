@@ -6,6 +6,7 @@ It knows no database and no broker: those reach it as the ports that it is given
 from shared.http.app import build_app
 from shared.http.batches import (
     BatchAnswer,
+    Quick,
     RawItems,
     batch_body,
     batch_response,
@@ -35,6 +36,7 @@ __all__ = [
     "Page",
     "Precondition",
     "Problem",
+    "Quick",
     "RawItems",
     "batch_body",
     "batch_response",

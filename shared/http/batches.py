@@ -4,7 +4,7 @@
 with too many items (422); a wrong item is refused alone, and its neighbours go on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -42,10 +42,19 @@ async def raw_items(request: Request) -> Sequence[bytes]:
 RawItems = Annotated[Sequence[bytes], Depends(raw_items)]
 
 
-def parse_items(kind: TypeAdapter[ItemT], items: Iterable[bytes]) -> Sequence[ItemT | Refused]:
-    """Each item as its model, or why it is none."""
+Quick = Callable[[bytes], ItemT | None]
+"""Reads the plainest items faster than their model does, and gives None for the others."""
+
+
+def parse_items(
+    kind: TypeAdapter[ItemT], items: Iterable[bytes], quick: Quick[ItemT] | None = None
+) -> Sequence[ItemT | Refused]:
+    """Each item as its model, or as what `quick` makes of it, or why it is none."""
     parsed: list[ItemT | Refused] = []
     for item in items:
+        if quick is not None and (found := quick(item)) is not None:
+            parsed.append(found)
+            continue
         try:
             parsed.append(kind.validate_json(item))
         except ValidationError as error:
@@ -70,24 +79,31 @@ class BatchAnswer(BaseModel):
     items: list[BatchItem]
 
 
+class _Item(msgspec.Struct, omit_defaults=True, gc=False):
+    """A `BatchItem` as it is sent: there may be a thousand in an answer."""
+
+    index: int
+    status: int
+    id: str | None = None
+    version: int | None = None
+    repeated: bool | None = None
+    problem: dict[str, Any] | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 def batch_response(outcomes: Sequence[tuple[str | None, Outcome]]) -> Response:
     """The answer to a batch: for each item, in order, its id (if it has one) and its outcome."""
-    answer = BatchAnswer(
-        items=[_item(index, name, outcome) for index, (name, outcome) in enumerate(outcomes)]
-    )
-    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+    items = [_item(index, name, outcome) for index, (name, outcome) in enumerate(outcomes)]
+    return Response(_encode({"items": items}), media_type="application/json")
 
 
-def _item(index: int, name: str | None, outcome: Outcome) -> BatchItem:
+def _item(index: int, name: str | None, outcome: Outcome) -> _Item:
     if isinstance(outcome, Done):
-        return BatchItem(
-            index=index,
-            status=HTTPStatus.OK,
-            id=name,
-            version=outcome.version,
-            repeated=outcome.repeated,
-        )
-    return BatchItem(index=index, status=outcome.status, id=name, problem=problem_of(outcome))
+        return _Item(index, HTTPStatus.OK.value, name, outcome.version, outcome.repeated)
+    problem = problem_of(outcome).model_dump(mode="json", exclude_none=True)
+    return _Item(index, outcome.status, name, problem=problem)
 
 
 def batch_body(kind: TypeAdapter[Any]) -> dict[str, Any]:

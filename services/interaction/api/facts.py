@@ -10,11 +10,13 @@ from pydantic import BaseModel, Field, TypeAdapter
 from services.interaction.domain.streams import customer_of
 from services.interaction.handlers.incoming import ANY, KINDS, FactInput, TakeBackInput
 from services.interaction.handlers.incoming.forms import Slug
-from services.interaction.handlers.intake import Intake
+from services.interaction.handlers.incoming.hot import HOT, hot_named_receipt
+from services.interaction.handlers.intake import AnyItem, Intake
 from shared.access import Kind, Permission, Principal, scope
 from shared.decider import Refused
 from shared.http import (
     BatchAnswer,
+    Quick,
     RawItems,
     batch_body,
     batch_response,
@@ -47,7 +49,7 @@ class FactApi:
         """The routes: `/v1/<kind>`, `/v1/<kind>/batch`, and `/v1/facts/batch`."""
         router = APIRouter(prefix="/v1")
         for name, kind in KINDS.items():
-            self._add(router, name, TypeAdapter(kind))
+            self._add(router, name, TypeAdapter(kind), HOT.get(name))
             router.add_api_route(
                 f"/{name}",
                 self._recording(kind),
@@ -57,13 +59,15 @@ class FactApi:
                 summary=f"Record one of the {name}",
                 description="Once for ever by the source's id.",
             )
-        self._add(router, "facts", ANY)
+        self._add(router, "facts", ANY, hot_named_receipt)
         return router
 
-    def _add(self, router: APIRouter, name: str, kind: TypeAdapter[Any]) -> None:
+    def _add(
+        self, router: APIRouter, name: str, kind: TypeAdapter[Any], hot: Quick[Any] | None
+    ) -> None:
         router.add_api_route(
             f"/{name}/batch",
-            self._recording_many(kind),
+            self._recording_many(kind, hot),
             methods=["POST"],
             response_model=BatchAnswer,
             openapi_extra=batch_body(kind),
@@ -82,11 +86,13 @@ class FactApi:
 
         return record
 
-    def _recording_many(self, kind: TypeAdapter[Any]) -> Callable[..., Awaitable[Response]]:
+    def _recording_many(
+        self, kind: TypeAdapter[Any], hot: Quick[Any] | None
+    ) -> Callable[..., Awaitable[Response]]:
         async def record_batch(
             items: RawItems, calling: Writing, import_id: ImportId = None
         ) -> Response:
-            return await self._record_many(parse_items(kind, items), calling, import_id)
+            return await self._record_many(parse_items(kind, items, hot), calling, import_id)
 
         return record_batch
 
@@ -104,7 +110,7 @@ class FactApi:
         )
 
     async def _record_many(
-        self, items: Sequence[AnyFact | Refused], calling: Principal, import_id: str | None
+        self, items: Sequence[AnyItem | Refused], calling: Principal, import_id: str | None
     ) -> Response:
         if import_id is not None:
             calling.require(Permission.IMPORTS_RUN)

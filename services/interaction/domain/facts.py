@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.decider import Decider, NewEvent, invalid
 from shared.events.contract import EventData
+from shared.events.hot import HotReceipt
 from shared.events.interaction import Fact
 from shared.ids import derived_id
 
@@ -34,7 +35,7 @@ class RecordFact:
     `time` is by the source's clock, `now` by the chain's. The source and the branch hold no `|`.
     """
 
-    data: Fact
+    data: Fact | HotReceipt
     branch: str | None
     time: datetime
     now: datetime
@@ -48,7 +49,8 @@ class RecordFact:
 def decide_fact(command: RecordFact, _state: None) -> Sequence[NewEvent]:
     """The fact as an event, or why it cannot be one."""
     check_clock(command.time, command.now)
-    return [NewEvent(command.data, command.time, command.branch)]
+    data = command.data.as_data() if isinstance(command.data, HotReceipt) else command.data
+    return [NewEvent(data, command.time, command.branch)]
 
 
 def check_clock(time: datetime, now: datetime) -> None:

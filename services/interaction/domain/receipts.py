@@ -1,9 +1,11 @@
 """What a receipt must be to be recorded."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.interaction.domain.facts import RecordFact, fact_id
 from shared.decider import invalid
+from shared.events.hot import HotLine
 from shared.events.interaction import FactIdentifier, ReceiptLine, ReceiptRecorded
 
 
@@ -39,7 +41,7 @@ def record_receipt(  # noqa: PLR0913 - what a till says of a receipt
     return RecordFact(data=data, branch=branch, time=time, now=now)
 
 
-def total_of(lines: tuple[ReceiptLine, ...], said: int | None) -> int:
+def total_of(lines: Sequence[ReceiptLine | HotLine], said: int | None) -> int:
     """The sum of the lines; raises `Refused` where the source says something else."""
     total = sum(line.amount for line in lines)
     if said not in (None, total):
@@ -47,6 +49,6 @@ def total_of(lines: tuple[ReceiptLine, ...], said: int | None) -> int:
     return total
 
 
-def coupon_lines_of(lines: tuple[ReceiptLine, ...]) -> int:
+def coupon_lines_of(lines: Sequence[ReceiptLine | HotLine]) -> int:
     """How many lines have a coupon discount other than 0."""
     return sum(1 for line in lines if line.coupon)

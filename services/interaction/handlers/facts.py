@@ -12,8 +12,10 @@ from services.interaction.domain.facts import FACTS, RecordFact
 from services.interaction.domain.imports import IMPORTS, import_stream_of
 from services.interaction.domain.streams import customer_of, stream_of, unknown_stream
 from services.interaction.handlers.lines import Snapshots, with_lines
+from services.interaction.handlers.places import UNDER_WAY
 from shared.decider import Refused
 from shared.envelope import Causation
+from shared.events.hot import HotIdentifier, HotReceipt
 from shared.events.interaction import Fact, FactIdentifier
 from shared.execute import Command, Outcome, Writer
 from shared.execute.commands import REDIRECTED
@@ -61,11 +63,15 @@ class SentFact:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A fact and the stream that it is meant for; `number` counts streams of somebody unknown."""
+    """A fact and the stream that it is meant for; `number` counts streams of somebody unknown.
+
+    `seen` are the customers whose closed streams it was sent on from.
+    """
 
     sent: SentFact
     customer: str | None
     number: int = 1
+    seen: frozenset[str] = frozenset()
 
     @property
     def stream(self) -> str:
@@ -127,11 +133,15 @@ class Recorder:
             done = await self.writer.many(FACTS, commands, stateless=True)
             gone: list[int] = []
             for index, outcome in zip(open_, done, strict=True):
-                if isinstance(outcome, Refused) and outcome.type == REDIRECTED:
+                if not (isinstance(outcome, Refused) and outcome.type == REDIRECTED):
+                    outcomes[index] = outcome
+                elif outcome.extra["to"] in placed[index].seen:
+                    # Of a merge that was undone and done the other way round, only a part was
+                    # heard of yet.
+                    outcomes[index] = UNDER_WAY
+                else:
                     placed[index] = self._redirected(placed[index], outcome.extra["to"])
                     gone.append(index)
-                else:
-                    outcomes[index] = outcome
             await self._known_by_now(placed, gone)
         message = f"{MOVES} streams in a row were closed"
         raise RuntimeError(message)
@@ -139,7 +149,7 @@ class Recorder:
     def _redirected(self, placed: _Placed, to: str) -> _Placed:
         """Where it goes from a closed stream: to the survivor, or to the next unknown one."""
         if placed.customer is not None:
-            return replace(placed, customer=to)
+            return replace(placed, customer=to, seen=placed.seen | {placed.customer})
         return replace(placed, number=placed.number + 1)
 
     async def _known_by_now(self, placed: list[_Placed], gone: Sequence[int]) -> None:
@@ -181,7 +191,9 @@ def _owner(sent: SentFact, customers: Mapping[str, str]) -> str | None:
     return next((customers[who] for who in sent.who if who in customers), None)
 
 
-def _recording(placed: _Placed, fact: Fact, import_id: str | None) -> Command[RecordFact]:
+def _recording(
+    placed: _Placed, fact: Fact | HotReceipt, import_id: str | None
+) -> Command[RecordFact]:
     sent, stream = placed.sent, placed.stream
     body = sent.command
     if placed.customer is None:
@@ -200,11 +212,10 @@ def _recording(placed: _Placed, fact: Fact, import_id: str | None) -> Command[Re
     )
 
 
-def _with_values(fact: Fact, known: Sequence[KnownIdentifier]) -> Fact:
+def _with_values(fact: Fact | HotReceipt, known: Sequence[KnownIdentifier]) -> Fact | HotReceipt:
     """The fact with the identifiers themselves, so that somebody may be registered by them."""
     if not known:
         return fact
-    first, *others = (
-        FactIdentifier(kind=each.kind, hash=each.hash, value=each.value) for each in known
-    )
-    return fact.model_copy(update={"identified_by": first, "also": tuple(others) or None})
+    kind = HotIdentifier if isinstance(fact, HotReceipt) else FactIdentifier
+    first, *others = (kind(kind=each.kind, hash=each.hash, value=each.value) for each in known)
+    return fact.with_values(identified_by=first, also=tuple(others) or None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.interaction.handlers.facts import Recorder, SentFact
 from services.interaction.handlers.incoming import FactInput, TakeBackInput
+from services.interaction.handlers.incoming.hot import HotReceiptInput
 from services.interaction.handlers.returns import Returns, SentReturn
 from shared.access import Scope
 from shared.clock import Clock
@@ -13,6 +14,7 @@ from shared.execute import Outcome
 from shared.identifiers import IdentifierRules
 
 Sent = SentFact | SentReturn
+AnyItem = FactInput | TakeBackInput | HotReceiptInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Intake:
     clock: Clock
 
     def sent(
-        self, items: Sequence[FactInput | TakeBackInput | Refused], narrow: Scope | None = None
+        self, items: Sequence[AnyItem | Refused], narrow: Scope | None = None
     ) -> Sequence[Sent | Refused]:
         """Each item as it is recorded, or why it cannot be; `narrow` is what its caller may do."""
         now = self.clock.now()

@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from shared.events.hot import HotLine, HotReceipt
 from shared.events.interaction import Fact, OrderChanged, OrderLine, ReceiptLine, ReceiptRecorded
 
 
@@ -30,29 +31,36 @@ async def no_snapshots(_products: Collection[str]) -> Mapping[str, Snapshot]:
     return {}
 
 
-async def with_lines(snapshots: Snapshots, facts: Sequence[Fact]) -> Sequence[Fact]:
+AnyFact = Fact | HotReceipt
+LineT = TypeVar("LineT", ReceiptLine, HotLine)
+
+
+async def with_lines(snapshots: Snapshots, facts: Sequence[AnyFact]) -> Sequence[AnyFact]:
     """The facts, their lines with what the catalogue says; one question for all of them."""
     products = {
         line.product
         for fact in facts
-        if isinstance(fact, ReceiptRecorded | OrderChanged)
+        if isinstance(fact, HotReceipt | ReceiptRecorded | OrderChanged)
         for line in fact.lines or ()
     }
     known = await snapshots(products) if products else {}
     return [_completed(fact, known) for fact in facts] if known else facts
 
 
-def _completed(fact: Fact, known: Mapping[str, Snapshot]) -> Fact:
+def _completed(fact: AnyFact, known: Mapping[str, Snapshot]) -> AnyFact:
+    if isinstance(fact, HotReceipt):
+        hot = tuple(_sold(line, known.get(line.product)) for line in fact.lines)
+        return fact.with_values(lines=hot)
     if isinstance(fact, ReceiptRecorded):
         receipt = tuple(_sold(line, known.get(line.product)) for line in fact.lines)
-        return fact if receipt == fact.lines else fact.model_copy(update={"lines": receipt})
+        return fact.with_values(lines=receipt)
     if isinstance(fact, OrderChanged) and fact.lines is not None:
         order = tuple(_ordered(line, known.get(line.product)) for line in fact.lines)
         return fact if order == fact.lines else fact.model_copy(update={"lines": order})
     return fact
 
 
-def _sold(line: ReceiptLine, product: Snapshot | None) -> ReceiptLine:
+def _sold(line: LineT, product: Snapshot | None) -> LineT:
     """The source's own word counts more than the catalogue's."""
     if product is None:
         return line
@@ -61,7 +69,7 @@ def _sold(line: ReceiptLine, product: Snapshot | None) -> ReceiptLine:
         update["categories"] = product.path
     if line.cost is None and product.cost is not None:
         update["cost"] = _rounded(line.quantity * product.cost)
-    return line.model_copy(update=update) if update else line
+    return line.with_values(**update) if update else line
 
 
 def _ordered(line: OrderLine, product: Snapshot | None) -> OrderLine:

@@ -10,9 +10,11 @@ under the same hash, byte for byte; a test holds them together over random recei
 """
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -63,7 +65,7 @@ class SentLine(HotLine, forbid_unknown_fields=True):
     categories: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10)] | None = None
 
 
-class SentPayment(HotPayment, frozen=True, forbid_unknown_fields=True):
+class SentPayment(HotPayment, forbid_unknown_fields=True):
     """A payment within the limits of its model, but for its kind."""
 
     amount: Amount
@@ -76,23 +78,23 @@ class SentIdentifier(msgspec.Struct, frozen=True, gc=False, forbid_unknown_field
     value: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Told(HotPart, frozen=True, kw_only=True):
+class Told(HotPart, kw_only=True):
     """What the hash of a receipt covers, beside whose it is and when it was."""
 
     branch: str
-    cashier: str | None
-    channel: str | None
-    coupons: tuple[str, ...] | None
-    fiscal: str | None
+    cashier: str | None = None
+    channel: str | None = None
+    coupons: tuple[str, ...] | None = None
+    fiscal: str | None = None
     lines: tuple[SentLine, ...]
-    number: int | None
-    order: str | None
-    payments: tuple[SentPayment, ...] | None
-    points_spent: int | None
+    number: int | None = None
+    order: str | None = None
+    payments: tuple[SentPayment, ...] | None = None
+    points_spent: int | None = None
     source: str
     source_id: str
-    till: str | None
-    tips: int | None
+    till: str | None = None
+    tips: int | None = None
 
 
 class HotReceiptInput(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -205,10 +207,25 @@ _receipt = msgspec.json.Decoder(HotReceiptInput).decode
 _named = msgspec.json.Decoder(NamedHotReceiptInput).decode
 
 
-def hot_receipt(item: bytes, *, named: bool = False) -> HotReceiptInput | None:
-    """The JSON as a receipt; None when it is for the model to read. `named`: it says its kind."""
+def hot_receipt(item: bytes) -> HotReceiptInput | None:
+    """The JSON as a receipt; None when it is for the model to read."""
+    return _checked(_receipt, item)
+
+
+def hot_named_receipt(item: bytes) -> HotReceiptInput | None:
+    """The same for one that says its kind."""
+    return _checked(_named, item)
+
+
+HOT: Mapping[str, Callable[[bytes], HotReceiptInput | None]] = MappingProxyType(
+    {"receipts": hot_receipt}
+)
+"""Name of a collection of facts → what reads the plainest of them."""
+
+
+def _checked(decode: Callable[[bytes], HotReceiptInput], item: bytes) -> HotReceiptInput | None:
     try:
-        read = _named(item) if named else _receipt(item)
+        read = decode(item)
         read.check()
         _moment(read.time)
     except (*UNREADABLE, NotPlain):
@@ -246,7 +263,7 @@ def _short(quantity: Decimal) -> Decimal:
     return plain(quantity)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1 << 11)
 def _moment(text: str) -> datetime:
     """The moment. Raises `NotPlain`."""
     _check(_MOMENT.fullmatch(text) is not None)
