@@ -29,6 +29,16 @@ TRIES = 20
 ReadingT = TypeVar("ReadingT")
 
 
+class Sorted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How rows that belong together come together: in files, or as they stand (none).
+
+    `by` is a hash of what the rows of a group share.
+    """
+
+    by: str
+    files: tuple[str, ...] = ()
+
+
 class Draft(msgspec.Struct, Generic[ReadingT], kw_only=True, omit_defaults=True):
     """One import. Once somebody started it, how its file is read stays: the job reads it by rows.
 
@@ -47,6 +57,7 @@ class Draft(msgspec.Struct, Generic[ReadingT], kw_only=True, omit_defaults=True)
     listed: str = ""
     started_by: str | None = None
     branches: list[str] | None = None
+    sorted: Sorted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ class Imports(Generic[ReadingT]):
             rows=found.rows,
             reading=reading,
         )
-        if await self.drafts.write([_raw(draft)]):
+        if await self.drafts.write([raw_of(draft)]):
             await self.files.delete(file.id)
             draft = await self.find(import_id, calling)
         return Opened(draft, found.header, suggestions)
@@ -242,7 +253,7 @@ class Imports(Generic[ReadingT]):
             if draft.started_by is not None:
                 raise Refused("import-started", 409, "The import has begun.")
             changed = msgspec.structs.replace(draft, rev=draft.rev + 1, **changes)
-            if not await self.drafts.write([_raw(changed)]):
+            if not await self.drafts.write([raw_of(changed)]):
                 return changed
             draft = await self.find(draft.id, calling)
         raise StoreUnavailable("the import changes too fast")
@@ -261,6 +272,7 @@ def gone() -> Refused:
     )
 
 
-def _raw(draft: Draft[ReadingT]) -> dict[str, Any]:
+def raw_of(draft: Draft[ReadingT]) -> dict[str, Any]:
+    """The draft as it is stored."""
     raw: dict[str, Any] = msgspec.to_builtins(draft, builtin_types=(datetime,))
     return raw | {"rev": draft.rev}

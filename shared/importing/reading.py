@@ -3,14 +3,27 @@
 Flaws name fields and say what would be right; no cell is ever repeated.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic
 
+import msgspec
+
 from shared.decider import Refused
+from shared.eventstore import StoreUnavailable
 from shared.files import Files
-from shared.importing.drafts import Draft, Reader, ReadingT, gone, unreadable
+from shared.importing.drafts import (
+    TRIES,
+    Draft,
+    Reader,
+    ReadingT,
+    Sorted,
+    gone,
+    raw_of,
+    unreadable,
+)
+from shared.importing.grouping import Groups, Key, merged, places_of, sorted_files
 from shared.jobs import Flaw, Job, RowResult
 from shared.readmodel import Documents
 from shared.tables import Row, TableError
@@ -48,6 +61,60 @@ class Sources(Generic[ReadingT]):
                 yield draft, table
         except TableError as error:
             raise unreadable(error) from error
+
+    @asynccontextmanager
+    async def grouped(
+        self, job: Job, key: Key, by: str, most: int, passed: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[tuple[Draft[ReadingT], Groups]]:
+        """The draft of a job, and its rows by group; `by` stands for what `key` rests on.
+
+        The first time the file is looked through, and sorted where it has to be. Raises as `rows`
+        does, and for a group of more than `most` rows.
+        """
+        order = await self._order(job, key, by, most, passed)
+        async with self.rows(job) as (draft, table):
+            if not order.files:
+                yield draft, Groups(table, key)
+                return
+            opened = [await self.files.open(each) for each in order.files]
+            async with merged(self.files, opened, table.header) as whole:
+                yield draft, Groups(whole, key)
+
+    async def _order(
+        self, job: Job, key: Key, by: str, most: int, passed: Callable[[], Awaitable[None]]
+    ) -> Sorted:
+        async with self.rows(job) as (draft, table):
+            if draft.sorted is not None and draft.sorted.by == by:
+                return draft.sorted
+            places = await places_of(table, key, most, passed)
+        if places is None:
+            return await self._note(job, Sorted(by))
+        async with self.rows(job) as (draft, table):
+            files = await sorted_files(self.files, table, places, draft.by, passed)
+        order = await self._note(job, Sorted(by, files))
+        if order.files != files:
+            await self.forget(files)
+        return order
+
+    async def _note(self, job: Job, order: Sorted) -> Sorted:
+        """Remember the order; of two runners the first one's counts."""
+        for _ in range(TRIES):
+            draft = await self.draft(job)
+            if draft.sorted is not None and draft.sorted.by == order.by:
+                return draft.sorted
+            changed = msgspec.structs.replace(draft, rev=draft.rev + 1, sorted=order)
+            if not await self.drafts.write([raw_of(changed)]):
+                return order
+        raise StoreUnavailable("the import changes too fast")
+
+    async def forget(self, files: Sequence[str]) -> None:
+        """Delete files before their time."""
+        for each in files:
+            await self.files.delete(each)
+
+    async def finish(self, draft: Draft[ReadingT]) -> None:
+        """Nothing of the file is needed any more."""
+        await self.forget([draft.file, *(draft.sorted.files if draft.sorted else ())])
 
 
 def flawed(row: Row) -> RowResult | None:

@@ -5,11 +5,19 @@ Each reader raises `WrongCell`, whose message says what would be right and never
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Literal
+from zoneinfo import ZoneInfo
+
+from shared.decider import Refused
+from shared.events.customer import IdentifierKind
+from shared.identifiers import IdentifierRules, KnownIdentifier
+from shared.money import to_minor
 
 DateOrder = Literal["dmy", "mdy"]
+Mark = Literal["", ".", ","]
+MoneyUnit = Literal["major", "minor"]
 YES = frozenset(
     {"yes", "y", "true", "1", "+", "on", "да", "д", "есть", "истина"}
     | {"согласен", "согласна", "подписан", "подписана"}
@@ -19,6 +27,15 @@ NO = frozenset(
     | {"отказ", "отказался", "отказалась", "отписан", "отписана"}
 )
 _DAY_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:[ T].*)?")
+_DAY_AND_TIME = re.compile(
+    r"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4})"
+    r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?"
+)
+_MOMENT = "a moment such as 2017-12-31 18:30 or 31.12.2017 18:30:00"
+_BLANKS = re.compile(r"[\s\u00a0\u202f']")
+_CURRENCY = re.compile(r"^[^\d.,+-]+|[^\d.,]+\.?$")
+_GROUPS = re.compile(r"[+-]?\d{1,3}(?:[.,]\d{3})+")
+_THOUSAND = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _SPLIT = re.compile(r"[,;|\n]+")
 _SPLIT_CONTACTS = re.compile(r"[,;|\n]+|\s/\s")
 
@@ -68,15 +85,83 @@ def yes_no(text: str) -> bool:
     raise WrongCell("yes or no")
 
 
-def number(text: str) -> Decimal:
-    """A number with a point or a comma before its decimals, and blanks between thousands."""
-    plain = re.sub(r"[\s\u00a0\u202f']", "", text)
-    if "," in plain and "." not in plain:
-        plain = plain.replace(",", ".")
+def number(text: str, mark: Mark = "") -> Decimal:
+    """A number. `mark` is what stands before its decimals; the other one then parts thousands.
+
+    Where the file does not say: of a point and a comma the one that comes last, and one alone.
+    """
+    plain = _BLANKS.sub("", text)
+    if not mark:
+        mark = "," if plain.rfind(",") > plain.rfind(".") else "."
+        if plain.count(mark) > 1:
+            mark = "." if mark == "," else ","
+    apart = "," if mark == "." else "."
+    if apart in plain and not _GROUPS.fullmatch(plain.partition(mark)[0]):
+        raise WrongCell("a number")
+    plain = plain.replace(apart, "").replace(mark, ".")
     try:
-        found = Decimal(plain.replace(",", ""))
+        found = Decimal(plain)
     except InvalidOperation:
         raise WrongCell("a number") from None
     if not found.is_finite() or abs(found) > Decimal(2**53):
         raise WrongCell("a number")
     return found
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    found = number(text)
+    if found != found.to_integral_value():
+        raise WrongCell("a whole number")
+    return int(found)
+
+
+def money(text: str, unit: MoneyUnit, mark: Mark = "") -> int:
+    """An amount in minor units, whatever currency stands beside it; (12.50) is less than nothing.
+
+    What could be a thousand as well as three decimals is refused until the file says which.
+    """
+    plain = _BLANKS.sub("", text)
+    negative = plain.startswith("(") and plain.endswith(")")
+    plain = _CURRENCY.sub("", plain.strip("()"))
+    if unit == "minor":
+        amount = whole(plain)
+    elif not mark and _THOUSAND.fullmatch(plain):
+        raise WrongCell("an amount with two decimals; else say which mark they stand behind")
+    else:
+        amount = to_minor(number(plain, mark))
+    return -amount if negative else amount
+
+
+def local_moment(text: str, order: DateOrder, zone: ZoneInfo) -> datetime:
+    """A moment in UTC: a date with a time of day, in the zone where it has no offset of its own."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = _people_write(text, order)
+    return (found.replace(tzinfo=zone) if found.tzinfo is None else found).astimezone(UTC)
+
+
+def _people_write(text: str, order: DateOrder) -> datetime:
+    parts = _DAY_AND_TIME.fullmatch(text)
+    if parts is None:
+        raise WrongCell(_MOMENT)
+    date_of, hour = day(parts[1], order), int(parts[2] or 0)
+    if half := parts[5]:
+        hour = hour % 12 + (12 if half.casefold() == "pm" else 0)
+    try:
+        return datetime.combine(date_of, time(hour, int(parts[3] or 0), int(parts[4] or 0)))
+    except ValueError:
+        raise WrongCell(_MOMENT) from None
+
+
+def identifier(
+    rules: IdentifierRules, kind: IdentifierKind, text: str, path: str
+) -> KnownIdentifier:
+    """The identifier; spreadsheets take the plus from phones that have a country code."""
+    try:
+        return rules.known(kind, text, path)
+    except Refused:
+        if kind == "phone" and text.isdecimal():
+            return rules.known(kind, f"+{text}", path)
+        raise

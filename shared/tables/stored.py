@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,11 +55,21 @@ async def stored_survey(files: Files, file: OpenFile) -> Survey:
 async def _reading(
     files: Files, file: OpenFile
 ) -> AsyncIterator[tuple[BinaryIO, ThreadPoolExecutor]]:
-    reader = FileReader(files, file, asyncio.get_running_loop())
+    async with stored_streams(files, [file]) as ((stream,), thread):
+        yield stream, thread
+
+
+@asynccontextmanager
+async def stored_streams(
+    files: Files, opened: Sequence[OpenFile]
+) -> AsyncIterator[tuple[Sequence[BinaryIO], ThreadPoolExecutor]]:
+    """Files as streams, with the one thread that may read them."""
+    loop = asyncio.get_running_loop()
+    readers = [FileReader(files, file, loop) for file in opened]
     # One thread: readers of workbooks are not to be passed between threads.
     thread = ThreadPoolExecutor(1, thread_name_prefix="table")
     try:
-        yield cast("BinaryIO", io.BufferedReader(reader, CHUNK_BYTES)), thread
+        yield [cast("BinaryIO", io.BufferedReader(each, CHUNK_BYTES)) for each in readers], thread
     finally:
         # The thread may wait for this very loop: nobody waits for it here.
         thread.shutdown(wait=False, cancel_futures=True)

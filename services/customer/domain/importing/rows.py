@@ -92,17 +92,8 @@ class _Reader:
     def _identify(self, kind: IdentifierKind, cell: str) -> None:
         parts = values.contacts(cell) if kind in {"phone", "email"} else [cell]
         for part in parts:
-            known = self._known(kind, part)
+            known = values.identifier(self.rules, kind, part, kind)
             self.identifiers[known.claim_id] = known
-
-    def _known(self, kind: IdentifierKind, text: str) -> KnownIdentifier:
-        """The identifier; spreadsheets take the plus from phones that have a country code."""
-        try:
-            return self.rules.known(kind, text, kind)
-        except Refused:
-            if kind == "phone" and text.isdecimal():
-                return self.rules.known(kind, f"+{text}", kind)
-            raise
 
     def _field(self, name: str, cell: str) -> object:
         match name:
