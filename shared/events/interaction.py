@@ -334,4 +334,26 @@ FACTS: tuple[type[Fact], ...] = (
     PageViewed,
     Referred,
 )
-EVENTS: tuple[type[EventData], ...] = FACTS
+
+
+class MisuseSuspected(EventData):
+    """Somebody has more receipts on one of the chain's days than it allows; said once per day."""
+
+    type: ClassVar[str] = "interaction.misuse_suspected.v1"
+    day: str = Field(description="ISO 8601 date in the chain's zone")
+    count: int = Field(ge=1, description="receipts on the day, when it was noticed")
+    limit: int = Field(ge=1, description="how many the chain allows")
+    fact: str | None = Field(
+        default=None, description="id of the fact that was one too many; absent after a move"
+    )
+
+
+class MisuseLifted(EventData):
+    """A person has looked at suspicions, and they were none."""
+
+    type: ClassVar[str] = "interaction.misuse_lifted.v1"
+    days: tuple[str, ...] = Field(min_length=1, description="those that are suspected no more")
+    by: str | None = Field(default=None, description="id of the principal")
+
+
+EVENTS: tuple[type[EventData], ...] = (*FACTS, MisuseSuspected, MisuseLifted)

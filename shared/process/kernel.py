@@ -46,6 +46,7 @@ from shared.projector.errands import Errands
 from shared.relay import Relay
 from shared.relay.records import Router
 from shared.settings import Settings
+from shared.sweeping import Settle, Sweeper
 
 DocumentT = TypeVar("DocumentT", bound=Document)
 WAIT_SECONDS = 60
@@ -182,6 +183,17 @@ class Kernel:
             clock=self.clock,
             kinds=kinds_by_name(kinds),
             owner=self.owner,
+        )
+
+    def sweeper(self, projection: Projection[DocumentT], settle: Settle) -> Sweeper:
+        """What hands over the documents of a read model that are due; `run` is a worker's task."""
+        return Sweeper(
+            name=f"sweeper-{projection.name}",
+            documents=self.documents(projection).collection,
+            leases=MongoLeases(self.database),
+            owner=self.owner,
+            clock=self.clock,
+            settle=settle,
         )
 
     async def files(self) -> Files:

@@ -15,13 +15,13 @@ from services.customer.consumers import automation
 from services.customer.domain.customer import CUSTOMER
 from services.customer.domain.state import Customer, stream_of
 from services.customer.main import build as build_customer
+from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
 from services.segment.main import SegmentSettings
 from services.segment.main import build as build_segment
 from shared.envelope import decode
 from shared.process import Kernel
 from shared.records import RawRecord
-from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 
 Json = Any
@@ -77,7 +77,7 @@ class Chain:
 
 @asynccontextmanager
 async def opened(chain: LocalChain, at: datetime) -> AsyncIterator[Chain]:
-    settings = chain.settings(Settings, clock_frozen_at=at)
+    settings = chain.settings(InteractionSettings, clock_frozen_at=at)
     async with AsyncExitStack() as exits:
         kernel = Kernel.unconnected(settings, "customer")
         exits.push_async_callback(kernel.close)

@@ -19,7 +19,9 @@ from services.customer.projections.care import care_v1
 from services.customer.projections.duplicates import duplicates
 from services.customer.projections.robots import ROBOTS
 from services.interaction.consumers import PROJECTIONS as INTERACTION
+from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
+from services.interaction.projections.totals import TOTALS
 from services.notify.main import NotifySettings
 from services.notify.main import build as build_notify
 from services.notify.projections import CAMPAIGN_FIGURES, QUEUE, RECIPIENTS
@@ -285,7 +287,7 @@ async def town(chain: LocalChain) -> AsyncIterator[Town]:
             chain.running(build_customer, chain.settings(Settings, smtp_url=mails.url))
         )
         interactions = await exits.enter_async_context(
-            chain.running(build_interaction, chain.settings(Settings))
+            chain.running(build_interaction, chain.settings(InteractionSettings))
         )
         segments = await exits.enter_async_context(
             chain.running(build_segment, chain.settings(SegmentSettings))
@@ -304,6 +306,7 @@ async def rebuilt(chain: LocalChain) -> str:
         *CUSTOMER,
         duplicates(kernel.hmac_secret),
         *INTERACTION,
+        TOTALS,
         *SEGMENT,
         care_v1(CareEngine(NO_RULES)).projection,
         ROBOTS.projection,

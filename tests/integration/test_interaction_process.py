@@ -67,7 +67,7 @@ async def readiness(port: int) -> httpx2.Response | None:
     ("role", "checks"),
     [
         ("api", set()),
-        ("all", {"interaction.identifiers_v2", "interaction.totals_v1", "relay"}),
+        ("all", {"interaction.identifiers_v2", "interaction.totals_v2", "relay"}),
     ],
 )
 async def test_a_process_runs_its_role_and_stops_when_it_is_asked_to(

@@ -1,13 +1,10 @@
-"""Identifiers and totals: folds of events, however Kafka hands them out."""
+"""Identifiers: a fold of events, however Kafka hands them out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
-import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +21,6 @@ from services.customer.handlers.customers import Request as CustomerRequest
 from services.customer.handlers.customers import carry_out, new_customer_id
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.merging import merge, revert
-from services.interaction.domain.receipts import RECEIPTS, RecordReceipt, stream_of
 from services.interaction.projections.identifiers import (
     IDENTIFIERS,
     Entry,
@@ -33,14 +29,11 @@ from services.interaction.projections.identifiers import (
     own_id,
     owners_of,
 )
-from services.interaction.projections.totals import TOTALS, BranchTotals, CustomerTotals
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.customer import ConsentGiven, CustomerRegistered, Evidence
-from shared.events.interaction import ReceiptLine
-from shared.eventstore import body_hash
-from shared.execute import Command, Writer
+from shared.execute import Writer
 from shared.identifiers import KnownIdentifier
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
@@ -247,106 +240,5 @@ def test_identifiers_find_whom_the_claims_say_however_the_topic_is_read(
         assert owners_of(found.values(), names) == {
             name: claim.owner for name, claim in claims.items() if claim.owner is not None
         }
-
-    asyncio.run(run())
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """A receipt as a test sees it: whose, where, how many hours after DAY, and for how much."""
-
-    customer: str
-    branch: str
-    hours: int
-    amount: int
-
-
-async def sell(writer: Writer, sales: Sequence[Bought]) -> None:
-    """Record the receipts in one batch."""
-    await writer.many(
-        RECEIPTS, [_recording(number, each) for number, each in enumerate(sales)], stateless=True
-    )
-
-
-def _recording(number: int, sale: Bought) -> Command[RecordReceipt]:
-    receipt = RecordReceipt(
-        source="pos",
-        source_id=str(number),
-        branch=sale.branch,
-        time=DAY + sale.hours * HOUR,
-        now=DAY,
-        lines=(ReceiptLine(product="bread", quantity=Decimal(1), amount=sale.amount),),
-    )
-    return Command(
-        id=receipt.id,
-        hash=body_hash(number),
-        stream=stream_of(sale.customer),
-        key=sale.customer,
-        body=receipt,
-        causation=Causation(correlation=receipt.id),
-        subject=sale.customer,
-    )
-
-
-async def test_totals_are_sums_per_branch_and_of_all() -> None:
-    tills = writer("interaction")
-    # The second receipt is late: it happened before the first one.
-    await sell(
-        tills, [Bought("a", "12", -5, 400), Bought("a", "13", -9, 101), Bought("a", "12", -7, 0)]
-    )
-    assert await read(TOTALS, logs_of(commits_of(tills).commits)) == {
-        "a": CustomerTotals(
-            id="a",
-            versions={"interaction-a": 3},
-            receipts=3,
-            spent=501,  # 400 + 101 + 0
-            first=DAY - 9 * HOUR,
-            last=DAY - 5 * HOUR,
-            branches=[
-                BranchTotals("12", 2, 400, DAY - 7 * HOUR, DAY - 5 * HOUR),
-                BranchTotals("13", 1, 101, DAY - 9 * HOUR, DAY - 9 * HOUR),
-            ],
-        )
-    }
-
-
-async def test_a_gap_in_the_log_of_a_customer_is_parked() -> None:
-    tills = writer("interaction")
-    await sell(tills, [Bought("a", "12", 0, 1), Bought("a", "12", 0, 2), Bought("a", "12", 0, 3)])
-    (log,) = logs_of(commits_of(tills).commits)
-    with pytest.raises(AssertionError, match="version 2 is missing before 3"):
-        await read(TOTALS, [[log[0], log[2]]])
-
-
-SALES = st.builds(
-    Bought,
-    customer=st.sampled_from(["a", "b", "c"]),
-    branch=st.sampled_from(["12", "13", "a.b$"]),
-    hours=st.integers(-48, 24),
-    amount=st.integers(-500, 10**12),
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(SALES, max_size=20), st.data())
-def test_totals_are_the_plain_sums_however_the_topic_is_read(
-    sales: Sequence[Bought], data: st.DataObject
-) -> None:
-    async def run() -> None:
-        tills = writer("interaction")
-        await sell(tills, sales)
-        batches = data.draw(readings(logs_of(commits_of(tills).commits)))
-        totals = await read(TOTALS, batches)
-        assert set(totals) == {sale.customer for sale in sales}
-        for customer, found in totals.items():
-            mine = [sale for sale in sales if sale.customer == customer]
-            assert (found.receipts, found.spent) == (len(mine), sum(sale.amount for sale in mine))
-            assert found.first == DAY + min(sale.hours for sale in mine) * HOUR
-            assert found.last == DAY + max(sale.hours for sale in mine) * HOUR
-            assert sorted((each.branch, each.receipts, each.spent) for each in found.branches) == [
-                (branch, len(there), sum(there))
-                for branch in sorted({sale.branch for sale in mine})
-                for there in [[sale.amount for sale in mine if sale.branch == branch]]
-            ]
 
     asyncio.run(run())
