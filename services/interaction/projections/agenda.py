@@ -100,12 +100,13 @@ def apply(entry: AgendaEntry | None, event: Event) -> AgendaEntry:
     """The task after an event."""
     data = event.data
     match data:
+        case Planned() | Continued() if entry is not None and not _goes_on(entry, data):
+            # What was read first is a later stream, which tells all but this.
+            entry.planned = min(entry.planned, event.time)
+            return entry
         case Planned():
-            # What was read first is a later stream, which tells all of it.
-            return _shown(_planned(event, data)) if entry is None else entry
+            return _shown(_planned(event, data))
         case Continued():
-            if entry is not None and entry.generation >= data.generation:
-                return entry
             return _shown(_continued(entry, event, data))
     if entry is None:
         message = "the first event of a task plans or continues it"
@@ -114,6 +115,12 @@ def apply(entry: AgendaEntry | None, event: Event) -> AgendaEntry:
         return entry
     _take(entry, data)
     return _shown(entry)
+
+
+def _goes_on(entry: AgendaEntry, data: Planned | Continued) -> bool:
+    """Whether the beginning of a stream is that of a later one than what is known."""
+    later = isinstance(data, Continued) and data.generation > entry.generation
+    return later and not entry.removed
 
 
 def _take(entry: AgendaEntry, data: object) -> None:
