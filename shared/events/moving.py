@@ -26,7 +26,7 @@ class StreamClosed(StreamGate):
     type: ClassVar[str] = "interaction.stream_closed.v1"
     to: str = Field(description="the customer")
     reason: AnyMoveReason
-    move: str = Field(description="id of the move that follows")
+    move: str = Field(description="id of the change; of an adoption also that of its move")
 
     @property
     def redirect(self) -> str | None:
@@ -38,7 +38,7 @@ class StreamReopened(StreamGate):
     """What is meant for this stream stays here again."""
 
     type: ClassVar[str] = "interaction.stream_reopened.v1"
-    move: str = Field(description="id of the move that follows")
+    move: str = Field(description="id of the change; of an adoption also that of its move")
 
     @property
     def redirect(self) -> str | None:

@@ -4,7 +4,7 @@ Moves need facts whole, with when and where they happened, and returns need thei
 the commits themselves. Personal texts stay sealed, since nothing here asks for them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -69,7 +69,8 @@ class Held:
     """The facts of a stream, by id, and its version.
 
     `closed` says where it goes on; `gone` where facts went that have left it; `moves` are those
-    that have begun and not ended, with the stream at the other end.
+    that have begun and not ended; `adopted` the streams of somebody unknown who turned out to be
+    this customer.
     """
 
     stream: str
@@ -77,7 +78,8 @@ class Held:
     facts: dict[str, Kept] = field(default_factory=dict)
     closed: StreamClosed | None = None
     gone: dict[str, str] = field(default_factory=dict)
-    moves: dict[str, str] = field(default_factory=dict)
+    moves: dict[str, MoveBegun] = field(default_factory=dict)
+    adopted: set[str] = field(default_factory=set)
 
     def whereabouts(self, fact: str) -> str | None:
         """The stream that has the fact, as far as is known here; None where it never was here."""
@@ -86,14 +88,15 @@ class Held:
             return stream_of(self.closed.to)
         return self.stream if fact in self.facts else self.gone.get(fact)
 
+    def home_of(self, kept: Kept) -> str | None:
+        """Where a fact belongs: what is given back, with its receipt, whenever that came."""
+        receipt = self.facts.get(kept.receipt) if kept.receipt is not None else None
+        home = kept.home if receipt is None else receipt.home
+        return home or (self.closed.to if self.closed is not None else None)
+
     def of_receipt(self, receipt: str) -> list[Kept]:
         """What was taken back of a receipt, in the order in which it is held."""
         return [kept for kept in self.facts.values() if kept.receipt == receipt]
-
-    def at_home(self, homes: Iterable[str]) -> list[Kept]:
-        """The facts whose home is one of these."""
-        wanted = frozenset(homes)
-        return [kept for kept in self.facts.values() if kept.home in wanted]
 
 
 def held(stream: str, commits: Sequence[Commit]) -> Held:
@@ -120,13 +123,16 @@ def _take(result: Held, event: Envelope) -> None:
             hops=0,
             data=data,
         )
+    elif event.type == FactWithdrawn.type:
+        gone = FactWithdrawn.model_validate_json(bytes(event.data))
+        result.facts.pop(gone.withdrawn.fact, None)
     elif event.type == FactsMoved.type:
         _move(result, FactsMoved.model_validate_json(bytes(event.data)))
-    elif event.type == FactWithdrawn.type:
-        result.facts.pop(FactWithdrawn.model_validate_json(bytes(event.data)).fact, None)
     elif event.type == MoveBegun.type:
         begun = MoveBegun.model_validate_json(bytes(event.data))
-        result.moves[begun.move] = begun.other
+        result.moves[begun.move] = begun
+        if begun.reason == "adopted":
+            result.adopted.add(begun.other)
     elif event.type == MoveEnded.type:
         result.moves.pop(MoveEnded.model_validate_json(bytes(event.data)).move, None)
     elif event.type == StreamClosed.type:
@@ -139,7 +145,7 @@ def _move(result: Held, moved: FactsMoved) -> None:
     for fact in moved.facts:
         if moved.direction == "out":
             result.facts.pop(fact.fact, None)
-            result.gone[fact.fact] = result.moves[moved.move]
+            result.gone[fact.fact] = result.moves[moved.move].other
             continue
         result.gone.pop(fact.fact, None)
         result.facts[fact.fact] = Kept(

@@ -16,8 +16,7 @@ import msgspec
 
 from services.interaction.domain.held import Held, Kept
 from services.interaction.domain.streams import customer_of
-from shared.decider import Decider, NewEvent
-from shared.events.contract import EventData
+from shared.decider import NewEvent
 from shared.events.moving import (
     AnyMoveReason,
     Direction,
@@ -57,34 +56,13 @@ GateCommand = Close | Reopen
 
 def decide_gate(command: GateCommand, closed: str | None) -> Sequence[NewEvent]:
     """The event, where it changes anything: who closes a stream first decides where it goes."""
-    data: EventData
-    if isinstance(command, Close):
-        if closed is not None:
-            return []
-        data = StreamClosed(to=command.to, reason=command.reason, move=command.move)
-    else:
-        if closed is None:
-            return []
-        data = StreamReopened(move=command.move)
-    return [NewEvent(data, command.at)]
-
-
-def evolve_gate(closed: str | None, data: EventData) -> str | None:
-    """The customer to whom the stream is closed."""
-    match data:
-        case StreamClosed(to=to):
-            return to
-        case StreamReopened():
-            return None
+    match command:
+        case Close(to=to, reason=reason, move=move) if closed is None:
+            return [NewEvent(StreamClosed(to=to, reason=reason, move=move), command.at)]
+        case Reopen(move=move) if closed is not None:
+            return [NewEvent(StreamReopened(move=move), command.at)]
         case _:
-            return closed
-
-
-def _open() -> str | None:
-    return None
-
-
-GATES: Decider[GateCommand, str | None] = Decider(_open, decide_gate, evolve_gate)
+            return []
 
 
 def root_of(customer: str, closed: Mapping[str, str | None]) -> str | None:
@@ -102,26 +80,23 @@ def root_of(customer: str, closed: Mapping[str, str | None]) -> str | None:
 
 
 def homes_of(held: Held) -> frozenset[str]:
-    """The homes of the facts that a stream holds, and to whom it is closed."""
-    homes = {kept.home for kept in held.facts.values() if kept.home is not None}
-    if held.closed is not None:
-        homes.add(held.closed.to)
-    return frozenset(homes)
+    """The homes of the facts that a stream holds."""
+    homes = {held.home_of(kept) for kept in held.facts.values()}
+    return frozenset(home for home in homes if home is not None)
 
 
 def misplaced(held: Held, roots: Mapping[str, str]) -> Mapping[str, Sequence[Kept]]:
-    """The facts that belong elsewhere, by the customer with whom; `roots` has all homes.
+    """The facts that belong elsewhere, by the customer with whom.
 
-    Those of somebody unknown belong to whom the stream was closed to, if it was.
+    `roots` says with whom a home lives on; a fact stays whose home is not in it. Those of somebody
+    unknown belong to whom the stream was closed to, if it was.
     """
     here = customer_of(held.stream)
     wrong: dict[str, list[Kept]] = {}
     for kept in held.facts.values():
-        home = kept.home or (held.closed.to if held.closed is not None else None)
-        if home is None:
-            continue
-        there = roots[home]
-        if there != here:
+        home = held.home_of(kept)
+        there = None if home is None else roots.get(home)
+        if home is not None and there is not None and there != here:
             wrong.setdefault(there, []).append(replace(kept, home=home))
     return wrong
 
@@ -198,8 +173,15 @@ def chunk_events(
     }
 
 
-def ends(move: Move, at: datetime) -> Mapping[str, Sequence[NewEvent]]:
-    """The events that end a move where it stands."""
+def ends(begun: MoveBegun, stream: str, at: datetime) -> Mapping[str, Sequence[NewEvent]]:
+    """The events that end a move where it stands; `stream` is the end that told of `begun`."""
+    incoming = begun.direction == "in"
+    move = Move(
+        id=begun.move,
+        source=begun.other if incoming else stream,
+        target=stream if incoming else begun.other,
+        reason=begun.reason,
+    )
     return {
         move.target: [NewEvent(move.ended("in"), at)],
         move.source: [NewEvent(move.ended("out"), at)],

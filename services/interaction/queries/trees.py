@@ -52,6 +52,11 @@ class Trees:
             below = await self._merged_into([top.id])
         return Tree(top.id, (top.id, *await self._all_below(top.id, below)))
 
+    async def customers(self, customer: str) -> Sequence[str]:
+        """Who is one with a customer, the customer included; nobody for nobody."""
+        tree = await self.of(customer)
+        return () if tree is None else tree.customers
+
     async def _all_below(self, top: str, below: Sequence[str]) -> Sequence[str]:
         found: dict[str, None] = {}
         while below := [each for each in below if each not in found and each != top]:

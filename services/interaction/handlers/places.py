@@ -1,0 +1,90 @@
+"""Where facts are now, and appending what was decided on what was read there."""
+
+from collections.abc import Mapping, Sequence
+
+from services.interaction.domain.facts import FACTS
+from services.interaction.domain.held import Held, held
+from services.interaction.domain.streams import customer_of
+from shared.decider import NewEvent, Refused
+from shared.envelope import Causation
+from shared.eventstore import Claim
+from shared.execute import Done, Joint, JointDecider, Writer
+from shared.execute.commands import MOVED_ON
+
+Events = Mapping[str, Sequence[NewEvent]]
+"""What was decided, by stream."""
+
+UNKNOWN_FACT = Refused(
+    "unknown-receipt",
+    409,
+    "There is no such receipt or fact yet.",
+    "send it first, then this again",
+)
+UNDER_WAY = Refused(
+    "fact-under-way",
+    409,
+    "The fact is just changing hands.",
+    "send the same again a little later",
+)
+
+
+async def read(writer: Writer, stream: str) -> Held:
+    """What a stream holds now."""
+    commits = await writer.store.read([stream])
+    return held(stream, commits.get(stream, ()))
+
+
+async def locate(writer: Writer, first: str, fact: str) -> Held | None:
+    """What the stream holds that has the fact; None while it is between two of them.
+
+    `first` is the stream in which it was recorded.
+    """
+    stream, seen = first, set[str]()
+    while stream not in seen:
+        seen.add(stream)
+        found = await read(writer, stream)
+        there = found.whereabouts(fact)
+        if there == stream:
+            return found
+        if there is None:
+            return None
+        stream = there
+    return None
+
+
+def _as_decided(
+    body: Events, _states: Mapping[str, None], _claims: Mapping[str, Claim]
+) -> Mapping[str, Sequence[NewEvent]]:
+    return body
+
+
+_DECIDED: JointDecider[Events, None] = JointDecider(FACTS, _as_decided)
+
+
+async def append(
+    writer: Writer,
+    command: str,
+    digest: str,
+    *,
+    events: Events,
+    versions: Mapping[str, int],
+    why: Causation,
+) -> Done | None:
+    """Append what was decided on these versions; None where a stream has moved on.
+
+    A command that is recorded is answered as it was. Raises its refusal.
+    """
+    joint = Joint(
+        id=command,
+        hash=digest,
+        streams={stream: customer_of(stream) for stream in versions},
+        body=events,
+        causation=why,
+        expected=versions,
+    )
+    try:
+        return await writer.together(_DECIDED, joint)
+    except Refused as refusal:
+        if refusal.type != MOVED_ON:
+            raise
+        return None
