@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import TypeAdapter
 
-from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.api.product_inputs import (
     CatalogueChanged,
     CategoryInput,
@@ -24,6 +23,7 @@ from services.interaction.domain.product_categories import (
     DefineCategory,
     RestoreCategory,
 )
+from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.handlers.products import AskedOfTree, change_categories, change_category
 from services.interaction.queries.product_categories import CategoryBook
 from shared.clock import Clock

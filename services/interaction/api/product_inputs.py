@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from fastapi import Path, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from services.interaction.handlers.incoming.forms import LARGEST_AMOUNT, Input, Slug, Text
 from services.interaction.domain.product_categories import Category, CategoryTree
 from services.interaction.domain.products import Product
+from services.interaction.handlers.incoming.forms import LARGEST_AMOUNT, Input, Slug, Text
 from services.interaction.projections.products import ProductDocument
 from services.interaction.queries.products import Told
 from shared.events.contract import EventData, Moment

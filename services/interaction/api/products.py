@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, TypeAdapter
 
-from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.api.product_inputs import (
     CatalogueChanged,
     InPath,
@@ -33,6 +32,7 @@ from services.interaction.domain.products import (
     RestoreProduct,
     product_stream,
 )
+from services.interaction.handlers.incoming.forms import Slug
 from services.interaction.handlers.products import Asked, change_product, change_products
 from services.interaction.queries.products import Products, Wanted, history_of
 from shared.access import Kind, Permission, Principal, scope
