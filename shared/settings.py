@@ -79,9 +79,10 @@ class Settings(BaseSettings):
     numbers. `webhook_private_addresses` lets webhooks call hosts inside of the own network.
     `mail_from` is the From of all mail, `public_url` where people reach this service by the links
     in mails (its host and port when left out). `requests_in_flight` is how much a process takes on
-    at once where that is bounded, in parts of 32 KiB. What is bought together is found anew every
-    `recommendations_hours`; a basket counts half after `recommendations_half_life_days`. Empty
-    variables count as absent.
+    at once where that is bounded, in parts of 32 KiB. Records of the inbox are kept `inbox_days`,
+    its dead letters `inbox_dead_days`, as said when the topics are made. What is bought together is
+    found anew every `recommendations_hours`; a basket counts half after
+    `recommendations_half_life_days`. Empty variables count as absent.
     """
 
     model_config = SettingsConfigDict(
@@ -112,6 +113,8 @@ class Settings(BaseSettings):
     contact_reveals_per_hour: int = Field(default=1_000, ge=1)
     append_deadline_seconds: float = Field(default=2.0, gt=0)
     requests_in_flight: int = Field(default=256, ge=1)
+    inbox_days: int = Field(default=7, ge=1)
+    inbox_dead_days: int = Field(default=30, ge=1)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -93,6 +93,12 @@ WEBHOOKS = Counter(
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )
+INBOX = Counter(
+    "regulars_inbox",
+    "Records of the inbox by outcome: recorded, repeated, waiting for something that may come, "
+    "dead.",
+    ["outcome"],
+)
 HTTP_TOO_BUSY = Counter(
     "regulars_http_too_busy",
     "Requests refused with 429 before they were read, because of what their caller, or the whole "

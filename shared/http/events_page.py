@@ -71,11 +71,12 @@ def _topic(name: str, channel: Mapping[str, Any], document: Mapping[str, Any]) -
 
 def _type(schema: Schema) -> str:
     name = schema["title"]
-    data = schema["properties"]["data"]
+    # An event's own fields are in its data; what others write to us has them at the top.
+    data = schema["properties"].get("data", schema)
     rows = "".join(_rows(data, ""))
     return (
         f"<h3><code>{escape(name)}</code></h3><p>{escape(schema['description'])}</p>"
-        f"<table>{rows}</table>{_example(name)}"
+        f"<table>{rows}</table>{_example(name, schema)}"
     )
 
 
@@ -104,9 +105,13 @@ def _kind(part: Schema) -> str:
     return f"{kind} ({part['format']})" if "format" in part else kind
 
 
-def _example(name: str) -> str:
+def _example(name: str, schema: Schema) -> str:
     path = EXAMPLES / f"{name}.json"
-    if not path.exists():
+    if "examples" in schema:
+        example = schema["examples"][0]
+    elif path.exists():
+        example = json.loads(path.read_text())
+    else:
         return ""
-    shown = json.dumps(json.loads(path.read_text()), indent=2, ensure_ascii=False)
+    shown = json.dumps(example, indent=2, ensure_ascii=False)
     return f"<details><summary>Example</summary><pre>{escape(shown)}</pre></details>"

@@ -21,6 +21,7 @@ from shared import telemetry
 from shared.eventstore import StoreUnavailable
 from shared.kafka.connection import KAFKA_AWAY
 from shared.records import RawRecord
+from shared.relay.ports import BrokerUnavailable
 
 MAX_RECORDS = 500
 BATCH_TIMEOUT_MS = 10
@@ -119,7 +120,7 @@ async def until_done(react: Reaction, records: Sequence[RawRecord], group: str) 
     while True:
         try:
             await react(records)
-        except StoreUnavailable as failure:
+        except (StoreUnavailable, BrokerUnavailable) as failure:
             log.warning("reaction waits", group=group, reason=str(failure))
         except Exception:
             log.exception("reaction failed", group=group)

@@ -5,6 +5,7 @@ shortest form; nothing of them survives the process.
 """
 
 from shared.memory.access import MemoryApiKeys, MemoryKeyStore
+from shared.memory.dead_letters import MemoryDeadLetters
 from shared.memory.documents import MemoryDocuments
 from shared.memory.events import MemoryEventStore
 from shared.memory.expiring import MemoryExpiring
@@ -14,9 +15,11 @@ from shared.memory.leases import MemoryLeases
 from shared.memory.outbox import MemoryOutbox
 from shared.memory.parking import MemoryParking
 from shared.memory.reveals import MemoryReveals
+from shared.memory.waiting import MemoryWaitingPlace
 
 __all__ = [
     "MemoryApiKeys",
+    "MemoryDeadLetters",
     "MemoryDocuments",
     "MemoryEventStore",
     "MemoryExpiring",
@@ -27,4 +30,5 @@ __all__ = [
     "MemoryOutbox",
     "MemoryParking",
     "MemoryReveals",
+    "MemoryWaitingPlace",
 ]

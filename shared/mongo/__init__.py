@@ -16,6 +16,7 @@ from shared.mongo.leases import MongoLeases
 from shared.mongo.outbox import MongoOutbox
 from shared.mongo.parking import MongoParking
 from shared.mongo.reveals import MongoReveals
+from shared.mongo.waiting import MongoWaitingPlace
 
 __all__ = [
     "Collection",
@@ -33,5 +34,6 @@ __all__ = [
     "MongoOutbox",
     "MongoParking",
     "MongoReveals",
+    "MongoWaitingPlace",
     "connect",
 ]

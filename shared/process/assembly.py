@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
 from fastapi import APIRouter
 
 from shared import telemetry
+from shared.events.schema import Schema
 from shared.http import build_app
 from shared.http.overload import Bounds
 from shared.kafka.contract import asyncapi
@@ -26,6 +28,20 @@ Task = Callable[[], Awaitable[None]]
 log = structlog.stdlib.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """How others send much to a service: routers that take on no more than they can do, and topics.
+
+    The topics are those that others write to, each with the schema of its values.
+    """
+
+    bounded: Sequence[APIRouter] = ()
+    topics: Mapping[str, Schema] = field(default_factory=dict)
+
+
+NO_WAYS = WaysIn()
+
+
 async def assemble(
     kernel: Kernel,
     role: Role,
@@ -35,13 +51,12 @@ async def assemble(
     projectors: Sequence[Projector] = (),
     worker_tasks: Sequence[Task] = (),
     reports: Reports = NO_REPORTS,
-    bounded: Sequence[APIRouter] = (),
+    ways_in: WaysIn = NO_WAYS,
 ) -> Parts:
     """The parts of a process in a role.
 
     `worker_tasks` run until cancelled, in a worker; `reports` is what the service adds to what
-    `/v1/progress` and `/readyz` say; `bounded` are those of the routers that take on no more than
-    they can do.
+    `/v1/progress` and `/readyz` say.
     """
     works, serves = role in {"worker", "all"}, role in {"api", "all"}
     relay = kernel.relay() if role in {"relay", "all"} else None
@@ -55,8 +70,8 @@ async def assemble(
             Operations(kernel, _parkings(kernel, projectors)).router(),
         ],
         authenticator=kernel.authenticator,
-        events=lambda: asyncapi(kernel.service, kernel.kafka),
-        bounds=Bounds(bounded, kernel.settings.requests_in_flight),
+        events=lambda: asyncapi(kernel.service, kernel.kafka, ways_in.topics),
+        bounds=Bounds(ways_in.bounded, kernel.settings.requests_in_flight),
         readiness=lambda: _readiness(kernel, projectors if works else (), relay, reports),
     )
     tasks: list[Task] = [kernel.progress.run]

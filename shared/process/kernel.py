@@ -20,6 +20,7 @@ from shared.jobs import AnyKind, JobRunner, Jobs, kinds_by_name
 from shared.kafka import (
     KafkaPublisher,
     KafkaUrl,
+    KeptDays,
     ProgressReader,
     ensure_topics,
     partition_of,
@@ -79,7 +80,8 @@ class Kernel:
         """
         kernel = cls.unconnected(settings, service)
         await patiently(kernel.store.create_indexes)
-        await ensure_topics(kernel.kafka, settings.partitions, settings.replicas)
+        kept = KeptDays(settings.inbox_days, settings.inbox_dead_days)
+        await ensure_topics(kernel.kafka, settings.partitions, settings.replicas, kept)
         return kernel
 
     @classmethod
