@@ -54,6 +54,20 @@ def without_moment(packed: bytes, at: int) -> bytes | None:
     return packed[:place] + packed[place + WIDTH :]
 
 
+def counted(here: bytes, owed: bytes, at: int, sign: int) -> tuple[bytes, bytes]:
+    """A moment comes (`sign` 1) or goes (-1); one that goes before it has come is owed.
+
+    Gives the moments that are here and those that are owed. Coming and going commute.
+    """
+    plus, minus = (here, owed) if sign > 0 else (owed, here)
+    settled = without_moment(minus, at) if minus else None
+    if settled is None:
+        plus = with_moment(plus, at)
+    else:
+        minus = settled
+    return (plus, minus) if sign > 0 else (minus, plus)
+
+
 def within(packed: bytes, begin: int, end: int) -> int:
     """How many moments there are from `begin` on and before `end`."""
     if not packed:

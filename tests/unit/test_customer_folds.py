@@ -29,16 +29,19 @@ from shared.events.customer import (
     Identifier,
     RecordFields,
 )
-from shared.events.interaction import ReceiptRecorded
+from shared.events.interaction import ReceiptRecorded, ReceiptReturned, ReceiptVoided
+from shared.events.moving import FactsMoved, MovedFact, MoveEnded
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.execute import Writer
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
+from shared.moments import milliseconds, with_moment
 from shared.testing import DAY, Log, logs_of, read, readings
 from shared.testing.facts import tell
 
 ANNA, BORIS = "anna", "boris"
 TOPICS = ("customer", "interaction", "segment")
+STREAMS = {"customer": "customer", "interaction": "interaction", "segment": "membership"}
 KEYRING = Keyring(MemoryKeyStore(), AESGCM(bytes(32)))
 BECAUSE = Cause(kind="time")
 MARKETING = ConsentGiven(topic="marketing", channel="sms", evidence=Evidence(source="till"))
@@ -58,6 +61,49 @@ def receipt(total: int, branch: str, day: float) -> NewEvent:
         fact="f", source="pos", source_id="1", total=total, coupon_lines=0, lines=()
     )
     return NewEvent(paid, on(day), branch)
+
+
+def returned(total: int, branch: str, bought: float, day: float) -> NewEvent:
+    """So many minor units given back, of a basket that was paid some days before."""
+    back = ReceiptReturned(
+        fact="r", source="pos", source_id="2", receipt="f", bought=on(bought), total=total, lines=()
+    )
+    return NewEvent(back, on(day), branch)
+
+
+def voided(total: int, branch: str, bought: float, day: float) -> NewEvent:
+    """A basket that was a mistake; so much of it had not been returned."""
+    gone = ReceiptVoided(
+        fact="v", source="pos", source_id="3", receipt="f", bought=on(bought), bought_at=branch,
+        total=total, lines=(),
+    )  # fmt: skip
+    return NewEvent(gone, on(day), branch)
+
+
+def moving(direction: str, *facts: NewEvent) -> tuple[EventData, EventData]:
+    """The facts change hands, in one part, and the end of their move."""
+    move = f"{direction}-{len(facts)}"
+    moved = [
+        MovedFact(
+            fact="f", type=each.data.type, time=each.time, recordedtime=each.time,
+            branch=each.branch, home=ANNA, hops=1,
+            data=each.data.model_dump(mode="json", exclude_none=True),
+        )
+        for each in facts
+    ]  # fmt: skip
+    said = {"move": move, "direction": direction, "reason": "merged", "other": BORIS}
+    return (
+        FactsMoved.model_validate({**said, "facts": tuple(moved)}),
+        MoveEnded.model_validate(said),
+    )
+
+
+def at(*days: float) -> bytes:
+    """Moments as they are packed."""
+    packed = b""
+    for day in days:
+        packed = with_moment(packed, milliseconds(on(day)))
+    return packed
 
 
 def on(day: float) -> datetime:
@@ -83,7 +129,7 @@ async def told(life: Life) -> Sequence[Log]:
         store = MemoryEventStore()
         writer = Writer(store, KEYRING, ManualClock(DAY), topic)
         for who, events in of_topic.items():
-            await tell(writer, f"{topic}-{who}", who, events)
+            await tell(writer, f"{STREAMS[topic]}-{who}", who, events)
         logs += [[replace(record, topic=topic) for record in log] for log in logs_of(store.commits)]
     return logs
 
@@ -108,13 +154,61 @@ async def test_receipts_are_counted_by_branch_and_together() -> None:
     assert (entry.spent, entry.visits, entry.average) == (1_201, 3, 400)
     assert (entry.first_visit, entry.last_visit) == (on(1), on(3))
     assert entry.at_branches == [
-        BranchTotals("1", visits=2, spent=700, first=on(2), last=on(3)),
-        BranchTotals("2", visits=1, spent=501, first=on(1), last=on(1)),
+        BranchTotals("1", 2, 700, on(2), on(3), bought=at(2, 3)),
+        BranchTotals("2", 1, 501, on(1), on(1), bought=at(1)),
     ]
     assert entry.branches == ["1", "2"]
     # Counted from 10^16, so that numbers of either sign compare as texts.
     assert entry.sort["spent"] == f"-1{10**16 + 1_201}|{ANNA}"
     assert {"in:1", "in:2"} <= set(entry.marks)
+
+
+async def test_a_return_lowers_the_net_of_its_branch_and_is_no_visit() -> None:
+    entry = await anna_after(
+        REGISTERED, receipt(1_000, "1", 3), returned(400, "2", bought=3, day=5)
+    )
+    assert (entry.spent, entry.visits, entry.last_visit) == (600, 1, on(3))
+    assert entry.at_branches[1] == BranchTotals("2", spent=-400)
+    # Home and the receipt are at branch 1; who took something back saw no receipt.
+    assert entry.branches == ["1"]
+
+
+async def test_a_void_gives_back_the_visit_and_the_ends() -> None:
+    entry = await anna_after(
+        REGISTERED,
+        receipt(1_000, "1", 3),
+        receipt(200, "1", 8),
+        returned(150, "1", bought=8, day=8),
+        voided(50, "1", bought=8, day=9),
+    )
+    assert (entry.spent, entry.visits, entry.last_visit) == (1_000, 1, on(3))
+    empty = await anna_after(REGISTERED, receipt(7, "2", 3), voided(7, "2", bought=3, day=4))
+    assert (empty.at_branches, empty.branches, empty.first_visit) == ([], ["1"], None)
+
+
+async def test_receipts_that_change_hands_count_at_the_end_of_their_move() -> None:
+    sold = receipt(1_000, "1", 3)
+    part, end = moving("in", sold, returned(100, "1", bought=3, day=4))
+    begun = await anna_after(REGISTERED, part)
+    assert (begun.spent, begun.visits, len(begun.pending)) == (0, 0, 1)
+    entry = await anna_after(REGISTERED, part, end)
+    assert (entry.spent, entry.visits, entry.pending) == (900, 1, [])
+    there = await anna_after(REGISTERED, sold, receipt(5, "2", 9), *moving("out", sold))
+    assert (there.spent, there.visits, there.first_visit) == (5, 1, on(9))
+
+
+async def test_a_void_that_overtakes_the_end_of_a_move_leaves_nothing() -> None:
+    part, end = moving("in", receipt(1_000, "1", 3))
+    entry = await anna_after(REGISTERED, part, voided(1_000, "1", bought=3, day=4), end)
+    assert (entry.spent, entry.visits, entry.at_branches) == (0, 0, [])
+
+
+async def test_tasks_of_a_customer_leave_no_trace_in_the_list() -> None:
+    (log,) = await told([(ANNA, receipt(5, "1", 0))])
+    elsewhere = [
+        replace(each, value=each.value.replace(b"interaction-anna", b"task-1")) for each in log
+    ]
+    assert await read(DIRECTORY, [elsewhere], KEYRING) == {}
 
 
 async def test_the_mean_of_money_given_back_is_rounded_down() -> None:
@@ -271,7 +365,7 @@ def tombstone(who: str, **versions: int) -> DirectoryEntry:
 async def test_nothing_is_left_of_who_was_erased_but_what_became_of_them() -> None:
     life = (REGISTERED, care.TagsChanged(added=("vip",)), receipt(100, "1", 0), entered("vip"))
     # Registered, tagged, erased.
-    expected = tombstone(ANNA, customer=3, interaction=1, segment=1)
+    expected = tombstone(ANNA, customer=3, interaction=1, membership=1)
     assert await anna_after(*life, ERASED) == expected
 
 
@@ -284,7 +378,7 @@ async def test_what_comes_after_an_erase_wakes_nobody(late: EventData | NewEvent
     # The customer's log is read before those of the other topics.
     entry = await anna_after(REGISTERED, ERASED, late)
     kind = (late.data if isinstance(late, NewEvent) else late).type.partition(".")[0]
-    assert entry == tombstone(ANNA, **{"customer": 2, kind: 1})
+    assert entry == tombstone(ANNA, **{"customer": 2, STREAMS[kind]: 1})
 
 
 async def test_an_erased_tree_still_says_who_was_whom() -> None:
@@ -330,6 +424,13 @@ LIVES = st.lists(
             st.builds(
                 receipt, st.integers(-999, 9_999), st.sampled_from(["1", "2"]), st.integers(0, 9)
             ),
+            st.builds(
+                returned,
+                st.integers(0, 999),
+                st.sampled_from(["1", "2"]),
+                st.integers(0, 9),
+                st.integers(0, 9),
+            ),
         ),
     ),
     max_size=20,
@@ -351,9 +452,11 @@ def test_repeating_rewinding_and_mixing_topics_change_nothing_in_the_list(
             mine = [event for name, event in life if name == who]
             paid = [each.data for each in mine if isinstance(each, NewEvent)]
             totals = [each.total for each in paid if isinstance(each, ReceiptRecorded)]
+            back = [each.total for each in paid if isinstance(each, ReceiptReturned)]
             gone = who in erased
             assert (entry.erased, entry.removed) == (gone, gone)
-            assert (entry.spent, entry.visits) == ((0, 0) if gone else (sum(totals), len(totals)))
+            net = sum(totals) - sum(back)
+            assert (entry.spent, entry.visits) == ((0, 0) if gone else (net, len(totals)))
             if gone:
                 # Its versions and who was whom apart, it is as empty as one that never lived.
                 bare = tombstone(who)

@@ -409,6 +409,16 @@ def test_a_gap_in_the_log_of_a_customer_is_parked() -> None:
         read_all(shop, [[log[0], log[2]]])
 
 
+def test_a_stream_of_a_customer_that_is_closed_keeps_its_facts_until_they_move() -> None:
+    shop = Shop()
+    shop.sell("anna", "12", 0, 100)
+    closed = StreamClosed(to="boris", reason="merged", move="m")
+    shop.tell("anna", closed, DAY, None)
+    assert read_all(shop)["anna"].branches[0].spent == 100
+    shop.move(shop.of("anna"), "anna", "boris", [])
+    assert read_all(shop)["anna"].branches == []
+
+
 def test_a_return_without_a_branch_is_parked() -> None:
     shop = Shop()
     receipt = shop.sell("anna", "12", 0, 100)

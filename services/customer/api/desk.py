@@ -107,7 +107,7 @@ class Desk:
         if not narrow.allows(home):
             entry = await self.directory.get(found.id)
             bought_at = [] if entry is None else entry.at_branches
-            if not any(narrow.allows(each.branch) for each in bought_at):
+            if not any(each.visits and narrow.allows(each.branch) for each in bought_at):
                 narrow.require(home)
 
 

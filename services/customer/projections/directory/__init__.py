@@ -4,21 +4,26 @@ from services.customer.projections.directory import reading
 from services.customer.projections.directory.entry import BranchTotals, DirectoryEntry
 from services.customer.projections.directory.folding import apply, blank
 from services.customer.projections.directory.keys import COLUMNS, SLOTS
+from services.customer.projections.directory.purchases import FACTS
 from services.customer.projections.directory.reading import Contact, Grant
 from shared.events import care, customer, merging
-from shared.events.interaction import ReceiptRecorded
 from shared.events.segment import SegmentEntered, SegmentExited
+from shared.moves import MOVES
 from shared.projection import Event, Projection
 
 __all__ = ["DIRECTORY", "BranchTotals", "Contact", "DirectoryEntry", "Grant"]
 
 
+STREAMS = ("customer-", "interaction-", "membership-")
+"""The streams of a customer; tasks and others have their own, more than an entry should count."""
+
+
 def _target(event: Event) -> str | None:
-    return event.light.subject
+    return event.light.subject if event.light.stream.startswith(STREAMS) else None
 
 
 DIRECTORY: Projection[DirectoryEntry] = Projection(
-    name="directory_v2",
+    name="directory_v3",
     topics=("customer.events.v1", "segment.events.v1", "interaction.events.v1"),
     reads={
         customer.CustomerRegistered.type: reading.Registered,
@@ -43,7 +48,8 @@ DIRECTORY: Projection[DirectoryEntry] = Projection(
         merging.CustomerErased.type: reading.Erased,
         SegmentEntered.type: reading.Membership,
         SegmentExited.type: reading.Membership,
-        ReceiptRecorded.type: reading.Receipt,
+        **FACTS,
+        **MOVES,
     },
     document=DirectoryEntry,
     target=_target,

@@ -9,14 +9,27 @@ from services.customer.projections.directory.reading import Contact, Grant
 from shared.projection import Document
 
 
-class BranchTotals(msgspec.Struct, gc=False):
-    """What a customer has done at one branch; `spent` in minor units."""
+class BranchTotals(msgspec.Struct, gc=False, omit_defaults=True):
+    """What a customer has done at one branch; `spent` in minor units, returns taken off.
+
+    `visits` counts receipts, from `first` to `last`. Their moments are `bought`; `owed` are those
+    of receipts that are gone before they came (`shared.moments`).
+    """
 
     branch: str
-    visits: int
-    spent: int
-    first: datetime
-    last: datetime
+    visits: int = 0
+    spent: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    bought: bytes = b""
+    owed: bytes = b""
+
+
+class PendingMove(msgspec.Struct):
+    """What the receipts of a move add up to that has not ended."""
+
+    move: str
+    branches: list[BranchTotals]
 
 
 class DirectoryEntry(Document, kw_only=True):
@@ -26,7 +39,8 @@ class DirectoryEntry(Document, kw_only=True):
     nor is one who was merged (`merged_into`) or erased. `found_by` holds `<kind>|<hash>` of each
     identifier that finds this customer alone. `consents` are those that are given, as
     `<topic>|<channel>`; `consent_states` all that was said, as `<topic>|<channel>|<contact>`.
-    Money is in minor units, `discounts` (giver → hundredths of a percent).
+    Money is in minor units, `discounts` (giver → hundredths of a percent). `at_branches` are in the
+    order of their names; `pending` are receipts that are changing hands.
 
     What is below `shelf` is derived from the rest by `keys.py`: `shelf` is where the entry stands
     (absent: in no list), `dice` a hash of its id, for fair samples,
@@ -73,6 +87,7 @@ class DirectoryEntry(Document, kw_only=True):
     first_visit: datetime | None = None
     last_visit: datetime | None = None
     at_branches: list[BranchTotals] = msgspec.field(default_factory=list)
+    pending: list[PendingMove] = msgspec.field(default_factory=list)
 
     shelf: str | None = None
     dice: str | None = None

@@ -1,8 +1,7 @@
 """The fold of the list: a customer's own events, the receipts, the memberships.
 
-The topics come in no order between them, so an entry may begin with a receipt. Receipts stay with
-the customer who made them, also when that one is merged: the interaction service moves facts, and
-says so by events.
+The topics come in no order between them, so an entry may begin with a receipt. Receipts of somebody
+who is merged are here until the interaction service says that they have moved.
 """
 
 from typing import Any
@@ -10,16 +9,18 @@ from typing import Any
 import msgspec
 
 from services.customer.projections.directory import reading
-from services.customer.projections.directory.entry import BranchTotals, DirectoryEntry
+from services.customer.projections.directory.entry import DirectoryEntry
 from services.customer.projections.directory.keys import (
     refresh,
     refresh_segments,
     refresh_totals,
 )
+from services.customer.projections.directory.purchases import purchase
 from services.customer.projections.directory.reading import Contact, Grant, RecordPart
 from shared.events import care
 from shared.events.customer import ConsentGiven
 from shared.events.segment import SegmentEntered
+from shared.moves import Ended, Moving
 from shared.projection import Event
 
 CUSTOM = "custom."
@@ -39,8 +40,8 @@ def apply(entry: DirectoryEntry | None, event: Event) -> DirectoryEntry:
         return entry
     data = event.data
     match data:
-        case reading.Receipt(total=total):
-            _receipt(entry, total, event)
+        case reading.Receipt() | reading.Return() | reading.Void() | Moving() | Ended():
+            purchase(entry, event)
             refresh_totals(entry)
         case reading.Membership(segment=segment):
             others = [each for each in entry.segments if each != segment]
@@ -229,25 +230,6 @@ def _revert(entry: DirectoryEntry, data: reading.Reverted) -> None:
     _withdraw(entry, data.categories_withdrawn)
     for by in data.discounts_withdrawn:
         entry.discounts.pop(by, None)
-
-
-def _receipt(entry: DirectoryEntry, total: int, event: Event) -> None:
-    time, branch = event.time, event.light.branch
-    if branch is None:
-        message = "a receipt has a branch"
-        raise ValueError(message)
-    at_branch = next((each for each in entry.at_branches if each.branch == branch), None)
-    if at_branch is None:
-        at_branch = BranchTotals(branch, visits=0, spent=0, first=time, last=time)
-        entry.at_branches.append(at_branch)
-    at_branch.visits += 1
-    at_branch.spent += total
-    at_branch.first = min(at_branch.first, time)
-    at_branch.last = max(at_branch.last, time)
-    entry.visits += 1
-    entry.spent += total
-    entry.first_visit = time if entry.first_visit is None else min(entry.first_visit, time)
-    entry.last_visit = time if entry.last_visit is None else max(entry.last_visit, time)
 
 
 def _wiped(entry: DirectoryEntry) -> DirectoryEntry:

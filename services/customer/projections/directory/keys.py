@@ -124,7 +124,7 @@ def _shelf_of(entry: DirectoryEntry) -> str | None:
 
 
 def _branches_of(entry: DirectoryEntry) -> list[str]:
-    found = {each.branch for each in entry.at_branches}
+    found = {each.branch for each in entry.at_branches if each.visits}
     if entry.home_branch is not None:
         found.add(entry.home_branch)
     return sorted(found)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from shared.envelope import Zoned
 from shared.events.customer import IdentifierKind
 
 
@@ -182,6 +183,20 @@ class Membership(msgspec.Struct):
     """What is read of `segment.entered` and `segment.exited`."""
 
     segment: str
+
+
+class Return(msgspec.Struct, gc=False):
+    """What is read of `interaction.receipt_returned`; `total` in minor units."""
+
+    total: int
+
+
+class Void(msgspec.Struct, gc=False):
+    """What is read of `interaction.receipt_voided`: what had not been returned."""
+
+    bought: Zoned
+    bought_at: str
+    total: int
 
 
 class Receipt(msgspec.Struct, gc=False):

@@ -65,7 +65,9 @@ class TotalsFold:
                 self._add_up(gone, withdrawn)
                 self._tally.merge(totals.branches, gone, -1)
             case Closed():
-                _close(totals)
+                # A customer's stream is closed and opened again by merges; its facts are moved.
+                if totals.unknown:
+                    _close(totals)
             case Suspected() | Lifted() as said:
                 _hear(totals, said)
             case fact:

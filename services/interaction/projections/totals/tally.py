@@ -18,7 +18,15 @@ from services.interaction.projections.totals.reading import (
     Visit,
     Voided,
 )
-from shared.moments import ends_of, milliseconds, unpacked, with_moment, within, without_moment
+from shared.moments import (
+    counted,
+    ends_of,
+    milliseconds,
+    unpacked,
+    with_moment,
+    within,
+    without_moment,
+)
 
 Branches = list[BranchTotals]
 SUMS = ("receipts", "spent", "returns", "returned", "tips", "costed", "cost")
@@ -98,13 +106,7 @@ class Tally:
 
     def _buy(self, there: BranchTotals, at: int, sign: int) -> None:
         """A receipt at a moment, or one less; one that is gone before it came is owed."""
-        plus, minus = (there.bought, there.owed) if sign > 0 else (there.owed, there.bought)
-        settled = without_moment(minus, at) if minus else None
-        if settled is not None:
-            minus = settled
-        else:
-            plus = with_moment(plus, at)
-        bought, there.owed = (plus, minus) if sign > 0 else (minus, plus)
+        bought, there.owed = counted(there.bought, there.owed, at, sign)
         if bought != there.bought:
             there.bought = bought
             self._visits(there, at, sign)
