@@ -67,10 +67,12 @@ wording
 average_minor
 blacklisting
 followed_by
+handed_from
 mean_milliseconds
 longest_milliseconds
 holdout
 next_cursor
+next_timer
 open_messages
 requested
 spent_minor

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ from shared.access import Kind, Scope
 from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
-from shared.events.task import HandOver, TaskTerms, TaskWords
+from shared.events.task import HandOver, TaskOverdue, TaskTerms, TaskWords
 from shared.eventstore import EventStore
 from shared.execute import Writer
 from shared.keyring import Keyring
@@ -35,7 +35,7 @@ from shared.projection import Projection
 from shared.projector import Folder
 from shared.readmodel import Documents, Leases, Questions
 from shared.sweeping import Sweeper
-from shared.testing import DAY, MongoSpace, logs_of
+from shared.testing import DAY, InterceptedStore, MongoSpace, logs_of
 from shared.testing.collections import MemoryQuestions
 from shared.testing.facts import tell
 
@@ -230,6 +230,47 @@ async def test_of_two_writers_who_complete_at_once_one_wins(
     assert (len(won), len(lost)) == (1, 3)
     assert {each.type for each in lost} == {"task-completed"}
     assert len({each.extra["ended_by"] for each in lost}) == 1
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("commits", [0, 1, 2])
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_sweeper_that_is_killed_at_any_write_leaves_each_told_once(
+    bureau: Bureau, *, commits: int, written: bool
+) -> None:
+    tasks = [await bureau.plan("anna", due=DAY + number * HOUR) for number in range(1, 4)]
+    await bureau.read()
+    bureau.clock.advance(4 * HOUR)
+    left = [commits]
+
+    async def kill(_appends: object) -> None:
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+
+    store = (
+        InterceptedStore(bureau.store, after=kill)
+        if written
+        else InterceptedStore(bureau.store, before=kill)
+    )
+    dying = bureau.sweeper()
+    writer = replace(bureau.writer, store=store)
+    grounds = TaskGrounds(writer, Staff(bureau.kept[STAFF.name][1]))
+    dying.batch, dying.settle = 1, TaskTimers(writer, grounds).settle
+    with pytest.raises(Killed):
+        await dying.sweep()
+    # Whoever goes on knows nothing of it; the read model has not read what was told either.
+    await bureau.sweeper().sweep()
+    streams = [task_stream(each) for each in tasks]
+    histories = await bureau.writer.histories(streams)
+    told = {
+        stream: [each.due for each in events if isinstance(each, TaskOverdue)]
+        for stream, (events, _) in histories.items()
+    }
+    assert told == {stream: [DAY + at * HOUR] for at, stream in enumerate(streams, 1)}
 
 
 async def _together(works: list[Any]) -> list[Any]:
