@@ -89,22 +89,33 @@ def imports(*, as_json: AsJson = False) -> None:
 
 
 @app.command("import")
-def import_customers(
-    file: Annotated[
-        Path | None, typer.Argument(help="Customers as CSV, XLSX or Parquet.", exists=True)
+def import_file(  # noqa: PLR0917 - the options of a command
+    what_and_file: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WHAT] FILE",
+            help="CSV, XLSX or Parquet, of `customers` (if left out), `receipts`, `visits`, …",
+        ),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="What the columns are, as JSON.", exists=True)
     ] = None,
     revert: Annotated[str | None, typer.Option(help="Take an import back, by its id.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with an import that rests, or follow it, by its id.")
+    ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Record nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import customers from a file, or take an import back."""
-    if (file is None) == (revert is None):
-        _fail("name a file, or an import to --revert", 2)
-    _run(_asking(lambda chain: _import(chain, file, mapping, revert, dry_run, as_json=as_json)))
+    """Import customers or facts from a file, or take an import back."""
+    try:
+        wanted = importing.wanted(
+            what_and_file or [], mapping, revert=revert, resume=resume, dry_run=dry_run
+        )
+    except ValueError as wrong:
+        _fail(str(wrong), 2)
+    _run(_asking(lambda chain: _import(chain, wanted, as_json=as_json)))
 
 
 @app.command()
@@ -273,19 +284,8 @@ def _mongo_url() -> str:
     return mongo_url
 
 
-async def _import(
-    chain: Chain,
-    file: Path | None,
-    mapping: Path | None,
-    revert: str | None,
-    dry_run: bool,  # noqa: FBT001 - an option of the command
-    *,
-    as_json: bool,
-) -> None:
-    if file is None:
-        job = await importing.revert(chain, revert or "", people)
-    else:
-        job = await importing.import_file(chain, Wanted(file, mapping, dry_run), people)
+async def _import(chain: Chain, wanted: Wanted, *, as_json: bool) -> None:
+    job = await importing.carry_out(chain, wanted, people)
     if as_json:
         _print_json(job)
     else:

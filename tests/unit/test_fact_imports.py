@@ -130,11 +130,25 @@ async def test_a_shuffled_file_gives_the_same_receipts_however_it_is_sorted(
     assert await shuffled.files.store.expired(DAY + timedelta(days=9), 99) == []
 
 
-async def test_lines_in_another_order_are_another_content(world: FactWorld) -> None:
+async def test_the_same_rows_in_another_order_are_the_same_receipt(world: FactWorld) -> None:
     await world.run(TWO)
     header, first, second, third = TWO.splitlines(keepends=True)
-    other = await world.run(header + second + first + third)
-    assert other.counts == {"conflict": 1, "repeated": 1}
+    other = await world.run(header + second + third + first)
+    assert other.counts == {"repeated": 2}
+
+
+async def test_lines_stand_as_their_numbers_say_where_there_are_any(world: FactWorld) -> None:
+    header = HEADER.replace("product", "line,product")
+    rows = "r1,12,2017-12-01,,{},bread,1,1\nr1,12,2017-12-01,,{},milk,1,2\n"
+    await world.run(header + rows.format(2, 1))
+    (event,) = world.events(RECORDED)
+    assert [line["product"] for line in data(event)["lines"]] == ["milk", "bread"]  # type: ignore[attr-defined] # a list
+    other = await world.run(header + rows.format(1, 2))
+    assert other.counts == {"conflict": 1}
+    missing = await world.run(header + rows.format(1, "").replace("r1", "r2"))
+    assert await world.flaws(missing) == [
+        (2, None, "nothing is recorded of it: see row 3"), (3, "line", "should not be empty"),
+    ]  # fmt: skip
 
 
 async def test_halves_of_a_file_complete_each_other_where_they_part_between_receipts() -> None:

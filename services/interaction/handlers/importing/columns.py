@@ -21,6 +21,9 @@ from shared.tables.suggesting import Target
 How = Literal["text", "money", "number", "whole", "moment", "yes_no", "list", "word", "receipt"]
 """How the text of a cell becomes a value; a `word` is one of a few that the API knows."""
 EXTRA = "extra."
+POSITION = "line"
+"""The place of a line, where the file tells; else lines have an order of their own, by what they
+are, so that the same rows in another order are the same receipt."""
 IDENTIFIERS: Mapping[str, IdentifierKind] = {
     "external": "external",
     "card": "card",
@@ -51,6 +54,7 @@ card: card, card number, loyalty card, карта, номер карты, дис
 phone: phone, phone number, mobile, телефон, номер телефона, тел
 email: email, e mail, mail, почта, эл почта
 product: product, product id, sku, article, item, goods, товар, код товара, артикул
+line: line, line number, position, строка, номер строки, позиция
 quantity: quantity, qty, count, pieces, количество, кол во
 amount: amount, sum, sales value, paid, line total, сумма, стоимость, сумма строки
 discount: discount, retail disc, скидка
@@ -107,7 +111,12 @@ class Shape:
         return {**COMMON, **self.fields, **self.lines}
 
 
-_LINE: Mapping[str, How] = {"product": "text", "quantity": "number", "amount": "money"}
+_LINE: Mapping[str, How] = {
+    POSITION: "whole",
+    "product": "text",
+    "quantity": "number",
+    "amount": "money",
+}
 SHAPES: Mapping[str, Shape] = {
     each.kind: each
     for each in (

@@ -15,6 +15,7 @@ from services.interaction.domain.days import zone_name
 from services.interaction.handlers.importing.columns import (
     EXTRA,
     IDENTIFIERS,
+    POSITION,
     FactReading,
     How,
 )
@@ -31,6 +32,7 @@ EMPTY = "should not be empty"
 LEFT_OUT_AT_ZERO = frozenset({"discount", "coupon", "coupon_match"})
 """Nothing taken off is what most lines say in files; in requests it is left out."""
 _encode = msgspec.json.Encoder().encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(slots=True)
@@ -232,17 +234,17 @@ class RowReader:
             fact["identifiers"] = found
 
     def _told(self, rows: Sequence[Row], fact: dict[str, Any], wrong: Wrong) -> Sequence[Row]:
-        """The rows that are lines, which go into the fact."""
-        lines: list[dict[str, object]] = []
-        told: list[Row] = []
+        """The rows that are lines, which go into the fact in an order that rows do not change."""
+        told: list[tuple[object, bytes, dict[str, object], Row]] = []
         for row in rows:
             line = self._line(row, wrong)
             if line is not None:
-                lines.append(line)
-                told.append(row)
-        if lines:
-            fact["lines"] = lines
-        return told
+                position = line.pop(POSITION, 0)
+                told.append((position, _sorted(line), line, row))
+        told.sort(key=_in_order)
+        if told:
+            fact["lines"] = [line for _, _, line, _ in told]
+        return [row for *_, row in told]
 
     def _line(self, row: Row, wrong: Wrong) -> dict[str, object] | None:
         cells = {to: cell for place, to in self._lines if (cell := _text(row.cells[place]))}
@@ -257,7 +259,8 @@ class RowReader:
                 line[to] = self._how[self._shape.lines[to]](cell, self._zone)
             except WrongCell as problem:
                 wrong.note(row.number, to, str(problem))
-        for need in ("product", "amount"):
+        placed = (POSITION,) if POSITION in self._place else ()
+        for need in ("product", "amount", *placed):
             if need not in cells:
                 wrong.note(row.number, need, EMPTY)
         for name in LEFT_OUT_AT_ZERO:
@@ -268,6 +271,10 @@ class RowReader:
 
 def _text(cell: str) -> str:
     return fused(cell).strip() if cell else cell
+
+
+def _in_order(told: tuple[object, bytes, dict[str, object], Row]) -> tuple[Any, bytes]:
+    return told[0], told[1]
 
 
 def _word(cell: str) -> str:
