@@ -10,7 +10,6 @@ A struct checks nothing: whoever makes one has checked what goes into it.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, cast
 
@@ -64,10 +63,10 @@ class HotIdentifier(HotPart):
 
 
 class HotLine(HotPart):
-    """Hot `ReceiptLine`."""
+    """Hot `ReceiptLine`; its quantity is the text of the decimal, as it is written."""
 
     product: str
-    quantity: Decimal
+    quantity: str
     amount: int
     discount: int | None = None
     coupon: int | None = None

@@ -119,7 +119,7 @@ class Growth(Generic[StateT]):
     version: int = field(init=False)
     marks: list[CommandMark] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    types: Counter[str] = field(default_factory=Counter)
+    types: list[str] = field(default_factory=list)
     size: int = 0
     key: str = ""
     redirect: str | None = field(init=False)
@@ -141,10 +141,10 @@ class Growth(Generic[StateT]):
         self.version += len(events)
         self.state = decider.fold((event.data for event in events), self.state)
         self.events += texts
-        self.types.update(event.data.type for event in events)
         self.size += size
         self.key = origin.key
         for event in events:
+            self.types.append(event.data.type)
             if isinstance(event.data, StreamGate):
                 self.redirect = event.data.redirect
 
@@ -170,9 +170,7 @@ class Growth(Generic[StateT]):
 
 def count_recorded(streams: Iterable[Growth[Any]]) -> None:
     """Count the events of the streams: they are recorded."""
-    total: Counter[str] = Counter()
-    for stream in streams:
-        total.update(stream.types)
+    total = Counter(kind for stream in streams for kind in stream.types)
     for kind, count in total.items():
         telemetry.EVENTS_APPENDED.labels(kind).inc(count)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from shared.eventstore import Commit
 
 Token = Mapping[str, Any]
@@ -56,8 +58,7 @@ class CommitLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One event on its way to one partition."""
 
     topic: str

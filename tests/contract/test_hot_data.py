@@ -66,7 +66,7 @@ def differences(hot: type[HotPart], model: type[BaseModel]) -> Iterator[str]:
         for one, other in zip(ours, theirs, strict=False):
             if isinstance(one, type) and issubclass(one, HotPart):
                 yield from differences(one, other)
-            elif one != other:
+            elif one != other and (one, other) != (str, Decimal):  # its text, as it is written
                 yield f"{place}: {one}, not {other}"
 
 
@@ -153,7 +153,8 @@ def written(data: EventData, keys: dict[str, AESGCM]) -> str:
 def test_hot_data_writes_what_its_model_writes(draw: st.DataObject) -> None:
     kind = draw.draw(st.sampled_from(sorted(VALUES)))
     values = draw.draw(VALUES[kind])
-    model, hot = HOT[kind].contract_model.model_validate(values), msgspec.convert(values, HOT[kind])
+    model = HOT[kind].contract_model.model_validate(values)
+    hot = msgspec.convert(msgspec.to_builtins(values), HOT[kind])
     assert hot.json_bytes() == model.json_bytes()
     assert hot.json_values() == model.json_values()
     assert hot.holds_personal() is model.holds_personal()
@@ -186,7 +187,8 @@ def test_what_is_changed_is_written_as_the_model_writes_it() -> None:
         "fact": "f", "source": "pos", "source_id": "1", "total": 3, "coupon_lines": 0,
         "lines": ({"product": "bread", "quantity": Decimal("1.50"), "amount": 3},),
     }  # fmt: skip
-    model, hot = ReceiptRecorded.model_validate(values), msgspec.convert(values, HotReceipt)
+    model = ReceiptRecorded.model_validate(values)
+    hot = msgspec.convert(msgspec.to_builtins(values), HotReceipt)
     assert hot.with_values(till="7").json_bytes() == model.with_values(till="7").json_bytes()
 
 

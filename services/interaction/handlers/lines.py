@@ -68,7 +68,7 @@ def _sold(line: LineT, product: Snapshot | None) -> LineT:
     if line.categories is None and product.path:
         update["categories"] = product.path
     if line.cost is None and product.cost is not None:
-        update["cost"] = _rounded(line.quantity * product.cost)
+        update["cost"] = _rounded(Decimal(line.quantity) * product.cost)
     return line.with_values(**update) if update else line
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,12 +39,13 @@ Amount = Annotated[int, Meta(ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
 NotNegative = Annotated[int, Meta(ge=0, le=10**9)]
 REMEMBERED = 1 << 14
 """Texts and quantities that come again and again: products, branches, 1 and 2."""
-SURE_DIGITS, SURE_PLACES = 15, 6
+SURE_DIGITS = 15
 """A number of JSON with more digits may be read in two ways."""
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\s](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x1f\x7f\s])?")
 _BRANCH = re.compile(r"[^|\x00-\x1f\x7f\s](?:[^|\x00-\x1f\x7f]{0,98}[^|\x00-\x1f\x7f\s])?")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d{1,6})?", re.ASCII)
 _MOMENT = re.compile(
     r"(?:19[7-9]\d|2\d{3})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?(?:Z|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -55,8 +56,12 @@ class NotPlain(ValueError):  # noqa: N818 - says what it is
 
 
 class SentLine(HotLine, forbid_unknown_fields=True):
-    """A line within the limits of its model, but for its texts and its quantity."""
+    """A line within the limits of its model, but for its texts and its quantity.
 
+    The quantity is a number or a text until it is checked, and then a text.
+    """
+
+    quantity: int | float | str  # type: ignore[assignment]  # as JSON may have it
     amount: Amount
     discount: Amount | None = None
     coupon: Amount | None = None
@@ -133,12 +138,14 @@ class HotReceiptInput(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fie
             *(self.coupons or ()),
             *(each.kind for each in self.payments or ()),
         ):
-            _check(text is None or _is_text(text))
+            if text is not None:
+                _texts[text]
         for line in self.lines:
-            _check(_is_text(line.product))
-            line.quantity = _short(line.quantity)
+            line.quantity = _quantities[line.quantity]
+            _texts[line.product]
             if line.categories is not None:
-                _check(all(map(_is_text, line.categories)))
+                for category in line.categories:
+                    _texts[category]
 
     def sent(self, rules: IdentifierRules, now: datetime) -> SentFact:
         """The receipt as it is recorded, as `ReceiptInput.sent` gives it. Raises `Refused`."""
@@ -238,7 +245,6 @@ def _check(plain_form: bool) -> None:  # noqa: FBT001 - a condition is all that 
         raise NotPlain
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _is_text(text: str) -> bool:
     return _TEXT.fullmatch(text) is not None
 
@@ -253,14 +259,38 @@ def _is_source(text: str) -> bool:
     return _SOURCE.fullmatch(text) is not None and text not in RESERVED_SOURCES
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _short(quantity: Decimal) -> Decimal:
+class _Remembered(dict[Any, str]):
+    """What was checked before and what it became, so that what comes often is checked once.
+
+    A table costs half of what `lru_cache` does, and there are twenty looks into it for a receipt.
+    """
+
+    def __init__(self, checked: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._checked = checked
+
+    def __missing__(self, given: Any) -> str:  # noqa: ANN401 - a text or a number
+        """Check it. Raises `NotPlain`."""
+        if len(self) >= REMEMBERED:
+            self.clear()
+        found = self[given] = self._checked(given)
+        return found
+
+
+def _text(text: str) -> str:
+    _check(_is_text(text))
+    return text
+
+
+def _short(quantity: float | str) -> str:
     """The one form of a quantity, of few digits. Raises `NotPlain`."""
-    _, digits, exponent = quantity.as_tuple()
-    _check(
-        isinstance(exponent, int) and -SURE_PLACES <= exponent <= 0 and len(digits) <= SURE_DIGITS
-    )
-    return plain(quantity)
+    written = str(quantity)
+    _check(_NUMBER.fullmatch(written) is not None and len(written) <= SURE_DIGITS)
+    return str(plain(Decimal(written)))
+
+
+_texts = _Remembered(_text)
+_quantities = _Remembered(_short)
 
 
 @lru_cache(maxsize=1 << 11)
