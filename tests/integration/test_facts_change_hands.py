@@ -1,0 +1,173 @@
+"""Facts that change hands on real servers, while tills go on sending what people buy."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+
+from services.customer.main import build as build_customer
+from services.interaction.main import InteractionSettings
+from services.interaction.main import build as build_interaction
+from shared.settings import Settings
+from shared.testing import LocalChain, eventually
+
+Json = Any
+LINE = {"product": "bread", "quantity": 2, "amount": 500}
+
+
+@dataclass(slots=True)
+class Town:
+    """A chain with customers and what they do."""
+
+    customers: httpx2.AsyncClient
+    interactions: httpx2.AsyncClient
+    sent: list[str] = field(default_factory=list)
+
+    async def register(self, *identifiers: tuple[str, str]) -> str:
+        named = [{"kind": kind, "value": value} for kind, value in identifiers]
+        answer = await self.customers.post("/v1/customers", json={"identifiers": named})
+        assert answer.status_code == 201, answer.text
+        customer: str = answer.json()["id"]
+        return customer
+
+    async def buy(self, *identifiers: tuple[str, str]) -> Json:
+        """A receipt of 500 from whoever has one of these, sent until it is taken."""
+        number = str(len(self.sent))
+        self.sent.append(number)
+        receipt = {
+            "source_id": number,
+            "branch": "12",
+            "time": "2017-12-01T09:00:00Z",
+            "identifiers": [{"kind": kind, "value": value} for kind, value in identifiers],
+            "lines": [LINE],
+        }
+
+        async def taken() -> Json | None:
+            answer = await self.interactions.post("/v1/receipts", json=receipt)
+            assert answer.status_code in {201, 409, 429, 503}, answer.text
+            return answer.json() if answer.status_code == 201 else None
+
+        return await eventually(taken)
+
+    async def figures(self, customer: str) -> tuple[int, int]:
+        """Receipts, and what was spent."""
+        answer = await self.interactions.get(f"/v1/customers/{customer}/totals")
+        if answer.status_code == 404:
+            return 0, 0
+        totals = answer.json()
+        return totals["receipts"], totals["spent_minor"]
+
+    async def comes_to(self, customer: str, receipts: int) -> None:
+        async def there() -> bool | None:
+            return True if await self.figures(customer) == (receipts, 500 * receipts) else None
+
+        try:
+            await eventually(there)
+        except TimeoutError:
+            assert await self.figures(customer) == (receipts, 500 * receipts)
+
+    async def told(self, customer: str) -> list[str]:
+        """The facts on the customer's timeline, by the ids of their entries."""
+        found: list[str] = []
+        cursor = None
+        while True:
+            params = {"kind": "interaction.receipt_recorded", "limit": 200}
+            params |= {} if cursor is None else {"cursor": cursor}
+            answer = await self.interactions.get(
+                f"/v1/customers/{customer}/timeline", params=params
+            )
+            assert answer.is_success, answer.text
+            page = answer.json()
+            found += [entry["id"] for entry in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    async def merge(self, loser: str, survivor: str) -> None:
+        answer = await self.customers.post(f"/v1/customers/{loser}/merge", json={"into": survivor})
+        assert answer.is_success, answer.text
+
+    async def revert(self, loser: str) -> None:
+        answer = await self.customers.post(f"/v1/customers/{loser}/merge/revert")
+        assert answer.is_success, answer.text
+
+
+@pytest.fixture
+async def town(chain: LocalChain) -> AsyncIterator[Town]:
+    async with AsyncExitStack() as exits:
+        customers = await exits.enter_async_context(
+            chain.running(build_customer, chain.settings(Settings))
+        )
+        interactions = await exits.enter_async_context(
+            chain.running(build_interaction, chain.settings(InteractionSettings))
+        )
+        yield Town(customers, interactions)
+
+
+async def test_receipts_of_somebody_unknown_are_adopted_by_any_of_their_identifiers(
+    town: Town,
+) -> None:
+    first = await town.buy(("card", "A1"), ("phone", "+4930901820771"))
+    assert first["customer"] is None
+    await town.buy(("card", "A1"))
+    anna = await town.register(("phone", "+4930901820771"))
+    await town.comes_to(anna, 2)
+    assert len(await town.told(anna)) == 2
+
+
+async def test_a_merge_brings_receipts_along_and_its_revert_takes_them_back(town: Town) -> None:
+    anna, ann = await town.register(("card", "A1")), await town.register(("card", "A2"))
+    for card in ("A1", "A2", "A2"):
+        await town.buy(("card", card))
+    await town.comes_to(ann, 2)
+    await town.merge(ann, anna)
+    await town.comes_to(anna, 3)
+    await town.comes_to(ann, 0)
+    assert len(await town.told(ann)) == 3  # whoever asks for her is told of both
+    await town.revert(ann)
+    await town.comes_to(anna, 1)
+    await town.comes_to(ann, 2)
+    assert (len(await town.told(anna)), len(await town.told(ann))) == (1, 2)
+
+
+async def test_tills_that_send_all_the_while_lose_nothing_and_nothing_is_counted_twice(
+    town: Town,
+) -> None:
+    """While two people register, become one, and two again, twice over."""
+    stop = asyncio.Event()
+
+    async def till(*identifiers: tuple[str, str]) -> None:
+        while not stop.is_set():
+            await town.buy(*identifiers)
+
+    cards = [("card", "A1"), ("card", "A2")]
+    tills = [asyncio.ensure_future(till(card)) for card in cards for _ in range(2)]
+    try:
+        await asyncio.sleep(0.5)
+        anna, ann = await town.register(cards[0]), await town.register(cards[1])
+        for _ in range(2):
+            await asyncio.sleep(0.5)
+            await town.merge(ann, anna)
+            await asyncio.sleep(0.5)
+            await town.revert(ann)
+    finally:
+        stop.set()
+        await asyncio.gather(*tills)
+    await town.merge(ann, anna)
+    everything = len(town.sent)
+    assert everything > 20
+    await town.comes_to(anna, everything)
+    await town.comes_to(ann, 0)
+    entries = await town.told(anna)
+    assert (len(entries), len(set(entries))) == (everything, everything)
+    await town.revert(ann)
+
+    async def apart() -> bool | None:
+        (his, _), (hers, _) = await town.figures(anna), await town.figures(ann)
+        return True if his + hers == everything and hers else None
+
+    await eventually(apart)
