@@ -21,7 +21,7 @@ from services.interaction.domain.points.commands import (
 from services.interaction.domain.points.deciding import LEDGER
 from services.interaction.domain.points.ledger import Ledger
 from services.interaction.domain.points.moving import (
-    LOTS_PER_EVENT,
+    LINES_PER_EVENT,
     Merge,
     MoveReceipt,
     Revert,
@@ -49,6 +49,7 @@ from shared.events.points import (
     Portion,
     SpendingPaid,
 )
+from shared.execute import MAX_COMMIT_BYTES, MAX_EVENT_BYTES
 from shared.testing import DAY
 from shared.testing.specification import given
 
@@ -613,10 +614,32 @@ def test_a_way_that_has_changed_meanwhile_is_looked_for_again(
 
 
 def test_many_lots_change_hands_in_several_events() -> None:
-    lots = [granted(f"g{number}", 1) for number in range(LOTS_PER_EVENT + 1)]
+    # A lot that no receipt earned counts as 5 lines.
+    most = LINES_PER_EVENT // 5
+    lots = [granted(f"g{number}", 1) for number in range(most + 1)]
     given_ = joint(merged("anna", "eva"), anna=lots, eva=[])
-    assert [each.points for each in given_["eva"]] == [LOTS_PER_EVENT, 1]
-    assert LEDGER.fold(given_["eva"]).left == LOTS_PER_EVENT + 1
+    assert [each.points for each in given_["eva"]] == [most, 1]
+    assert LEDGER.fold(given_["eva"]).left == most + 1
+
+
+def test_what_is_too_much_to_move_at_once_goes_without_how_the_oldest_was_earned() -> None:
+    def of(number: int) -> PointsEarned:
+        long = earning(100, lines=[(line, 10) for line in range(1, 501)])
+        return earned(f"r{number:03}", earning=long, usable_from=DAY + timedelta(minutes=number))
+
+    # Each is 505 lines: 92 of them are 1,460 more than can be moved, so one that is spent goes
+    # not at all, and the two oldest of the others without their lines.
+    anna: list[EventData] = [of(number) for number in range(92)]
+    spent = PointsWithdrawn(
+        points=100, taken=(portion("r050", 100, usable_from=DAY + timedelta(minutes=50)),)
+    )
+    given_ = joint(merged("anna", "eva"), anna=[*anna, spent], eva=[])
+    eva = LEDGER.fold(given_["eva"])
+    bare = [name for name, lot in eva.lots.items() if lot.earning is None]
+    assert (eva.left, bare, "r050" in eva.lots) == (9_100, ["r000", "r001"], False)
+    whole = [len(each.model_dump_json()) for each in given_["eva"]]
+    assert max(whole) < MAX_EVENT_BYTES
+    assert sum(whole) < MAX_COMMIT_BYTES
 
 
 def test_a_receipt_that_is_somebody_elses_takes_its_points_along() -> None:

@@ -70,6 +70,17 @@ async def test_points_pend_and_end_as_the_rules_say(chain: Chain) -> None:
     assert (lot.usable_from, lot.expires) == (now + timedelta(days=14), now + timedelta(days=44))
 
 
+async def test_a_ledger_that_is_no_persons_takes_in_no_more(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await chain.buy("r1", "anna", 1000)
+    monkeypatch.setattr("services.interaction.handlers.points.ledgers.FULL", 1)
+    await chain.buy("r2", "anna", 1000)
+    await chain.buy("r3", "eva", 1000)
+    assert await chain.left("anna", "eva") == [100, 100]
+    assert isinstance(await chain.spend("r4", "anna", 40), Done)
+
+
 async def test_a_till_has_points_kept_and_the_receipt_is_matched(chain: Chain) -> None:
     await chain.buy("r1", "anna", 1000)
     first, again = await chain.spend("r2", "anna", 40), await chain.spend("r2", "anna", 40)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.interaction.domain.points.ledger import Ledger, deadline, evolve
+from services.interaction.domain.points.ledger import fold as folded
 from shared.decider import NewEvent
 from shared.events.contract import EventData
 from shared.events.points import DebtPaid, Lot, PointsExpired, PointsGivenBack, Portion
@@ -66,11 +67,9 @@ def _by_moment(found: Iterable[tuple[datetime, int]]) -> Sequence[Dated]:
     return [Dated(moment, points) for moment, points in sorted(sums.items())]
 
 
-def fold(state: Ledger, events: Iterable[NewEvent]) -> Ledger:
+def fold(state: Ledger, events: Sequence[NewEvent]) -> Ledger:
     """The ledger after events that are about to be recorded."""
-    for event in events:
-        state = evolve(state, event.data)
-    return state
+    return folded((event.data for event in events), state) if events else state
 
 
 def due(state: Ledger, at: datetime) -> list[NewEvent]:

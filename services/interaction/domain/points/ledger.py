@@ -9,7 +9,6 @@ and while something is owed every lot is empty.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
 
 from shared.events.contract import EventData
 from shared.events.points import (
@@ -36,7 +35,6 @@ LEDGER_STREAM = "points-"
 PER_CENT = 100
 WHOLE = 100 * PER_CENT
 """Percentages are given in hundredths."""
-ItemT = TypeVar("ItemT")
 
 
 def ledger_stream(customer: str) -> str:
@@ -57,20 +55,20 @@ class Moved:
     to: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ledger:
     """What decisions need to know; `version` counts the events of the stream.
 
     `gone` and `spendings_gone` name the customers to whom single receipts, and spendings, went on:
-    by hand, or by the revert of a merge.
+    by hand, or by the revert of a merge. Only this file changes one, and only a copy of its own.
     """
 
     version: int = 0
-    lots: Mapping[str, Lot] = field(default_factory=dict)
-    spendings: Mapping[str, Spending] = field(default_factory=dict)
+    lots: dict[str, Lot] = field(default_factory=dict)
+    spendings: dict[str, Spending] = field(default_factory=dict)
     debts: tuple[Debt, ...] = ()
-    gone: Mapping[str, str] = field(default_factory=dict)
-    spendings_gone: Mapping[str, str] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    spendings_gone: dict[str, str] = field(default_factory=dict)
     moved: Moved | None = None
 
     @property
@@ -83,16 +81,15 @@ class Ledger:
         """Points that the next ones pay for."""
         return sum(debt.points for debt in self.debts)
 
-
-def with_item(items: Mapping[str, ItemT], name: str, item: ItemT) -> Mapping[str, ItemT]:
-    """The same with one item set."""
-    return {**items, name: item}
-
-
-def without_items(items: Mapping[str, ItemT], names: Iterable[str]) -> Mapping[str, ItemT]:
-    """The same without some."""
-    gone = set(names)
-    return {name: item for name, item in items.items() if name not in gone}
+    def copied(self) -> "Ledger":
+        """Another one that is the same."""
+        return replace(
+            self,
+            lots=dict(self.lots),
+            spendings=dict(self.spendings),
+            gone=dict(self.gone),
+            spendings_gone=dict(self.spendings_gone),
+        )
 
 
 def points_of(earning: Earning, lines: Iterable[EarningLine]) -> int:
@@ -113,16 +110,28 @@ def is_kept(lot: Lot) -> bool:
 
 def evolve(state: Ledger, data: EventData) -> Ledger:
     """The ledger after an event."""
-    change = _CHANGES.get(type(data))
-    if change is None:
-        message = f"a ledger of points has no event {data.type}"
-        raise TypeError(message)
-    return replace(change(state, data), version=state.version + 1)
+    return fold([data], state)
 
 
-def _added(state: Ledger, lot: Lot) -> Ledger:
-    """With a lot, or with its points where the lot is here."""
-    known = state.lots.get(lot.lot)
+def fold(history: Iterable[EventData], state: Ledger | None = None) -> Ledger:
+    """The ledger after events, from an empty one or the one that is given.
+
+    It is copied once, so that to read a long ledger costs no more than its length.
+    """
+    ledger = Ledger() if state is None else state.copied()
+    for data in history:
+        change = _CHANGES.get(type(data))
+        if change is None:
+            message = f"a ledger of points has no event {data.type}"
+            raise TypeError(message)
+        change(ledger, data)
+        ledger.version += 1
+    return ledger
+
+
+def _add(ledger: Ledger, lot: Lot) -> None:
+    """Add a lot, or its points where the lot is here."""
+    known = ledger.lots.get(lot.lot)
     if known is not None:
         lot = lot.model_copy(
             update={
@@ -131,10 +140,10 @@ def _added(state: Ledger, lot: Lot) -> Ledger:
                 "origins": lot.origins if lot.earning is not None else known.origins,
             }
         )
-    return replace(state, lots=with_item(state.lots, lot.lot, lot))
+    ledger.lots[lot.lot] = lot
 
 
-def _given(state: Ledger, portions: Iterable[Portion]) -> Ledger:
+def _give(ledger: Ledger, portions: Iterable[Portion]) -> None:
     for each in portions:
         lot = Lot(
             lot=each.lot,
@@ -143,36 +152,41 @@ def _given(state: Ledger, portions: Iterable[Portion]) -> Ledger:
             expires=each.expires,
             origins=each.origins,
         )
-        state = _added(state, lot)
-    return state
+        _add(ledger, lot)
 
 
-def _taken(state: Ledger, portions: Iterable[Portion]) -> Ledger:
-    lots = dict(state.lots)
+def _take(ledger: Ledger, portions: Iterable[Portion]) -> None:
     for each in portions:
-        lot = lots[each.lot].model_copy(update={"points": lots[each.lot].points - each.points})
-        lots[each.lot] = lot
-        if not is_kept(lot):
-            del lots[each.lot]
-    return replace(state, lots=lots)
+        lot = ledger.lots[each.lot]
+        _put(ledger, lot.model_copy(update={"points": lot.points - each.points}))
 
 
-def _owing(state: Ledger, points: int) -> Ledger:
-    return replace(state, debts=(*state.debts, Debt(points=points))) if points else state
+def _put(ledger: Ledger, lot: Lot) -> None:
+    if is_kept(lot):
+        ledger.lots[lot.lot] = lot
+    else:
+        ledger.lots.pop(lot.lot, None)
 
 
-def _paying(state: Ledger, points: int) -> Ledger:
+def _owe(ledger: Ledger, points: int) -> None:
+    if points:
+        ledger.debts = (*ledger.debts, Debt(points=points))
+
+
+def _pay(ledger: Ledger, points: int) -> None:
     """The oldest debts are paid first."""
     left: list[Debt] = []
-    for debt in state.debts:
+    for debt in ledger.debts:
         paid = min(points, debt.points)
         points -= paid
         if debt.points > paid:
             left.append(debt.model_copy(update={"points": debt.points - paid}))
-    return replace(state, debts=tuple(left))
+    ledger.debts = tuple(left)
 
 
-def _earned(state: Ledger, data: PointsEarned) -> Ledger:
+def _earned(ledger: Ledger, data: PointsEarned) -> None:
+    _pay(ledger, data.debt_paid)
+    ledger.gone.pop(data.fact, None)
     lot = Lot(
         lot=data.fact,
         points=data.points - data.debt_paid,
@@ -181,27 +195,26 @@ def _earned(state: Ledger, data: PointsEarned) -> Ledger:
         earning=data.earning,
         origins=data.origins,
     )
-    state = replace(state, gone=without_items(state.gone, [data.fact]))
-    return _added(_paying(state, data.debt_paid), lot)
+    _add(ledger, lot)
 
 
-def _granted(state: Ledger, data: PointsGranted) -> Ledger:
-    state = _paying(state, data.debt_paid)
+def _granted(ledger: Ledger, data: PointsGranted) -> None:
+    _pay(ledger, data.debt_paid)
     left = data.points - data.debt_paid
-    if left == 0:
-        return state
-    lot = Lot(lot=data.grant, points=left, usable_from=data.usable_from, expires=data.expires)
-    return _added(state, lot)
+    if left:
+        lot = Lot(lot=data.grant, points=left, usable_from=data.usable_from, expires=data.expires)
+        _add(ledger, lot)
 
 
-def _withdrawn(state: Ledger, data: PointsWithdrawn) -> Ledger:
-    return _taken(state, data.taken)
+def _withdrawn(ledger: Ledger, data: PointsWithdrawn) -> None:
+    _take(ledger, data.taken)
 
 
-def _spent(state: Ledger, data: PointsSpent) -> Ledger:
-    state = _owing(_taken(state, data.taken), data.debt)
-    known = state.spendings.get(data.spending)
-    spending = Spending(
+def _spent(ledger: Ledger, data: PointsSpent) -> None:
+    _take(ledger, data.taken)
+    _owe(ledger, data.debt)
+    known = ledger.spendings.get(data.spending)
+    ledger.spendings[data.spending] = Spending(
         spending=data.spending,
         points=data.points if known is None else data.points + known.points,
         taken=data.taken if known is None else (*known.taken, *data.taken),
@@ -209,37 +222,28 @@ def _spent(state: Ledger, data: PointsSpent) -> Ledger:
         lapses=data.lapses,
         origins=() if known is None else known.origins,
     )
-    return replace(state, spendings=with_item(state.spendings, data.spending, spending))
 
 
-def _paid(state: Ledger, data: SpendingPaid) -> Ledger:
-    spending = state.spendings[data.spending].model_copy(
-        update={"lapses": None, "total": data.total}
-    )
-    return replace(state, spendings=with_item(state.spendings, data.spending, spending))
+def _paid(ledger: Ledger, data: SpendingPaid) -> None:
+    known = ledger.spendings[data.spending]
+    ledger.spendings[data.spending] = known.model_copy(update={"lapses": None, "total": data.total})
 
 
-def _given_back(state: Ledger, data: PointsGivenBack) -> Ledger:
-    spending = state.spendings[data.spending]
-    state = _given(_paying(state, data.debt_paid), data.given)
+def _given_back(ledger: Ledger, data: PointsGivenBack) -> None:
+    _pay(ledger, data.debt_paid)
+    _give(ledger, data.given)
+    known = ledger.spendings[data.spending]
+    changes: dict[str, object] = {"taken": _less(known.taken, data.points)}
     if data.why == "unused":
-        kept = _less(spending.taken, data.points)
-        left = spending.points - data.points
-        if left == 0:
-            return replace(state, spendings=without_items(state.spendings, [data.spending]))
-        spending = spending.model_copy(update={"points": left, "taken": kept})
+        left = known.points - data.points
+        changes |= {"points": left}
     else:
-        given_back = spending.given_back + data.points
-        if given_back >= spending.points:
-            return replace(state, spendings=without_items(state.spendings, [data.spending]))
-        spending = spending.model_copy(
-            update={
-                "taken": _less(spending.taken, data.points),
-                "given_back": given_back,
-                "returned": data.returned,
-            }
-        )
-    return replace(state, spendings=with_item(state.spendings, data.spending, spending))
+        left = known.points - known.given_back - data.points
+        changes |= {"given_back": known.given_back + data.points, "returned": data.returned}
+    if left > 0:
+        ledger.spendings[data.spending] = known.model_copy(update=changes)
+    else:
+        del ledger.spendings[data.spending]
 
 
 def _less(taken: tuple[Portion, ...], points: int) -> tuple[Portion, ...]:
@@ -253,13 +257,14 @@ def _less(taken: tuple[Portion, ...], points: int) -> tuple[Portion, ...]:
     return tuple(reversed(left))
 
 
-def _reversed(state: Ledger, data: PointsReversed) -> Ledger:
-    state = _owing(_taken(state, data.taken), data.debt)
+def _reversed(ledger: Ledger, data: PointsReversed) -> None:
+    _take(ledger, data.taken)
+    _owe(ledger, data.debt)
     if data.to is not None:
-        state = replace(state, gone=with_item(state.gone, data.fact, data.to))
-    lot = state.lots.get(data.fact)
+        ledger.gone[data.fact] = data.to
+    lot = ledger.lots.get(data.fact)
     if lot is None or lot.earning is None:
-        return state
+        return
     amounts = {each.line: each.amount for each in data.lines}
     lines = tuple(
         line.model_copy(update={"returned": line.returned + amounts.get(line.line, 0)})
@@ -268,37 +273,29 @@ def _reversed(state: Ledger, data: PointsReversed) -> Ledger:
     earning = lot.earning.model_copy(
         update={"lines": lines, "points": lot.earning.points - data.points}
     )
-    lot = lot.model_copy(update={"earning": earning})
-    if not is_kept(lot):
-        return replace(state, lots=without_items(state.lots, [data.fact]))
-    return replace(state, lots=with_item(state.lots, data.fact, lot))
+    _put(ledger, lot.model_copy(update={"earning": earning}))
 
 
-def _expired(state: Ledger, data: PointsExpired) -> Ledger:
-    lot = state.lots[data.lot].model_copy(update={"points": 0})
-    if is_kept(lot):
-        return replace(state, lots=with_item(state.lots, data.lot, lot))
-    return replace(state, lots=without_items(state.lots, [data.lot]))
+def _expired(ledger: Ledger, data: PointsExpired) -> None:
+    _put(ledger, ledger.lots[data.lot].model_copy(update={"points": 0}))
 
 
-def _debt_paid(state: Ledger, data: DebtPaid) -> Ledger:
-    return _paying(_taken(state, data.taken), data.points)
+def _debt_paid(ledger: Ledger, data: DebtPaid) -> None:
+    _take(ledger, data.taken)
+    _pay(ledger, data.points)
 
 
-def _moved_out(state: Ledger, data: PointsMovedOut) -> Ledger:
-    left = replace(
-        state,
-        lots=without_items(state.lots, data.lots),
-        spendings=without_items(state.spendings, data.spendings),
-    )
+def _moved_out(ledger: Ledger, data: PointsMovedOut) -> None:
+    for lot in data.lots:
+        ledger.lots.pop(lot, None)
+    for spending in data.spendings:
+        ledger.spendings.pop(spending, None)
     if data.why == "merged":
-        return replace(left, debts=(), moved=Moved(data.merge, data.to))
-    return replace(
-        left,
-        debts=tuple(each for each in state.debts if not came(each, data.merge)),
-        gone={**state.gone, **dict.fromkeys(data.lots, data.to)},
-        spendings_gone={**state.spendings_gone, **dict.fromkeys(data.spendings, data.to)},
-    )
+        ledger.debts, ledger.moved = (), Moved(data.merge, data.to)
+        return
+    ledger.debts = tuple(each for each in ledger.debts if not came(each, data.merge))
+    ledger.gone |= dict.fromkeys(data.lots, data.to)
+    ledger.spendings_gone |= dict.fromkeys(data.spendings, data.to)
 
 
 def came(item: Lot | Spending | Debt, merge: str) -> bool:
@@ -306,23 +303,20 @@ def came(item: Lot | Spending | Debt, merge: str) -> bool:
     return any(origin.merge == merge for origin in item.origins)
 
 
-def _moved_in(state: Ledger, data: PointsMovedIn) -> Ledger:
-    moved = state.moved
+def _moved_in(ledger: Ledger, data: PointsMovedIn) -> None:
+    moved = ledger.moved
     if data.why == "reverted" and moved is not None and moved.merge == data.merge:
-        state = replace(state, moved=None)
+        ledger.moved = None
     for lot in data.lots:
-        state = _added(state, lot)
-    brought = {each.spending: each for each in data.spendings}
-    return replace(
-        state,
-        spendings={**state.spendings, **brought},
-        debts=(*state.debts, *data.debts),
-        gone=without_items(state.gone, (lot.lot for lot in data.lots)),
-        spendings_gone=without_items(state.spendings_gone, brought),
-    )
+        _add(ledger, lot)
+        ledger.gone.pop(lot.lot, None)
+    for each in data.spendings:
+        ledger.spendings[each.spending] = each
+        ledger.spendings_gone.pop(each.spending, None)
+    ledger.debts = (*ledger.debts, *data.debts)
 
 
-_CHANGES: Mapping[type[EventData], Callable[..., Ledger]] = {
+_CHANGES: Mapping[type[EventData], Callable[..., None]] = {
     PointsEarned: _earned,
     PointsGranted: _granted,
     PointsWithdrawn: _withdrawn,

@@ -32,8 +32,11 @@ from shared.eventstore import Claim
 
 ItemT = TypeVar("ItemT", Lot, Spending, Debt)
 OUTDATED = "points-on-the-way"
-LOTS_PER_EVENT = 300
-"""Of receipts of a few hundred lines an event stays below what Kafka takes."""
+REST_LINES = 5
+"""A line is some 70 bytes of JSON; the rest of a lot, or a portion, is as much as these."""
+LINES_PER_EVENT = 8_000
+LINES_OF_A_MOVE = 45_000
+"""Both leave room in what Kafka takes as a record, and a commit as a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class _Bundle:
     lots: Sequence[Lot]
     spendings: Sequence[Spending]
     debts: Sequence[Debt]
+
+    @property
+    def items(self) -> Sequence[Lot | Spending]:
+        return [*self.lots, *self.spendings]
 
     @property
     def points(self) -> int:
@@ -149,7 +156,7 @@ def _merge(move: Merge, states: Mapping[str, Ledger]) -> Given:
     events = due(state, move.at)
     state = fold(state, events)
     given: Given = {ledger_stream(first): events}
-    bundle = _Bundle([*state.lots.values()], [*state.spendings.values()], state.debts)
+    bundle = _carried(_Bundle([*state.lots.values()], [*state.spendings.values()], state.debts))
     merge = move.merge
     for here, there in pairwise(move.path):
         given[ledger_stream(here)].append(_out(bundle, merge, there, "merged", move.at))
@@ -173,6 +180,7 @@ def _revert(move: Revert, states: Mapping[str, Ledger]) -> Given:
         [each for each in state.spendings.values() if came(each, move.merge)],
         [each for each in state.debts if came(each, move.merge)],
     )
+    bundle = _carried(bundle)
     given: Given = {ledger_stream(last): events}
     for here, there in pairwise(reversed(move.path)):
         given[ledger_stream(here)].append(_out(bundle, move.merge, there, "reverted", move.at))
@@ -198,23 +206,60 @@ def _out(bundle: _Bundle, merge: str, to: str, why: AnyTransferReason, at: datet
 def _in(
     bundle: _Bundle, merge: str, other: str, why: AnyTransferReason, at: datetime
 ) -> list[NewEvent]:
-    """What comes, in as many events as it takes; the first one tells all but the other lots."""
-    first = PointsMovedIn(
-        merge=merge,
-        other=other,
-        why=why,
-        points=sum(each.points for each in bundle.lots[:LOTS_PER_EVENT]),
-        debts=tuple(bundle.debts),
-        lots=tuple(bundle.lots[:LOTS_PER_EVENT]),
-        spendings=tuple(bundle.spendings),
-    )
-    events = [NewEvent(first, at)]
-    for start in range(LOTS_PER_EVENT, len(bundle.lots), LOTS_PER_EVENT):
-        lots = tuple(bundle.lots[start : start + LOTS_PER_EVENT])
-        points = sum(each.points for each in lots)
-        more = PointsMovedIn(merge=merge, other=other, why=why, points=points, lots=lots)
-        events.append(NewEvent(more, at))
-    return events
+    """What comes, in as many events as it takes; the first one tells the debts."""
+    parts: list[tuple[list[Lot], list[Spending]]] = [([], [])]
+    size = 0
+    for item in bundle.items:
+        size += _lines_of(item)
+        if size > LINES_PER_EVENT:
+            parts.append(([], []))
+            size = _lines_of(item)
+        if isinstance(item, Lot):
+            parts[-1][0].append(item)
+        else:
+            parts[-1][1].append(item)
+    return [
+        NewEvent(
+            PointsMovedIn(
+                merge=merge,
+                other=other,
+                why=why,
+                points=sum(each.points for each in lots),
+                debts=() if number else tuple(bundle.debts),
+                lots=tuple(lots),
+                spendings=tuple(spendings),
+            ),
+            at,
+        )
+        for number, (lots, spendings) in enumerate(parts)
+    ]
+
+
+def _lines_of(item: Lot | Spending) -> int:
+    """How much there is to tell of it, in lines of receipts."""
+    if isinstance(item, Spending):
+        return REST_LINES + REST_LINES * len(item.taken)
+    return REST_LINES + (0 if item.earning is None else len(item.earning.lines))
+
+
+def _carried(bundle: _Bundle) -> _Bundle:
+    """The same, where it is more than can be moved at once without how the oldest were earned.
+
+    Their points go along; only what comes back of those receipts takes nothing back any more.
+    """
+    excess = sum(map(_lines_of, bundle.items)) - LINES_OF_A_MOVE
+    if excess <= 0:
+        return bundle
+    lots: list[Lot] = []
+    for lot in sorted(bundle.lots, key=lambda lot: (lot.points > 0, lot.usable_from, lot.lot)):
+        if excess <= 0 or lot.earning is None:
+            lots.append(lot)
+        elif lot.points:
+            excess -= len(lot.earning.lines)
+            lots.append(lot.model_copy(update={"earning": None}))
+        else:
+            excess -= _lines_of(lot)
+    return _Bundle(lots, bundle.spendings, bundle.debts)
 
 
 def _ended(given: Given, customer: str, states: Mapping[str, Ledger], at: datetime) -> Given:

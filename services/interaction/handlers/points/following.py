@@ -102,13 +102,19 @@ class Following:
             return
         counting = [each for each in seen if _counts(each, rules)]
         receipts = [each for each in counting if isinstance(each, SeenReceipt)]
-        await self._carry_out(list(self._earnings(receipts, rules)))
+        await self._earn(list(self._earnings(receipts, rules)))
         await self._follow([each for each in receipts if each.moved])
         await self._pay([each for each in receipts if each.points_spent])
         await self._take_back([each for each in seen if isinstance(each, SeenReturn)], rules)
 
     async def merge(self, seen: SeenMerge) -> None:
         """Let points follow a merge, or come back. Raises `StoreUnavailable`."""
+        try:
+            await self._merge(seen)
+        except Refused as refusal:
+            log.warning("points not moved", alarm="points-not-moved", refusal=refusal.type)
+
+    async def _merge(self, seen: SeenMerge) -> None:
         if seen.reverted:
             await self.ledgers.revert(seen.merge, seen.loser, seen.causation)
             return
@@ -117,6 +123,14 @@ class Following:
         # Where there never were any points, a ledger need not be closed for those that may come.
         if rules.versions or version:
             await self.ledgers.merge(seen.merge, seen.loser, seen.survivor, seen.causation)
+
+    async def _earn(self, orders: Sequence[Order]) -> None:
+        if not orders:
+            return
+        full = await self.ledgers.full({each.customer for each in orders})
+        if full:
+            log.warning("points not earned", alarm="points-ledger-full", customers=sorted(full))
+        await self._carry_out([each for each in orders if each.customer not in full])
 
     def _earnings(self, receipts: Sequence[SeenReceipt], rules: PointsRules) -> Iterator[Order]:
         at = self.ledgers.writer.clock.now()

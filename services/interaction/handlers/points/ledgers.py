@@ -4,12 +4,12 @@ A ledger that was merged, or a receipt that went on with somebody else, answers 
 command goes there under the id that it has, so it is carried out once, wherever it begins to look.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.interaction.domain.points.commands import Command, Earn
 from services.interaction.domain.points.deciding import GONE, LEDGER, MOVED
-from services.interaction.domain.points.ledger import Ledger, ledger_stream
+from services.interaction.domain.points.ledger import Ledger, ledger_customer, ledger_stream
 from services.interaction.domain.points.moving import (
     OUTDATED,
     Merge,
@@ -27,6 +27,12 @@ from shared.execute import Done, Joint, JointDecider, Outcome, Writer
 
 STEPS = 50
 """Moves that are followed before something must be wrong."""
+FULL = 20_000
+"""Events after which a ledger takes in no more receipts: whose it is, is no person.
+
+A ledger is read whole for each decision; a card that a cashier lends to everybody would in time
+keep all others waiting.
+"""
 MOVES: JointDecider[Move, Ledger] = JointDecider(of=LEDGER, decide=decide_move)
 
 
@@ -134,6 +140,12 @@ class Ledgers:
                     outcomes[index] = outcome
             pending = again
         raise _on_the_way()
+
+    async def full(self, customers: Collection[str]) -> Collection[str]:
+        """Those of the customers whose ledgers take in no more receipts."""
+        streams = [ledger_stream(each) for each in sorted(customers)]
+        heads = await self.writer.store.heads(streams)
+        return {ledger_customer(stream) for stream, head in heads.items() if head.version >= FULL}
 
     def sight(self) -> "Sight":
         """Where points are, as of now and a little later."""
