@@ -233,6 +233,18 @@ async def test_a_key_of_some_branches_sees_and_touches_their_tasks_only() -> Non
     assert kind_of(await reader.post("/v1/tasks", json={"title": "x"})) == (403, "forbidden")
 
 
+async def test_a_task_for_a_customer_is_at_the_home_branch_unless_another_is_said() -> None:
+    bureau, _ = await opened("anna")
+    cashier, _ = await bureau.caller(Role.CASHIER, "12")
+    home = await planned(cashier, customer="anna")
+    owner, _ = await bureau.caller()
+    elsewhere = await planned(owner, customer="anna", branch="13")
+    nowhere = await planned(owner, customer="anna", branch=None)
+    await bureau.read()
+    branches = [(await bureau.entry(each)).branch for each in (home, elsewhere, nowhere)]
+    assert branches == ["12", "13", None]
+
+
 async def test_lists_are_in_the_order_of_due_moments_page_by_page() -> None:
     bureau, client = await opened()
     tasks = [await planned(client, due=f"2017-12-0{number}T09:00:00Z") for number in (4, 2, 5, 3)]

@@ -111,14 +111,14 @@ class TaskApi:
     async def plan(
         self, body: TaskInput, calling: Writing, command_id: CommandId, response: Response
     ) -> Done:
-        """Have something done."""
+        """Have something done; for a customer it is at the home branch, where no other is said."""
         request = await self._request(calling, command_id, ["plan", body])
-        said = dict(body.terms())
-        terms = TaskTerms(kind=body.kind, since=request.at).model_copy(update=said)
+        customer = await self._customer(body.customer)
+        said = {"branch": await self._home(customer), **body.terms()}
         planning = Planning(
             task=new_task_id(command_id),
-            terms=terms,
-            customer=await self._customer(body.customer),
+            terms=TaskTerms(kind=body.kind, since=request.at).model_copy(update=said),
+            customer=customer,
             words=body.words(),
             escalates="escalation" not in body.model_fields_set,
         )
@@ -255,6 +255,13 @@ class TaskApi:
         if living is None:
             raise invalid("customer", "is unknown")
         return living
+
+    async def _home(self, customer: str | None) -> str | None:
+        """Where a customer belongs, as far as it is known."""
+        if customer is None:
+            return None
+        owner = (await self.owners.some([customer])).get(customer)
+        return None if owner is None else owner.home_branch
 
     async def _filters(self, calling: Principal, wanted: Wanted) -> Filters:
         ground = await self.tasks.grounds.now()
