@@ -76,6 +76,8 @@ next_timer
 open_messages
 requested
 spent_minor
+usable_minor
+most_minor
 
 # Models and structs that tests make to be looked at by their fields.
 barks

@@ -68,9 +68,3 @@ class PointsEntries:
             where["branches"] = {"$in": sorted(scope.branches)}
         found = await self.collection.find(where, sort=[("expiry", 1)], limit=limit)
         return [msgspec.convert(raw, PointsEntry) for raw in found]
-
-    async def version(self, customer: str) -> int:
-        """The version of the customer's ledger that the read model has."""
-        raw = await self.collection.get(customer)
-        versions = {} if raw is None else raw.get("versions", {})
-        return int(versions.get(ledger_stream(customer), 0))
