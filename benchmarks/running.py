@@ -47,6 +47,7 @@ GROUPS = (
     Group("relay", ("relay",)),
     Group("growth", ("growth",)),
     Group("listing", ("search", "page")),
+    Group("timeline", ("timeline_page",)),
     Group("latency", ("latency",)),
     Group("workers", ("memory", "workers")),
 )

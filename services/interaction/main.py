@@ -233,7 +233,7 @@ def _points(kernel: Kernel, customers: Customers) -> PointsDesk:
 def _timeline(kernel: Kernel, settings: InteractionSettings, trees: Trees) -> TimelineApi:
     return TimelineApi(
         trees,
-        Timeline(kernel.documents(TIMELINE).collection, kernel.keyring),
+        Timeline(kernel.documents(TIMELINE).collection, kernel.keyring, kernel.clock),
         Languages.read(LOCALES),
         settings.currency,
         ZoneInfo(settings.zone),

@@ -57,6 +57,7 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "relay",
         "search",
         "page",
+        "timeline_page",
         "latency",
         "memory",
         "workers",

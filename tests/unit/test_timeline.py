@@ -120,6 +120,27 @@ async def test_pages_are_taken_up_where_the_last_one_ended() -> None:
     assert seen == [*(f"fact|r{number}" for number in range(9, -1, -1)), "customer-anna@1"]
 
 
+@pytest.mark.parametrize("limit", [1, 3, 5, 100])
+async def test_pages_reach_as_far_back_as_there_is_anything(limit: int) -> None:
+    shop = Shop()
+    await shop.tell("customer-anna", "anna", CustomerRegistered())
+    # One tomorrow, some in the last weeks, the others 100 weeks ago and before.
+    hours = [24, 0, -1, -24 * 7 * 11, -24 * 7 * 13, -24 * 7 * 100, -24 * 7 * 100 - 1, -24 * 365 * 9]
+    for number, at in enumerate(hours):
+        await shop.record("anna", receipt(f"r{number}"), at)
+    await shop.read()
+    seen: list[str] = []
+    after: str | None = None
+    asked = Asked(frozenset({Group.PURCHASE}))
+    while page := await shop.page("anna", asked, after=after, limit=limit):
+        seen += [entry.id for entry in page]
+        after = page[-1].place
+    assert seen == [f"fact|r{number}" for number in range(8)]
+    nonsense = Asked(frozenset(Group))
+    assert len(await shop.page("anna", nonsense, after="9", limit=100)) == 9
+    assert await shop.page("anna", nonsense, after="0001-01-01T00:00:00.000Z|x") == []
+
+
 @pytest.mark.parametrize(
     ("asked", "types"),
     [

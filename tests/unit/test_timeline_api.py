@@ -102,6 +102,18 @@ async def test_an_entry_says_what_happened_and_where_to_read_on(desk: Desk) -> N
     }
 
 
+async def test_a_fact_is_read_by_its_own_address(desk: Desk) -> None:
+    client = await desk.caller()
+    (entry,) = (await asked(client, kind="interaction.survey_answered"))["items"]
+    assert (await client.get(entry["source"])).json() == entry
+    russian = await client.get(entry["source"], params={"language": "ru"})
+    assert russian.json()["sentence"] == "Ответ на опрос spring"
+    nobody = await client.get("/v1/facts/none")
+    assert (nobody.status_code, nobody.json()["type"]) == (404, f"{PROBLEM}not-found")
+    refused = await (await desk.caller(Role.CASHIER, "13")).get(entry["source"])
+    assert (refused.status_code, refused.json()["type"]) == (403, f"{PROBLEM}out-of-scope")
+
+
 async def test_the_language_is_asked_for_or_accepted(desk: Desk) -> None:
     client = await desk.caller()
     path = "/v1/customers/anna/timeline?kind=customer.note_added"

@@ -60,7 +60,7 @@ class Shop:
     def __post_init__(self) -> None:
         """One writer tells for all services."""
         self.writer = Writer(self.store, self.keyring, ManualClock(DAY), "interaction")
-        self.timeline = Timeline(MemoryQuestions(self.entries), self.keyring)
+        self.timeline = Timeline(MemoryQuestions(self.entries), self.keyring, ManualClock(DAY))
         self.trees = Trees(MemoryQuestions(self.identifiers))
 
     async def tell(

@@ -64,10 +64,21 @@ class TimelinePage(Page[EntryView]):
     language: str
 
 
-class Wishes(BaseModel):
-    """Which entries, and how they are told."""
+class Telling(BaseModel):
+    """How entries are told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    language: Literal["en", "ru"] | None = Field(
+        default=None, description="else what `Accept-Language` likes best"
+    )
+    zone: str | None = Field(
+        default=None, max_length=100, description="IANA name; of moments in sentences"
+    )
+
+
+class Wishes(Telling):
+    """Which entries, and how they are told."""
 
     kind: list[str] = Field(default=[], max_length=50, description="as in the entries; repeated")
     group: list[Group] = Field(default=[], max_length=50, description="repeated")
@@ -75,20 +86,17 @@ class Wishes(BaseModel):
     channel: str | None = Field(default=None, min_length=1, max_length=200)
     since: At | None = Field(default=None, description="included")
     until: At | None = Field(default=None, description="not included")
-    language: Literal["en", "ru"] | None = Field(
-        default=None, description="else what `Accept-Language` likes best"
-    )
-    zone: str | None = Field(
-        default=None, max_length=100, description="IANA name; of moments in sentences"
-    )
     min_version: MinVersion = None
     cursor: Cursor = None
     limit: int = Field(default=50, ge=1, le=LARGEST_PAGE)
 
 
+Accepted = Annotated[str, Header(alias="accept-language", max_length=1_000)]
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineApi:
-    """The endpoint, on what it needs; `currency` and `zone` are the chain's."""
+    """The endpoints, on what it needs; `currency` and `zone` are the chain's."""
 
     trees: Trees
     timeline: Timeline
@@ -97,9 +105,10 @@ class TimelineApi:
     zone: tzinfo
 
     def router(self) -> APIRouter:
-        """The route `/v1/customers/{customer}/timeline`."""
-        router = APIRouter(prefix="/v1/customers/{customer}", tags=["timeline"])
-        router.add_api_route("/timeline", self.read, methods=["GET"])
+        """The routes `/v1/customers/{customer}/timeline` and `/v1/facts/{fact}`."""
+        router = APIRouter(prefix="/v1", tags=["timeline"])
+        router.add_api_route("/customers/{customer}/timeline", self.read, methods=["GET"])
+        router.add_api_route("/facts/{fact}", self.fact, methods=["GET"])
         return router
 
     async def read(
@@ -108,14 +117,12 @@ class TimelineApi:
         calling: Reader,
         response: Response,
         wishes: Annotated[Wishes, Query()],
-        accept_language: Annotated[str, Header(max_length=1_000)] = "",
+        accepted: Accepted = "",
     ) -> TimelinePage:
         """What happened with a customer, those who were merged into them included."""
         narrow = scope(calling, Kind.FACT)
         asked = _asked(wishes, calling, narrow)
-        language = wishes.language or self.languages.accepted(accept_language)
-        zone = self.zone if wishes.zone is None else _zone(wishes.zone)
-        wording = self.languages.wording(language, self.currency, zone)
+        wording = self._wording(wishes, accepted)
         tree = await self._tree(customer, narrow)
         if (version := wishes.min_version) is not None:
             await until(lambda: self.timeline.has(tree.living, version))
@@ -124,13 +131,36 @@ class TimelineApi:
         )
         page = page_of(found, wishes.limit, lambda entry: entry.place)
         texts = await self.timeline.texts(page.items)
-        response.headers["Content-Language"] = language
+        response.headers["Content-Language"] = wording.language
         return TimelinePage(
             items=[_view(entry, texts.get(entry.id), wording) for entry in page.items],
             next_cursor=page.next_cursor,
             customer=tree.living,
-            language=language,
+            language=wording.language,
         )
+
+    async def fact(
+        self,
+        fact: str,
+        calling: Reader,
+        response: Response,
+        telling: Annotated[Telling, Query()],
+        accepted: Accepted = "",
+    ) -> EntryView:
+        """One fact, whosever it is by now."""
+        entry = await self.timeline.fact(fact)
+        if entry is None:
+            raise not_found("fact", fact)
+        scope(calling, Kind.FACT).require(entry.branch or None)
+        wording = self._wording(telling, accepted)
+        texts = await self.timeline.texts([entry])
+        response.headers["Content-Language"] = wording.language
+        return _view(entry, texts.get(entry.id), wording)
+
+    def _wording(self, telling: Telling, accepted: str) -> Wording:
+        language = telling.language or self.languages.accepted(accepted)
+        zone = self.zone if telling.zone is None else _zone(telling.zone)
+        return self.languages.wording(language, self.currency, zone)
 
     async def _tree(self, customer: str, narrow: Scope) -> Tree:
         tree = await self.trees.of(customer)

@@ -210,5 +210,9 @@ TIMELINE: Projection[TimelineEntry] = Projection(
     document=TimelineEntry,
     target=entry_targets,
     apply=apply_entry,
-    indexes=((("customer", 1), ("place", -1)),),
+    indexes=(
+        # Read from its end: a descending one of texts loses some that begin alike in SecantusDB.
+        (("customer", 1), ("place", 1)),
+        (("customer", 1), ("group", 1), ("place", 1)),
+    ),
 )

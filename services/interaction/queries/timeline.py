@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -12,9 +12,10 @@ import msgspec
 
 from services.interaction.domain.streams import stream_of
 from services.interaction.domain.timeline import Group
-from services.interaction.projections.timeline import BEYOND, TimelineEntry
+from services.interaction.projections.timeline import BEYOND, TimelineEntry, fact_entry
 from services.interaction.queries.trees import Tree
 from shared.access import Scope
+from shared.clock import Clock
 from shared.events.contract import EACH, show_moment
 from shared.keyring import Keyring, key_ids, unseal
 from shared.readmodel import Questions
@@ -22,15 +23,20 @@ from shared.readmodel import Questions
 OF_THE_CHAIN = ""
 """The branch of entries without one."""
 TEXTS = ((EACH,),)
-FIRST = ""
+FEW_GROUPS = 3
+"""More are asked for at once, since then most of what happened is of them."""
+FIRST = "0"
 """Before every place."""
+MOMENT = len("2018-01-02T00:00:00.000Z")
+WEEKS = timedelta(weeks=12)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked for; None leaves out nothing. `since` is included, `until` is not.
 
-    `groups` are those that the caller may see.
+    `groups` are those that the caller may see, and of these what was chosen; `types` are
+    of these groups.
     """
 
     groups: frozenset[Group]
@@ -43,10 +49,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Entries, asked by the index of customer and place."""
+    """Entries, asked by customer and place, or by customer, group and place.
+
+    Each of these ranges is asked apart and they are merged as they come, so that a page costs what
+    is on it: for few groups, what happened in between of other groups is not read. For the same
+    reason the last weeks are asked first, and what was before only when they do not fill a page:
+    not every server stops reading a range when it has enough.
+    """
 
     entries: Questions
     keyring: Keyring
+    clock: Clock
 
     async def page(
         self, tree: Tree, asked: Asked, narrow: Scope, after: str | None, limit: int
@@ -65,10 +78,20 @@ class Timeline:
                 seen.append(OF_THE_CHAIN)
             where["branch"] = {"$in": seen}
         found = await asyncio.gather(
-            *(self._of(customer, where, limit) for customer in tree.customers)
+            *(
+                self._of(customer, {**where, **within}, limit)
+                for customer in tree.customers
+                for within in _ranges(asked.groups)
+            )
         )
         merged = heapq.merge(*found, key=lambda raw: str(raw["place"]), reverse=True)
         return [msgspec.convert(raw, TimelineEntry) for raw in islice(merged, limit)]
+
+    async def fact(self, fact: str) -> TimelineEntry | None:
+        """The entry of a fact; None where there is none, or none any more."""
+        raw = await self.entries.get(fact_entry(fact))
+        entry = None if raw is None else msgspec.convert(raw, TimelineEntry)
+        return None if entry is None or entry.removed else entry
 
     async def texts(self, entries: Sequence[TimelineEntry]) -> Mapping[str, str]:
         """The personal texts of the entries by their ids, opened; an erased one is not there.
@@ -102,20 +125,49 @@ class Timeline:
         """Whether anything of the tree is of one of the branches."""
         found = await asyncio.gather(
             *(
-                self._of(customer, {"branch": {"$in": list(branches)}}, 1)
+                self.entries.find(
+                    {"customer": customer, "branch": {"$in": list(branches)}}, limit=1
+                )
                 for customer in tree.customers
             )
         )
         return any(found)
 
     async def _of(self, customer: str, where: Mapping[str, Any], limit: int) -> list[Any]:
-        return await self.entries.find(
-            {"customer": customer, **where}, sort=[("place", -1)], limit=limit
-        )
+        """The newest of one range, the last weeks of it first."""
+        since, until = where["place"]["$gte"], where["place"]["$lt"]
+        recent = max(since, self._weeks_before(until))
+        found = await self._within(customer, where, recent, until, limit)
+        if len(found) < limit and since < recent:
+            found += await self._within(customer, where, since, recent, limit - len(found))
+        return found
+
+    async def _within(
+        self, customer: str, where: Mapping[str, Any], since: str, until: str, limit: int
+    ) -> list[Any]:
+        asked = {**where, "customer": customer, "place": {"$gte": since, "$lt": until}}
+        return await self.entries.find(asked, sort=[("place", -1)], limit=limit)
+
+    def _weeks_before(self, place: str) -> str:
+        """Where the last weeks before a place begin; before all, of one that names no moment."""
+        try:
+            end = self.clock.now() if place == BEYOND else datetime.fromisoformat(place[:MOMENT])
+            return show_moment(end - WEEKS)
+        except (ValueError, OverflowError):
+            return FIRST
+
+
+def _ranges(groups: frozenset[Group]) -> Sequence[Mapping[str, Any]]:
+    """The filters by group that are asked apart."""
+    if groups == frozenset(Group):
+        return [{}]
+    if len(groups) <= FEW_GROUPS:
+        return [{"group": group.value} for group in sorted(groups)]
+    return [{"group": {"$in": sorted(group.value for group in groups)}}]
 
 
 def _where(asked: Asked, after: str | None) -> dict[str, Any]:
-    """The filter without customer and branch; a range is bounded at both ends, as servers like."""
+    """The filter without customer, group and branch; its range is bounded at both ends."""
     since = FIRST if asked.since is None else show_moment(asked.since)
     until = BEYOND if asked.until is None else show_moment(asked.until)
     where: dict[str, Any] = {
@@ -123,8 +175,6 @@ def _where(asked: Asked, after: str | None) -> dict[str, Any]:
     }
     if asked.types is not None:
         where["type"] = {"$in": sorted(asked.types)}
-    if asked.groups != frozenset(Group):
-        where["group"] = {"$in": sorted(asked.groups)}
     if asked.channel is not None:
         where["channel"] = asked.channel
     return where
