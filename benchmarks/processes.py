@@ -88,6 +88,11 @@ class Processes:
         _, port = await self._start(service, "all", more)
         return f"http://{LOOPBACK}:{port}"
 
+    async def role(self, service: str, role: str, **more: str) -> tuple[psutil.Process, str]:
+        """A service in one role, ready; gives its process and its address."""
+        name, port = await self._start(service, role, more)
+        return psutil.Process(self.supervisor.pid(name)), f"http://{LOOPBACK}:{port}"
+
     async def _start(self, service: str, role: str, more: Mapping[str, str]) -> tuple[str, int]:
         self._count += 1
         name = f"{service}-{self._count}"

@@ -13,9 +13,12 @@ from decimal import Decimal
 
 import msgspec
 
-from services.interaction.domain.receipts import RecordReceipt, stream_of
+from services.interaction.domain.facts import RecordFact
+from services.interaction.domain.facts import fact_id as fact_of
+from services.interaction.domain.streams import stream_of
 from shared.envelope import SPEC_VERSION, Causation, Envelope, event_id
 from shared.events.contract import show_moment
+from shared.events.hot import HotReceipt
 from shared.events.interaction import ReceiptLine, ReceiptRecorded
 from shared.eventstore import body_hash
 from shared.execute import Command
@@ -35,10 +38,11 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What is in a receipt, and its JSON from the total on."""
+    """What is in a receipt: data that lacks ids, its JSON from the total on, and lines as sent."""
 
-    lines: tuple[ReceiptLine, ...]
+    data: HotReceipt
     rest: bytes
+    sent: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,11 @@ class LoggedEvent:
 def customer_id(number: int) -> str:
     """The id of a customer."""
     return derived_id("benchmark-customer", str(number))
+
+
+def card_of(number: int) -> str:
+    """The card of a customer."""
+    return f"BENCH{number:08d}"
 
 
 def fact_id(number: int) -> str:
@@ -73,8 +82,12 @@ def basket(chance: random.Random) -> Basket:
     """A basket of random size."""
     count = min(MOST_LINES, 1 + round(chance.expovariate(1 / MORE_LINES)))
     lines = tuple(_line(chance) for _ in range(count))
-    text = recorded(lines, "", "").model_dump_json(exclude_none=True).encode()
-    return Basket(lines, text[text.index(b'"total"') :])
+    text = recorded(lines, "", "").json_bytes()
+    sent = [
+        {**line.model_dump(exclude_none=True), "quantity": int(line.quantity)} for line in lines
+    ]
+    data = msgspec.json.decode(text, type=HotReceipt)
+    return Basket(data, text[text.index(b'"total"') :], _encode(sent))
 
 
 def recorded(lines: tuple[ReceiptLine, ...], fact: str, source_id: str) -> ReceiptRecorded:
@@ -148,21 +161,32 @@ class ReceiptLog:
         )
         return LoggedEvent(owner.encode(), value)
 
-    def commands(self, count: int) -> list[Command[RecordReceipt]]:
+    def items(self, count: int) -> list[bytes]:
+        """The same receipts as tills send them: JSON, the customer named by a card."""
+        return [self._item(*place) for place in self._places(count)]
+
+    def _item(self, number: int, customer: int) -> bytes:
+        self._versions[customer] += 1
+        branch = branch_of(customer, self._versions[customer])
+        time = show_moment(BEGIN + number * APART)
+        head = (
+            f'{{"source":"pos","source_id":"{number}","branch":"{branch}","time":"{time}",'
+            f'"identifier":{{"kind":"card","value":"{card_of(customer)}"}},"lines":'
+        )
+        return head.encode() + self._baskets[number % DISTINCT].sent + b"}"
+
+    def commands(self, count: int) -> list[Command[RecordFact]]:
         """The commands whose events would be next in the log."""
         return [self._command(*place) for place in self._places(count)]
 
-    def _command(self, number: int, customer: int) -> Command[RecordReceipt]:
+    def _command(self, number: int, customer: int) -> Command[RecordFact]:
         self._versions[customer] += 1
         owner, time = self._ids[customer], BEGIN + number * APART
-        body = RecordReceipt(
-            source="pos",
-            source_id=str(number),
-            branch=branch_of(customer, self._versions[customer]),
-            time=time,
-            now=time,
-            lines=self._baskets[number % DISTINCT].lines,
+        branch, source_id = branch_of(customer, self._versions[customer]), str(number)
+        data = self._baskets[number % DISTINCT].data.with_values(
+            fact=fact_of("pos", branch, source_id), source="pos", source_id=source_id
         )
+        body = RecordFact(data=data, branch=branch, time=time, now=time)
         return Command(
             id=body.id,
             hash=body_hash(body.id),

@@ -16,10 +16,12 @@ from benchmarks.counting import CommandCount
 from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, in_turn
 from benchmarks.running import GROUPS, LIMIT_SECONDS, ROWS
-from benchmarks.sample import ReceiptLog, recorded
+from benchmarks.sample import ReceiptLog
 from services.interaction.domain.facts import decide_fact
+from services.interaction.handlers.incoming.hot import hot_receipt
 from shared.envelope import Placed, decode, encode
-from shared.events.interaction import ReceiptRecorded
+from shared.events.hot import HotReceipt
+from shared.identifiers import IdentifierRules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURE = Figure(
@@ -57,6 +59,10 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "relay",
         "search",
         "page",
+        "receipts_http",
+        "receipts_growth",
+        "receipts_inbox",
+        "receipts_file",
         "timeline_page",
         "latency",
         "memory",
@@ -99,8 +105,8 @@ def test_the_log_holds_what_the_kernel_would_have_written() -> None:
         read = decode(event.value)
         (decided,) = decide_fact(command.body, None)
         receipt = command.body.data
-        assert isinstance(receipt, ReceiptRecorded)
-        data = recorded(receipt.lines, msgspec.json.decode(read.data)["fact"], receipt.source_id)
+        assert isinstance(receipt, HotReceipt)
+        data = receipt.with_values(fact=msgspec.json.decode(read.data)["fact"]).as_data()
         written = encode(
             Placed(
                 data=data,
@@ -118,6 +124,23 @@ def test_the_log_holds_what_the_kernel_would_have_written() -> None:
         assert event.key.decode() == command.key
 
 
+def test_what_tills_send_is_what_the_log_holds() -> None:
+    items = ReceiptLog(customers=3, per_turn=2).items(10)
+    commands = ReceiptLog(customers=3, per_turn=2).commands(10)
+    rules = IdentifierRules(bytes(32))
+    for item, command in zip(items, commands, strict=True):
+        read = hot_receipt(item)
+        assert read is not None
+        sent = read.sent(rules, command.body.now).command
+        assert isinstance(sent.data, HotReceipt)
+        assert sent.data.identified_by is not None
+        alone = sent.data.with_values(identified_by=None)
+        assert alone.json_bytes() == command.body.data.json_bytes()
+        assert (sent.id, sent.time, sent.branch) == (
+            command.id, command.body.time, command.body.branch,
+        )  # fmt: skip
+
+
 def test_customers_take_turns_and_versions_are_dense() -> None:
     events = [decode(event.value) for event in ReceiptLog(customers=2, per_turn=2).take(8)]
     first, second = events[0].stream, events[2].stream
@@ -129,7 +152,7 @@ def test_receipts_are_as_large_as_those_of_the_demo() -> None:
     # 1,469,307 lines in 155,848 receipts are 9.4 lines each.
     commands = ReceiptLog(customers=100).commands(1_000)
     receipts = [command.body.data for command in commands]
-    lines = sum(len(each.lines) for each in receipts if isinstance(each, ReceiptRecorded))
+    lines = sum(len(each.lines) for each in receipts if isinstance(each, HotReceipt))
     lines_each = lines / len(commands)
     assert lines_each == pytest.approx(9.4, abs=0.5)
 
