@@ -75,7 +75,7 @@ def event(data: object, kind: str, stream: str, version: int, light: dict[str, A
 
 def receipt(version: int, time: datetime, total: int = 100, **light: object) -> Event:
     kind = "interaction.receipt_recorded.v1"
-    return event(Recorded(total, 0), kind, "interaction", version, {**light, "time": time})
+    return event(Recorded(f"{version}", total, 0), kind, "interaction", version, {**light, "time": time})
 
 
 def registered(
@@ -650,4 +650,4 @@ def test_folding_alone_evaluates_nothing_and_is_revised_afterwards() -> None:
 def test_an_event_of_no_customer_makes_no_profile() -> None:
     light = Light("x", "unknown-1", 1, day(1), day(1), msgspec.Raw(b""))
     with pytest.raises(ValueError, match="unknown-1@1 concerns no customer"):
-        Engine(rule_set()).step(None, Event(light, Recorded(1, 0), 0))
+        Engine(rule_set()).step(None, Event(light, Recorded("f", 1, 0), 0))

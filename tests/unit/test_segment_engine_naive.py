@@ -17,7 +17,13 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.segment.engine.facts import ConsentWord, Recorded, Registered
+from services.segment.engine.facts import (
+    ConsentWord,
+    Recorded,
+    Registered,
+    Returned,
+    Voided,
+)
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
@@ -25,6 +31,9 @@ from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.decider import NewEvent
 from shared.envelope import Light
 from shared.events.segment import SegmentEntered, SegmentExited
+from shared.moves import Ended as MoveEnded
+from shared.moves import Moved as MovedFact
+from shared.moves import Moving
 from shared.projection import Event
 
 CASES = int(os.environ.get("HYPOTHESIS_CASES", "60"))
@@ -66,6 +75,35 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Amended:
+    """A receipt is returned in part (`total`), or voided (None)."""
+
+    receipt: str
+    recorded: int
+    total: int | None
+    left: int
+    version: int
+
+    @property
+    def id(self) -> str:
+        return f"interaction-c1@{self.version}"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Receipts come or go; `version` is that of the end of their move."""
+
+    receipts: tuple[Fact, ...]
+    comes: bool
+    recorded: int
+    version: int
+
+    @property
+    def id(self) -> str:
+        return f"interaction-c1@{self.version}"
+
+
+@dataclass(frozen=True)
 class Ended:
     import_id: str
     until: int
@@ -78,7 +116,7 @@ class Redefined:
     rules: Rules
 
 
-Happening = Fact | Ended | Redefined
+Happening = Fact | Amended | Moved | Ended | Redefined
 
 
 # The oracle
@@ -212,6 +250,41 @@ class Oracle:
         self.look(at, ("event", fact.id, None))
         self.close(at)
 
+    def amend(self, what: Amended | Moved) -> None:
+        if isinstance(what, Amended) and self.change(self.waiting, what):
+            return
+        at = what.recorded if self.clock is None else max(self.clock, what.recorded)
+        self.pass_time(at, ("time", None, None))
+        visible = {"": self.known}
+        if isinstance(what, Amended):
+            assert self.change(visible, what)
+        elif what.comes:
+            visible[""] = [*self.known, *what.receipts]
+        else:
+            gone = {receipt.id for receipt in what.receipts}
+            visible[""] = [fact for fact in self.known if fact.id not in gone]
+            self.waiting = {
+                name: [fact for fact in facts if fact.id not in gone]
+                for name, facts in self.waiting.items()
+            }
+        self.known = visible[""]
+        cause = "merge" if isinstance(what, Moved) else "event"
+        self.look(at, (cause, what.id, None))
+        self.close(at)
+
+    def change(self, places: dict[str, list[Fact]], what: Amended) -> bool:
+        """Whether the receipt was in one of the places, and is changed."""
+        for name, facts in places.items():
+            for index, fact in enumerate(facts):
+                if fact.id == what.receipt:
+                    rest = [*facts[:index], *facts[index + 1 :]]
+                    if what.total is not None:
+                        left = {**fact.data, "total": fact.data["total"] - what.total}
+                        rest = [*facts[:index], replace(fact, data=left), *facts[index + 1 :]]
+                    places[name] = rest
+                    return True
+        return False
+
     def close(self, at: int) -> None:
         self.clock = at
         old = [f for f in self.known if f.kind == "receipt" and f.counts_from <= at - self.horizon]
@@ -285,12 +358,42 @@ def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
     return RuleSet(number, live, moment(at))
 
 
+def event_of(kind: str, data: Any, recorded: int, version: int) -> Event:  # noqa: ANN401
+    light = Light(
+        type=f"interaction.{kind}.v1", stream="interaction-c1", streamversion=version,
+        time=moment(recorded), recordedtime=moment(recorded), data=msgspec.Raw(b""),
+        subject="c1", branch="1", correlationid="k",
+    )  # fmt: skip
+    return Event(light, data, 0)
+
+
+def amending(what: Amended) -> Event:
+    if what.total is None:
+        gone = Voided(what.receipt, START, what.left)
+        return event_of("receipt_voided", gone, what.recorded, what.version)
+    back = Returned(what.receipt, what.total)
+    return event_of("receipt_returned", back, what.recorded, what.version)
+
+
+def moving(what: Moved) -> Iterator[Event]:
+    """The move, a part for each receipt, and its end: who comes is known by its part's version."""
+    for version, receipt in enumerate(what.receipts, what.version - len(what.receipts)):
+        data = msgspec.json.encode({"fact": receipt.id, **receipt.data})
+        moved = MovedFact(
+            receipt.id, "interaction.receipt_recorded.v1", moment(receipt.time),
+            moment(receipt.recorded), msgspec.Raw(data), receipt.branch,
+        )  # fmt: skip
+        yield event_of("facts_moved", Moving("m", (moved,)), what.recorded, version)
+    ended = MoveEnded("m", "in" if what.comes else "out")
+    yield event_of("move_ended", ended, what.recorded, what.version)
+
+
 def as_event(fact: Fact) -> Event:
     data: Any
     match fact.kind:
         case "receipt":
             kind = "interaction.receipt_recorded.v1"
-            data = Recorded(fact.data["total"], fact.data["coupon_lines"])
+            data = Recorded(fact.id, fact.data["total"], fact.data["coupon_lines"])
         case "registered":
             kind = "customer.registered.v1"
             known = {name: fact.data[name] for name in fact.data if "." not in name}
@@ -344,6 +447,12 @@ class Driven:
         match what:
             case Fact():
                 self.note(self.engine.step(self.profile, as_event(what)))
+            case Amended():
+                self.note(self.engine.step(self.profile, amending(what)))
+            case Moved():
+                for event in moving(what):
+                    self.store()
+                    self.note(self.engine.step(self.profile, event))
             case Ended():
                 if self.profile is not None:
                     self.note(self.engine.live(self.profile, what.import_id, moment(what.until)))
@@ -451,6 +560,40 @@ DELAYS = st.sampled_from([0, 0, 0, 1, HOUR // 2, HOUR, HOUR * 3 // 2, 5 * HOUR, 
 IMPORTS = [(None,), (None, None, "i1", "i2"), ("i1",), ("i1",) * 6 + ("i2", None)]
 
 
+def change_of(
+    draw: st.DrawFn, kind: str, recorded: int, here: dict[str, Fact], version: dict[str, int]
+) -> Iterator[Happening]:
+    """A return, a void or a move of receipts that are `here`, and are changed with it."""
+    stream = "interaction-c1"
+    if kind == "moved" and draw(st.booleans()):
+        came = []
+        for _ in range(draw(st.integers(1, 2))):
+            version[stream] += 1
+            time = recorded - draw(DELAYS)
+            receipt = Fact("receipt", time, recorded, None, draw(CONTENTS["receipt"]), "1")
+            came.append(replace(receipt, version=version[stream]))
+        here.update({receipt.id: receipt for receipt in came})
+        version[stream] += 1
+        yield Moved(tuple(came), comes=True, recorded=recorded, version=version[stream])
+    elif here:
+        chosen = here[draw(st.sampled_from(sorted(here)))]
+        total = draw(st.none() | st.integers(0, 2).map(lambda share: share * 50))
+        version[stream] += 1
+        if kind == "moved":
+            # It goes as it was recorded: a fact keeps its id and data through every move.
+            del here[chosen.id]
+            version[stream] += 1
+            yield Moved((chosen,), comes=False, recorded=recorded, version=version[stream])
+            return
+        left = chosen.data["total"]
+        if total is None:
+            del here[chosen.id]
+        else:
+            data = {**chosen.data, "total": left - total}
+            here[chosen.id] = replace(chosen, data=data)
+        yield Amended(chosen.id, recorded, total, left, version[stream])
+
+
 @st.composite
 def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
     """Up to 16 things in the order of reading; recorded times may step back a little."""
@@ -458,10 +601,12 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
     number = 1
     version = {"interaction-c1": 0, "customer-c1": 0}
     what: list[Happening] = []
+    here: dict[str, Fact] = {}
     imports = draw(st.sampled_from(IMPORTS))
     for _ in range(draw(st.integers(4, 16))):
         now += draw(DISTANCES)
-        kinds = ["receipt"] * 8 + ["consent", "registered"] * 2 + ["ended", "redefined"]
+        kinds = ["receipt"] * 8 + ["consent", "registered", "amended"] * 2
+        kinds += ["moved", "ended", "redefined"]
         kind = draw(st.sampled_from(kinds))
         if kind == "ended":
             what.append(Ended(draw(st.sampled_from(["i1", "i2"])), now))
@@ -476,12 +621,17 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             what.append(Redefined(number, now, rules))
             continue
         recorded = max(floor, now - draw(st.sampled_from([0, 0, 0, 1, HOUR])))
+        if kind in {"amended", "moved"}:
+            what += change_of(draw, kind, recorded, here, version)
+            continue
         time = recorded - draw(DELAYS)
         history = draw(st.sampled_from(imports))
         branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
         fact = Fact(kind, time, recorded, history, draw(CONTENTS[kind]), branch)
         version[fact.stream] += 1
-        what.append(replace(fact, version=version[fact.stream]))
+        what.append(fact := replace(fact, version=version[fact.stream]))
+        if kind == "receipt":
+            here[fact.id] = fact
     what.append(Ended("i1", now + HOUR))
     return what
 
@@ -489,7 +639,11 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
 def earliest_to_come(what: Sequence[Happening]) -> int:
     """Nothing that is still to be read was recorded before this."""
     moments = [
-        one.recorded if isinstance(one, Fact) else one.until if isinstance(one, Ended) else one.at
+        one.recorded
+        if isinstance(one, Fact | Amended | Moved)
+        else one.until
+        if isinstance(one, Ended)
+        else one.at
         for one in what
     ]
     return min(moments, default=10**12)
@@ -522,6 +676,8 @@ def test_the_engine_transitions_as_a_naive_evaluation_at_every_instant(data: st.
         match one:
             case Fact():
                 oracle.happen(one)
+            case Amended() | Moved():
+                oracle.amend(one)
             case Ended():
                 oracle.end(one)
                 driven.happen(one, at_once=True)

@@ -11,7 +11,7 @@ from bson.codec_options import CodecOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segment.engine.facts import fact_of
+from services.segment.engine.facts import fact_of, key_of
 from services.segment.engine.profile import Profile, Waiting
 from services.segment.engine.stepping import Engine
 from services.segment.projections import (
@@ -20,7 +20,7 @@ from services.segment.projections import (
     Member,
     member_id,
     members_v1,
-    profiles_v1,
+    profiles_v2,
 )
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
@@ -43,7 +43,7 @@ BOUGHT = {
     "compare": {"op": ">=", "value": 1},
 }
 RULES = RuleSet(1, {"bought": LiveRule(1, parse_rule(BOUGHT), NOW, "segment-bought@1", "k")}, NOW)
-PROFILES = profiles_v1(Engine(RULES))
+PROFILES = profiles_v2(Engine(RULES))
 
 
 def as_read(
@@ -187,7 +187,8 @@ def test_a_receipt_is_read_with_its_branch_and_coupons() -> None:
         PROFILES.projection, receipt(250, 2), "interaction-c1", 4, recorded=NOW + HOUR, branch="12"
     )
     milliseconds = int(NOW.timestamp() * 1000)
-    assert fact_of(event) == Receipt(milliseconds, 4, 250, coupon=True, branch="12")
+    read = Receipt(milliseconds, 4, 250, coupon=True, branch="12", key=key_of("f"))
+    assert fact_of(event) == read
     profile = stepped(event)
     assert (profile.partition, profile.clock) == (3, NOW + HOUR)
 

@@ -5,26 +5,28 @@ must not put a receipt into tomorrow's windows.
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 
 from services.segment.rules.instants import instant
 from services.segment.rules.language import CUSTOM
 from services.segment.rules.view import Attribute, Consent, FieldValue, Receipt, Told
-from shared.envelope import Light
+from shared.envelope import Light, Zoned
 from shared.events.customer import (
     ConsentGiven,
     ConsentWithdrawn,
     CustomerChanged,
     CustomerRegistered,
 )
-from shared.events.interaction import ReceiptRecorded
+from shared.events.interaction import ReceiptRecorded, ReceiptReturned, ReceiptVoided
 from shared.events.merging import (
     CustomerAbsorbed,
     CustomerErased,
     CustomerMerged,
     MergeReverted,
 )
+from shared.moves import MOVES
 from shared.projection import Event
 
 Fact = Receipt | Told
@@ -96,10 +98,32 @@ class Erased(msgspec.Struct, frozen=True, gc=False):
 class Recorded(msgspec.Struct, frozen=True, gc=False):
     """Of `interaction.receipt_recorded`."""
 
+    fact: str
     total: int
     coupon_lines: int
 
 
+class Returned(msgspec.Struct, frozen=True, gc=False):
+    """Of `interaction.receipt_returned`."""
+
+    receipt: str
+    total: int
+
+
+class Voided(msgspec.Struct, frozen=True, gc=False):
+    """Of `interaction.receipt_voided`; `total` is what had not been returned."""
+
+    receipt: str
+    bought: Zoned
+    total: int
+
+
+FACTS: Mapping[str, type[msgspec.Struct]] = {
+    ReceiptRecorded.type: Recorded,
+    ReceiptReturned.type: Returned,
+    ReceiptVoided.type: Voided,
+}
+"""Facts that change hands, and what is read of them."""
 READS: Mapping[str, type[msgspec.Struct]] = {
     CustomerRegistered.type: Registered,
     CustomerChanged.type: Changed,
@@ -109,7 +133,8 @@ READS: Mapping[str, type[msgspec.Struct]] = {
     CustomerAbsorbed.type: Absorbed,
     MergeReverted.type: Reverted,
     CustomerErased.type: Erased,
-    ReceiptRecorded.type: Recorded,
+    **FACTS,
+    **MOVES,
 }
 """The types that are facts about a customer → what is read of their data."""
 
@@ -120,9 +145,7 @@ def fact_of(event: Event) -> Fact | None:
     time = min(instant(light.time), instant(light.recordedtime))
     match data:
         case Recorded():
-            return Receipt(
-                time, light.streamversion, data.total, data.coupon_lines > 0, light.branch
-            )
+            return receipt_of(data, time, light.streamversion, light.branch)
         case ConsentWord():
             given = light.type == ConsentGiven.type
             word = Consent(data.topic, data.channel, given, light.streamversion)
@@ -140,6 +163,16 @@ def fact_of(event: Event) -> Fact | None:
             return Told(time, light.streamversion, attributes, _words(data.consents, light))
         case _:
             return None
+
+
+def receipt_of(data: Recorded, time: int, version: int, branch: str | None) -> Receipt:
+    """The receipt as rules see it."""
+    return Receipt(time, version, data.total, data.coupon_lines > 0, branch, key_of(data.fact))
+
+
+def key_of(fact: str) -> int:
+    """What a receipt is known by: 64 bits of a hash, since a profile keeps thousands of them."""
+    return int.from_bytes(blake2b(fact.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _attributes(data: Fields, light: Light) -> list[Attribute]:

@@ -9,7 +9,7 @@ and events. Time only goes forward in it, and every evaluation is at one exact i
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from shared.envelope import Causation
 from shared.events.contract import show_moment
 from shared.events.segment import Cause, CauseKind, SegmentEntered, SegmentExited
 from shared.ids import derived_id
+from shared.moments import with_moment
 
 
 def membership_stream(customer: str) -> str:
@@ -56,13 +57,13 @@ class Life:
     """The profile on its way; `events` are the transitions so far, in order."""
 
     __slots__ = (
-        "_learnt", "_profile", "_rules", "_timers", "away", "clock", "crowded", "due", "events",
-        "memberships", "told", "transitions", "view",
+        "_learnt", "_rules", "_timers", "away", "clock", "crowded", "due", "events", "forgets",
+        "known", "memberships", "moving", "told", "transitions", "view", "waiting",
     )  # fmt: skip
 
     def __init__(self, profile: Profile, rules: RuleSet, timers: Why = TIME) -> None:
         """Go on with the profile. `timers` is why memberships change when nothing but time does."""
-        self._profile = profile
+        self.known = profile
         self._rules = rules
         self._timers = timers
         self._learnt = False
@@ -70,6 +71,9 @@ class Life:
         self.transitions = profile.transitions
         self.crowded = profile.crowded
         self.away = profile.away
+        self.forgets = profile.forgets
+        self.moving = profile.moving
+        self.waiting = profile.waiting
         self.clock = None if profile.clock is None else instant(profile.clock)
         self.due = profile.due.copy()
         self.memberships = profile.memberships.copy()
@@ -93,6 +97,16 @@ class Life:
             self._evaluate(self._rules.every, at, why)
         else:
             self.ask(kinds, at, why)
+
+    def change(self, amend: Callable[[], None], at: int, why: Why) -> None:
+        """Let what is known of receipts change at an instant, and evaluate."""
+        self.settle(at)
+        begins = self.clock is None
+        amend()
+        if begins:
+            self._evaluate(self._rules.every, at, why)
+        else:
+            self.ask(_RECEIPTS, at, why)
 
     def take(self, fact: Fact) -> Sequence[Reads]:
         """Take in a fact and evaluate nothing; gives what it may touch."""
@@ -131,7 +145,7 @@ class Life:
     def leave_all(self, at: int, why: Why) -> None:
         """Leave every segment for good: this is no person."""
         self._exit_all(at, why)
-        self.crowded = True
+        self.crowded = self.forgets = True
         self.view = self._only_totals()
 
     def depart(self, at: int, why: Why) -> None:
@@ -164,7 +178,10 @@ class Life:
         receipts = self.view.receipts
         if self.clock is not None and receipts and receipts[0].time <= self.clock - horizon:
             gone = bisect_right(receipts, self.clock - horizon, key=lambda fact: fact.time)
+            for receipt in receipts[:gone]:
+                self.view.let_go = with_moment(self.view.let_go, receipt.time)
             self.view.receipts = receipts[gone:]
+            self.forgets = True
 
     def profile(self, rules: int) -> Profile:
         """The profile as it is now, evaluated with the rule set of that number."""
@@ -173,9 +190,9 @@ class Life:
         if self._learnt:
             changed["attributes"] = list(view.attributes.values())
             changed["consents"] = list(view.consents.values())
-        keeps_past = self.transitions == 0 and view.count == len(view.receipts)
+        keeps_past = self.transitions == 0 and not self.forgets
         after = msgspec.structs.replace(
-            self._profile,
+            self.known,
             **changed,
             clock=None if self.clock is None else moment(self.clock),
             totals=Totals(view.count, view.total, view.first, view.last),
@@ -188,6 +205,10 @@ class Life:
             rules=rules,
             crowded=self.crowded,
             away=self.away,
+            let_go=view.let_go,
+            forgets=self.forgets,
+            moving=self.moving,
+            waiting=self.waiting,
         )
         leave_view(after, view)
         return after
@@ -244,7 +265,7 @@ class Life:
         if cause.kind == "definition" and (live := self._rules.rules.get(name)) is not None:
             correlation, depth = live.correlation, live.depth + 1
         if correlation is None:
-            stream = membership_stream(self._profile.id)
+            stream = membership_stream(self.known.id)
             correlation = derived_id(stream, show_moment(time))
         return Causation(correlation, cause.event, depth, why.import_id)
 

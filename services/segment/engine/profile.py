@@ -40,6 +40,15 @@ class Waiting(msgspec.Struct, frozen=True):
     told: list[Told]
 
 
+class InMotion(msgspec.Struct, frozen=True):
+    """Receipts of a move that has not ended, with what was returned of them, and which are void."""
+
+    move: str
+    receipts: list[Receipt]
+    returned: list[tuple[int, int]]
+    voided: list[int]
+
+
 class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     """One customer; the document's id is the customer's.
 
@@ -48,8 +57,10 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     about the customer, kept one by one only while the past may still be lived from zero. `due`
     holds, for each segment that has one, the instant at which time alone may change it.
     `transitions` counts those of its log, also the ones that are decided and not yet written; the
-    runner moves `stream_version` after it. `crowded` marks too many receipts for a person: such a
-    profile is in no segment, for good.
+    runner moves `stream_version` after it. `let_go` holds the moments of receipts that are older
+    than the horizon (`shared.moments`); who has ever had one `forgets`. `moving` are receipts that
+    are changing hands. `crowded` marks too many receipts for a person: such a profile is in no
+    segment, for good.
 
     `away` marks a customer who was merged: in no segment until they part, while facts are kept.
     `removed` marks one who was erased: nothing is known of them for good.
@@ -73,11 +84,14 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     transitions: int = 0
     crowded: bool = False
     away: bool = False
+    let_go: bytes = b""
+    forgets: bool = False
+    moving: list[InMotion] = msgspec.field(default_factory=list)
 
     @property
     def whole(self) -> bool:
         """Whether every visible fact is still here, and no membership was ever logged."""
-        return self.transitions == 0 and self.totals.count == len(self.receipts)
+        return self.transitions == 0 and not self.forgets
 
 
 _VIEW = "view"
@@ -94,6 +108,7 @@ def take_view(profile: Profile) -> View:
         view.learn(profile.attributes, profile.consents)
         view.count, view.total = profile.totals.count, profile.totals.total
         view.first, view.last = profile.totals.first, profile.totals.last
+        view.let_go = profile.let_go
     view.receipts = profile.receipts.copy()
     return view
 

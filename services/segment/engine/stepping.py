@@ -24,12 +24,15 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.segment.engine.amending import amend, amend_unseen, put_in_motion
 from services.segment.engine.facts import (
     Absorbed,
     Erased,
     Fact,
     Merged,
+    Returned,
     Reverted,
+    Voided,
     event_of,
     fact_of,
     in_order,
@@ -40,6 +43,7 @@ from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
 from services.segment.rules.view import Receipt
 from shared.decider import NewEvent
+from shared.moves import Ended, Moving
 from shared.projection import Event
 
 HORIZON = timedelta(days=400)
@@ -73,8 +77,11 @@ class Engine:
         known = self._known(profile, event)
         fact = fact_of(event)
         gone = isinstance(data, Merged | Erased)
-        if known.removed or (fact is None and not gone):
-            return known, ()
+        amending = isinstance(data, Returned | Voided | Ended)
+        if known.removed or (fact is None and not gone and not amending):
+            return self._unseen(known, event), ()
+        if amending and (unseen := amend_unseen(known, data)) is not None:
+            return unseen, ()
         if light.history is not None and fact is not None:
             return self._put_by(known, light.history, fact), ()
         if known.rules > self.rules.number:
@@ -85,12 +92,14 @@ class Engine:
         at = instant(light.recordedtime)
         if life.clock is not None:
             at = max(at, life.clock)
-        merging = gone or isinstance(data, Absorbed | Reverted)
+        merging = gone or isinstance(data, Absorbed | Reverted | Ended)
         why = Why(
             "merge" if merging else "event",
             light.id, None, light.correlationid or None, light.causedepth + 1,
         )  # fmt: skip
-        if fact is None:
+        if amending:
+            life.change(lambda: amend(life, data), at, why)
+        elif fact is None:
             life.depart(at, why)
         elif isinstance(data, Reverted) and data.comes_back:
             life.come_back(fact, at, why)
@@ -111,14 +120,20 @@ class Engine:
         if isinstance(data, Merged | Erased):
             away = msgspec.structs.replace(known, away=True, memberships={}, due={}, due_at=None)
             return forgotten(away) if isinstance(data, Erased) else away
-        if fact is None:
-            return known
-        if event.light.history is not None:
+        amending = isinstance(data, Returned | Voided | Ended)
+        if amending and (unseen := amend_unseen(known, data)) is not None:
+            return unseen
+        if fact is None and not amending:
+            return self._unseen(known, event)
+        if event.light.history is not None and fact is not None:
             return self._put_by(known, event.light.history, fact)
         life = Life(known, self.rules)
         life.away = life.away and not (isinstance(data, Reverted) and data.comes_back)
         at = instant(event.light.recordedtime)
-        life.take(fact)
+        if fact is None:
+            amend(life, data)
+        else:
+            life.take(fact)
         life.clock = at if life.clock is None else max(at, life.clock)
         life.trim(self._kept)
         return life.profile(0)
@@ -169,7 +184,7 @@ class Engine:
         self._answer_definitions(life, known)
         life.settle(end)
         facts: list[Fact] = [*waiting.receipts, *waiting.told]
-        latest = max(end, *(fact.time for fact in facts))
+        latest = max([end, *(fact.time for fact in facts)])
         if life.clock is not None:
             latest = max(latest, life.clock)
         if known.whole and life.transitions == 0:
@@ -184,6 +199,7 @@ class Engine:
         unborn = msgspec.structs.replace(
             known,
             clock=None, totals=Totals(), receipts=[], attributes=[], consents=[], told=[], due={},
+            let_go=b"", forgets=False,
         )  # fmt: skip
         timers = Why("history", None, import_id, import_id)
         life = Life(unborn, self.rules, timers)
@@ -215,6 +231,11 @@ class Engine:
             message = f"{event.light.id} concerns no customer"
             raise ValueError(message)
         return Profile(id=customer, partition=event.partition, rules=self.rules.number)
+
+    def _unseen(self, known: Profile, event: Event) -> Profile:
+        """The profile after an event that changes no answer: facts in motion are put by."""
+        moving = isinstance(event.data, Moving) and not known.removed
+        return put_in_motion(known, event) if moving else known
 
     def _put_by(self, known: Profile, import_id: str, fact: Fact) -> Profile:
         """Keep a fact of an import that has not ended."""

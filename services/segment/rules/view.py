@@ -9,8 +9,10 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import structs
 
 from services.segment.rules.language import FilterKey
+from shared.moments import unpacked, without_moment
 
 FieldValue = str | int | bool | tuple[str, ...]
 """What a field of a customer may hold; several texts are a field with several values."""
@@ -21,7 +23,7 @@ class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     `time` is the instant at which it counts: when it happened, but never after it was recorded.
     `version` is its place in the customer's interaction stream; `total` is minor units; `coupon`
-    says whether a line has a coupon's discount other than 0.
+    says whether a line has a coupon's discount other than 0. `key` is what it is known by.
     """
 
     time: int
@@ -29,6 +31,7 @@ class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     total: int
     coupon: bool
     branch: str | None
+    key: int = 0
 
 
 class Attribute(msgspec.Struct, array_like=True, frozen=True):
@@ -94,13 +97,15 @@ class Series:
 class View:
     """One customer as rules see it; each fact of it lies at or before the moment of asking.
 
-    `receipts` are those kept one by one, in order; `count`, `total`, `first` and `last` are over
-    all receipts ever, also those no longer kept. Of two values for one field, or two words on one
-    consent, the one of the higher version holds, whatever order they were learnt in.
+    `receipts` are those kept one by one, in order, and `let_go` the moments of the others; `count`,
+    `total`, `first` and `last` are over all receipts ever, also those no longer kept. Of two values
+    for one field, or two words on one consent, the one of the higher version holds, whatever order
+    they were learnt in.
     """
 
     __slots__ = (
-        "_series", "attributes", "consents", "count", "first", "last", "receipts", "total"
+        "_series", "attributes", "consents", "count", "first", "last", "let_go", "receipts",
+        "total",
     )  # fmt: skip
 
     def __init__(self, receipts: list[Receipt] | None = None) -> None:
@@ -111,6 +116,7 @@ class View:
         self.total = 0
         self.first: int | None = None
         self.last: int | None = None
+        self.let_go = b""
         self._series: dict[FilterKey | None, Series] = {}
 
     def learn(self, attributes: Iterable[Attribute], consents: Iterable[Consent]) -> None:
@@ -145,6 +151,48 @@ class View:
         self.total += receipt.total
         self.first = time if self.first is None else min(self.first, time)
         self.last = time if self.last is None else max(self.last, time)
+
+    def lower(self, key: int, total: int) -> bool:
+        """Take something off a receipt; whether it is here."""
+        index = self._index(key)
+        if index is None:
+            return False
+        held = self.receipts[index]
+        self.receipts[index] = structs.replace(held, total=held.total - total)
+        self.total -= total
+        self._series = {}
+        return True
+
+    def remove(self, key: int) -> bool:
+        """Let a receipt never have happened; whether it was here."""
+        index = self._index(key)
+        if index is None:
+            return False
+        gone = self.receipts.pop(index)
+        self._series = {}
+        self._uncount(gone.total)
+        return True
+
+    def forget(self, time: int, total: int) -> None:
+        """Let a receipt never have happened that is not kept one by one any more."""
+        left = without_moment(self.let_go, time)
+        self.let_go = self.let_go if left is None else left
+        self._uncount(total)
+
+    def _index(self, key: int) -> int | None:
+        for index, receipt in enumerate(self.receipts):
+            if receipt.key == key:
+                return index
+        return None
+
+    def _uncount(self, total: int) -> None:
+        self.count -= 1
+        self.total -= total
+        times = [receipt.time for receipt in (*self.receipts[:1], *self.receipts[-1:])]
+        if self.let_go:
+            gone = unpacked(self.let_go)
+            times += [gone[0], gone[-1]]
+        self.first, self.last = min(times, default=None), max(times, default=None)
 
     def series(self, key: FilterKey | None) -> Series:
         """The receipts that pass the filter (all for None)."""
