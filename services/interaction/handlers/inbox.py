@@ -86,14 +86,17 @@ class Inbox:
         if waiters and await self.place.count() + len(waiters) > self.patience.most:
             letters += [letter_of(self.sealer.opened(each), PLACE_FULL) for each in waiters]
             waiters = []
-        await self.place.admit(waiters)
-        _count("waiting", len(waiters))
+        if waiters:
+            await self.place.admit(waiters)
+            _count("waiting", len(waiters))
         await self._bury(letters)
         self._failures.clear()
 
     async def look_again(self) -> int:
         """Look at what waits and is due; gives how many that were."""
         due = await self.place.due(LOOKED_AT)
+        if not due:
+            return 0
         there = await self._there({each.waits_for for each in due})
         ready = [each for each in due if each.waits_for in there]
         unready = [each for each in due if each.waits_for not in there]
@@ -112,7 +115,8 @@ class Inbox:
             else:
                 _count("repeated" if outcome.repeated else "recorded")
         await self._bury(letters)
-        await self.place.release(settled)
+        if settled:
+            await self.place.release(settled)
         await self.place.postpone({each.id: _pause(each) for each in again})
         self._failures.clear()
         return len(due)
