@@ -64,6 +64,8 @@ trigger
 wording
 
 # Answers of the API: fields for whoever calls.
+amount_minor
+recorded_time
 average_minor
 blacklisting
 followed_by
