@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy import importing
+from deploy import importing, inbox
 from deploy.client import CallError, Chain, connect
 from deploy.embedded.errors import EmbeddedError
 from deploy.importing import Wanted
@@ -41,6 +41,8 @@ app = typer.Typer(
 )
 segment = typer.Typer(no_args_is_help=True, help="Ask segments.")
 app.add_typer(segment, name="segment")
+
+app.add_typer(inbox.commands(lambda ask: _run(_asking(ask))), name="inbox")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ResultT = TypeVar("ResultT")
@@ -89,7 +91,7 @@ def imports(*, as_json: AsJson = False) -> None:
 
 
 @app.command("import")
-def import_file(  # noqa: PLR0917 - the options of a command
+def import_file(
     what_and_file: Annotated[
         list[str] | None,
         typer.Argument(

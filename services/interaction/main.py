@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from services.interaction.api import FactApi, ImportApi, TotalsApi
 from services.interaction.api.call_lists import CallListApi
 from services.interaction.api.file_imports import FileImportApi
+from services.interaction.api.inbox import InboxApi
 from services.interaction.api.moves import MoveApi
 from services.interaction.api.points import PointsApi, PointsDesk
 from services.interaction.api.product_categories import ProductCategoryApi
@@ -22,14 +23,20 @@ from services.interaction.api.recommendations import RecommendationApi
 from services.interaction.api.tasks import TaskApi
 from services.interaction.api.timeline import TimelineApi
 from services.interaction.consumers import PROJECTIONS, points
+from services.interaction.consumers import inbox as topic_inbox
 from services.interaction.consumers import tasks as task_requests
 from services.interaction.consumers.identity import Identity
+from services.interaction.consumers.inbox import WaitingRoom
 from services.interaction.consumers.reacting import Reactions, Subscription
 from services.interaction.domain.affinity import Measure
 from services.interaction.domain.days import zone_name
 from services.interaction.handlers.call_lists import CallLists
-from services.interaction.handlers.facts import Recorder
+from services.interaction.handlers.facts import Owners, Recorder
 from services.interaction.handlers.importing import DryRun, FactFiles, Reverting, Source
+from services.interaction.handlers.inbox import Inbox, Patience
+from services.interaction.handlers.inbox_replaying import Replaying
+from services.interaction.handlers.inbox_sealing import Sealer
+from services.interaction.handlers.incoming.schema import schema as inbox_schema
 from services.interaction.handlers.intake import Intake
 from services.interaction.handlers.misuse import TellMisuse
 from services.interaction.handlers.moves import Mover
@@ -73,15 +80,17 @@ from shared.importing import INDEXES as DRAFT_INDEXES
 from shared.importing import ImportList
 from shared.importing import Imports as FileImports
 from shared.jobs import AnyKind, JobApi, Jobs
-from shared.mongo import MongoDocuments
+from shared.kafka import DEAD_LETTERS, INBOX, KafkaDeadLetters
+from shared.mongo import MongoDocuments, MongoLeases, MongoWaitingPlace
 from shared.mongo.events import COMMITS
-from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.process import Kernel, Parts, Reports, Role, WaysIn, assemble, start
 from shared.settings import Settings
 from shared.wording import Languages
 
 SERVICE = "interaction"
 FILE_IMPORTS = "file_imports"
 GRACE_SECONDS = 15.0
+SECONDS_OF_A_DAY = 24 * 3600.0
 LOCALES = Path(__file__).parent / "locales"
 
 
@@ -90,10 +99,14 @@ class InteractionSettings(Settings):
 
     `zone` (IANA name) is the one in whose days figures are counted, the same as long as the chain
     lives. A customer with more than `misuse_limit` receipts on one of them is suspected of misuse.
+    Of the facts in the inbox whose customer or receipt is not there yet, `inbox_waiting_most` wait
+    for it at once, each for `inbox_waiting_days`.
     """
 
     zone: Annotated[str, AfterValidator(zone_name)] = "UTC"
     misuse_limit: int = Field(default=MISUSE_LIMIT, ge=1)
+    inbox_waiting_days: float = Field(default=7, gt=0)
+    inbox_waiting_most: int = Field(default=100_000, ge=1)
 
 
 async def build(settings: InteractionSettings, role: Role) -> Parts:
@@ -125,7 +138,10 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
     agenda = _agenda(kernel, settings, customers, jobs)
     desk = _points(kernel, customers)
     following = points.subscription(Following(desk.ledgers, desk.book))
-    reactions = _reactions(kernel, [*identity.subscriptions(), *agenda.subscriptions, following])
+    dead = KafkaDeadLetters(kernel.kafka, INBOX, DEAD_LETTERS)
+    inbox = await _inbox(kernel, settings, intake, customers.owners, dead)
+    subscriptions = [*identity.subscriptions(), *agenda.subscriptions, following]
+    reactions = _reactions(kernel, [*subscriptions, topic_inbox.subscription(inbox)])
     file_imports, file_kinds = await _file_imports(kernel, settings.zone, intake, files, jobs)
     importing = ImportApi(kernel.writer, imports, kernel.clock)
     totalled = totals_of(ZoneInfo(settings.zone), settings.misuse_limit)
@@ -143,12 +159,16 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
     async def notes() -> Mapping[str, str]:
         return {"open imports": str(len(await imports.open()))}
 
-    return await assemble(
+    facts = FactApi(intake).router()
+    parts = await assemble(
         kernel,
         role,
         title="Regulars: interactions",
         routers=[
-            FactApi(intake).router(),
+            facts,
+            InboxApi(
+                Replaying(dead, MongoLeases(kernel.database), kernel.owner), inbox.place
+            ).router(),
             MoveApi(mover, customers).router(),
             importing.router(),
             file_imports.router(),
@@ -167,6 +187,7 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
         projectors=[await kernel.projector(projection) for projection in (*PROJECTIONS, totalled)],
         worker_tasks=[
             reactions.run,
+            WaitingRoom(inbox, MongoLeases(kernel.database), kernel.owner).run,
             files.run,
             kernel.sweeper(totalled, TellMisuse(kernel.writer)).run,
             kernel.sweeper(POINTS, TellDue(desk.ledgers)).run,
@@ -175,6 +196,29 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
             Schedule(jobs, kernel.clock, timedelta(hours=settings.recommendations_hours)).run,
         ],
         reports=Reports(counts=counts, notes=notes, readers=reactions.readers),
+        ways_in=WaysIn(bounded=[facts], topics={INBOX: inbox_schema()}),
+    )
+    parts.closing = (dead.close, *parts.closing)
+    return parts
+
+
+async def _inbox(
+    kernel: Kernel,
+    settings: InteractionSettings,
+    intake: Intake,
+    owners: Owners,
+    dead: KafkaDeadLetters,
+) -> Inbox:
+    place = MongoWaitingPlace(kernel.database, topic_inbox.WAITING)
+    await place.create_indexes()
+    return Inbox(
+        intake,
+        kernel.store.known,
+        owners,
+        place,
+        dead,
+        Sealer(settings.master_key()),
+        Patience(settings.inbox_waiting_most, settings.inbox_waiting_days * SECONDS_OF_A_DAY),
     )
 
 

@@ -24,11 +24,14 @@ PATIENCE_MS = 5_000
 ORIGIN, REASON = "origin", "reason"
 
 
-class _Origin(msgspec.Struct):
+class _Origin(msgspec.Struct, omit_defaults=True):
+    """Where it was; `nothing`: it had neither key nor value, which no producer of ours sends."""
+
     topic: str
     partition: int
     offset: int
     timestamp: int
+    nothing: bool = False
 
 
 class _Field(msgspec.Struct):
@@ -59,7 +62,12 @@ class KafkaDeadLetters:
         topic = self.url.topic(self.dead)
         await self._send(
             [
-                {"topic": topic, "key": each.key, "value": each.value, "headers": _headers(each)}
+                {
+                    "topic": topic,
+                    "key": each.key,
+                    "value": b"" if _nothing(each) else each.value,
+                    "headers": _headers(each),
+                }
                 for each in letters
             ]
         )
@@ -159,8 +167,13 @@ class KafkaDeadLetters:
                 yield records
 
 
+def _nothing(letter: DeadLetter) -> bool:
+    return letter.key is None and letter.value is None
+
+
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    origin = _Origin(letter.topic, letter.partition, letter.offset, letter.timestamp)
+    place = (letter.topic, letter.partition, letter.offset, letter.timestamp)
+    origin = _Origin(*place, nothing=_nothing(letter))
     errors = [_Field(each.field, each.message) for each in letter.errors]
     reason = _Reason(letter.reason, letter.title, errors)
     return [(ORIGIN, msgspec.json.encode(origin)), (REASON, msgspec.json.encode(reason))]
@@ -180,7 +193,7 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
         offset=origin.offset,
         timestamp=origin.timestamp,
         key=record.key,
-        value=record.value,
+        value=None if origin.nothing else record.value,
         reason=reason.type,
         title=reason.title,
         errors=tuple(FieldError(each.field, each.message) for each in reason.errors),
