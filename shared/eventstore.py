@@ -8,11 +8,12 @@ A commit keeps the exact CloudEvents JSON that Kafka will get.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 SEQ_DIGITS = 10
 
@@ -29,8 +30,7 @@ class CommandMark(msgspec.Struct, frozen=True, gc=False):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Events appended together to one stream.
 
     `version` is the stream version after them; `recorded_at` is system time; `events` are
@@ -49,7 +49,17 @@ class Commit:
     events: tuple[str, ...]
     broadcast: bool = False
     redirect: str | None = None
-    expires: float | None = field(default=None, compare=False, repr=False)
+    expires: float | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """What is stored of them is the same."""
+        if not isinstance(other, Commit):
+            return NotImplemented
+        return astuple(self)[:-1] == astuple(other)[:-1]
+
+    def __hash__(self) -> int:
+        """By its id."""
+        return hash((self.stream, self.seq))
 
     @property
     def id(self) -> str:
@@ -112,8 +122,7 @@ class ClaimChange:
         return self.expected + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True, gc=False):
     """A commit and the claims that must change with it, in one transaction."""
 
     commit: Commit

@@ -7,12 +7,13 @@ store's, which gets its commits ready-made, as bare gets its documents.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import replace as changed
 
 from benchmarks.bare import BareDatabase, bare_database
 from benchmarks.counting import CommandCount, counted_database
@@ -86,7 +87,7 @@ async def batches_of(per_customer: int, count: int) -> list[Batch]:
         begin = len(store.commits)
         await carry_out(writer, commands)
         # They are written later than by whoever decided them just now.
-        commits = [replace(commit, expires=None) for commit in store.commits[begin:]]
+        commits = [changed(commit, expires=None) for commit in store.commits[begin:]]
         batches.append(Batch(commands, commits))
     return batches
 

@@ -40,11 +40,11 @@ from shared.access import Role, issue
 from shared.kafka import KafkaUrl, ensure_topics
 from shared.mongo import Database, MongoApiKeys, connect
 
-GROWN = int(os.environ.get("REGULARS_BENCH_RECEIPTS", "20000"))
+GROWN = int(os.environ.get("REGULARS_BENCH_RECEIPTS", "10000"))
 CUSTOMERS = max(2_500, GROWN // 40)
 OF_A_BATCH = 1_000
 BATCHES = 4
-ROUNDS = 4
+ROUNDS = 3
 TENTHS = 10
 SLOWER = 0.8
 TIMEOUT_SECONDS = 60.0

@@ -7,11 +7,12 @@ be compared with itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import replace as changed
 
 from benchmarks.bare import BareDatabase, bare_database
 from benchmarks.figures import Figure
@@ -94,7 +95,7 @@ async def written_by(parts: Sequence[Sequence[Asked]]) -> list[Written]:
     for part in parts:
         begin = len(store.commits)
         await register(writer, part)
-        commits = [replace(commit, expires=None) for commit in store.commits[begin:]]
+        commits = [changed(commit, expires=None) for commit in store.commits[begin:]]
         ids = [claim for _, command in part for claim in command.claim_ids]
         claims = await store.claims(ids)
         found.append(

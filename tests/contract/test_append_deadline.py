@@ -1,9 +1,9 @@
 """What every store must do with a commit that comes too late: leave it unwritten, and say so."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from shared.eventstore import Append, Commit, EventStore, StoreUnavailable
 from shared.readmodel import SteppedDocuments
@@ -21,7 +21,7 @@ async def test_a_commit_in_time_is_read_back_as_it_was(store: EventStore) -> Non
     # Until when it might be written is nobody's business afterwards.
     (found,) = (await store.read(["membership-1"]))["membership-1"]
     assert found == early
-    assert found == replace(early, expires=None)
+    assert found == changed(early, expires=None)
 
 
 async def test_a_batch_with_a_commit_that_comes_too_late_is_left_unwritten(

@@ -183,7 +183,7 @@ async def test_a_decision_that_leaves_out_a_stream_that_it_read_is_a_fault(write
 async def test_claims_move_with_the_commits(writer: Writer) -> None:
     await written(writer)
     claiming = Append(
-        replace((await writer.store.read(["customer-1"]))["customer-1"][0], seq=2, commands=()),
+        changed((await writer.store.read(["customer-1"]))["customer-1"][0], seq=2, commands=()),
         (ClaimChange(PHONE, 0, "1"),),
     )
     assert await writer.store.append([claiming]) == [True]
@@ -234,7 +234,7 @@ async def test_a_claim_that_changed_meanwhile_has_it_decided_again(
     direct = writer_on(store, keys)
     await written(direct)
     first = (await store.read(["customer-1"]))["customer-1"][0]
-    elsewhere = replace(first, stream="customer-9", commands=())
+    elsewhere = changed(first, stream="customer-9", commands=())
     assert await store.append([Append(elsewhere, (ClaimChange(PHONE, 0, "1"),))]) == [True]
     raced = False
 
@@ -242,7 +242,7 @@ async def test_a_claim_that_changed_meanwhile_has_it_decided_again(
         nonlocal raced
         if not raced:
             raced = True
-            later = replace(elsewhere, seq=2)
+            later = changed(elsewhere, seq=2)
             assert await store.append([Append(later, (ClaimChange(PHONE, 1, "9"),))]) == [True]
 
     await writer_on(InterceptedStore(store, before=race), keys).together(copying, copy("j1"))

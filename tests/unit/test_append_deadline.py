@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
 
 import pytest
+from msgspec.structs import replace as changed
 from pymongo.errors import DuplicateKeyError
 
 from shared.eventstore import Append, Commit, StoreUnavailable
@@ -105,7 +106,7 @@ async def test_steps_that_are_written_one_by_one_share_the_deadline() -> None:
 async def test_steps_without_a_moment_of_their_own_share_one_too() -> None:
     TRIED.clear()
     steps = [
-        (document, replace(commit, expires=None) if commit else None)
+        (document, changed(commit, expires=None) if commit else None)
         for document, commit in steps_of(20, 0)
     ]
     with pytest.raises(StoreUnavailable):

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
 
 import pytest
+from msgspec.structs import replace as changed
 
 from shared.claims import ClaimPolicy
 from shared.decider import NewEvent
@@ -133,7 +134,7 @@ async def test_what_was_not_begun_is_said_to_be_unwritten() -> None:
     # 64 take 1.28 s; for as many again there is no time.
     assert await store.append(appends) == [True] * 64 + [False] * 86
     assert len(await store.heads([append.commit.stream for append in appends])) == 64
-    late = [replace(append, commit=replace(append.commit, seq=2)) for append in appends]
+    late = [changed(append, commit=changed(append.commit, seq=2)) for append in appends]
     await asyncio.sleep(1)
     with pytest.raises(StoreUnavailable):
         await store.append(late)
