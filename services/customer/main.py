@@ -28,7 +28,7 @@ from services.customer.api.merging import MergingApi
 from services.customer.api.pipelines import PipelineApi
 from services.customer.api.preferences import PreferenceApi
 from services.customer.channels.mail import Mail
-from services.customer.consumers import PROJECTIONS, automation, erasing, robots
+from services.customer.consumers import PROJECTIONS, automation, erasing, registering, robots
 from services.customer.consumers.care import LiveCareRules
 from services.customer.consumers.reacting import Reactions
 from services.customer.domain.configuration.chosen import Configuration
@@ -54,6 +54,7 @@ from services.customer.handlers.imports import CustomerFiles, DryRun, Reverting
 from services.customer.handlers.imports.reading import Source
 from services.customer.handlers.list_indexes import ListIndexes
 from services.customer.handlers.preferences import Preferences
+from services.customer.handlers.registering import Registering
 from services.customer.handlers.revealing import Revealing
 from services.customer.handlers.robots import Robots
 from services.customer.handlers.tokens import Tokens
@@ -163,7 +164,7 @@ async def build(settings: Settings, role: Role) -> Parts:
             await kernel.stepped_projector(live_robots),
         ],
         worker_tasks=[
-            _reactions(kernel, eraser, Automating(kernel.writer, book), robotics).run,
+            _reactions(kernel, eraser, book, robotics).run,
             care.follow,
             live_robots.follow,
             Webhooks(kernel.writer, outbox, caller, random.random).run,
@@ -304,14 +305,21 @@ async def _pairing(kernel: Kernel, candidates: Projection[Candidate]) -> Pairing
 
 
 def _reactions(
-    kernel: Kernel, eraser: Eraser, automating: Automating, robotics: Robots
+    kernel: Kernel, eraser: Eraser, book: ConfigurationBook, robotics: Robots
 ) -> Reactions:
-    broker = KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None)
-    return Reactions(broker, kernel.kafka, automating, eraser, robotics)
+    return Reactions(
+        KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None),
+        kernel.kafka,
+        Automating(kernel.writer, book),
+        eraser,
+        robotics,
+        Registering(kernel.writer, book),
+        kernel.keyring,
+    )
 
 
 async def _readers() -> Mapping[str, tuple[str, ...]]:
-    return {each.GROUP: each.TOPICS for each in (automation, erasing, robots)}
+    return {each.GROUP: each.TOPICS for each in (automation, erasing, registering, robots)}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from shared.events.configuration import Name, Titles
 from shared.events.contract import EventData, MinorUnits, Moment, Part, open_list
+from shared.events.customer import AnyKind
 
 Occasion = Literal["segment_entered", "segment_left", "status_reached", "receipt", "inactive"]
 TaskKind = Literal["call", "meeting", "todo"]
@@ -86,6 +87,20 @@ class AutomationRestored(EventData):
     since: Moment
 
 
+class RegistrationDefined(EventData):
+    """Which facts of somebody unknown make them a customer at once; it replaces what stood."""
+
+    type: ClassVar[str] = "automation.registration_defined.v1"
+    facts: tuple[str, ...] = Field(
+        description="kinds, as in `interaction.<kind>`, e.g. `receipt_recorded`; none: they wait"
+    )
+    identifiers: tuple[AnyKind, ...] | None = Field(
+        default=None, description="one of these must be known; absent: any"
+    )
+    acquisition: str | None = Field(default=None, description="the source that they get")
+    since: Moment = Field(description="facts that were recorded before it are not taken")
+
+
 class CustomerBecameInactive(EventData):
     """Nothing has happened with the customer for as long as a rule waits, and no deal is open."""
 
@@ -105,6 +120,7 @@ EVENTS: tuple[type[EventData], ...] = (
     AutomationDefined,
     AutomationArchived,
     AutomationRestored,
+    RegistrationDefined,
     CustomerBecameInactive,
     CustomerActiveAgain,
 )

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from faststream.kafka import KafkaBroker
 
 from services.customer.consumers import automation, erasing
+from services.customer.consumers import registering as strangers
 from services.customer.consumers import robots as robotics
 from services.customer.handlers.automation import Automating
 from services.customer.handlers.erasing import Eraser
+from services.customer.handlers.registering import Registering
 from services.customer.handlers.robots import Robots
 from shared.kafka import KafkaUrl, start, subscribe
+from shared.keyring import Keyring
 from shared.records import RawRecord
 
 
@@ -24,6 +27,8 @@ class Reactions:
     automating: Automating
     eraser: Eraser
     robots: Robots
+    registering: Registering
+    keyring: Keyring
 
     async def run(self) -> None:
         """React until cancelled; on the way out let the batches in hand finish."""
@@ -57,6 +62,18 @@ class Reactions:
             react=erase,
             title="erasing",
             description="A wish to be forgotten is carried out, whatever was killed on the way.",
+        )
+
+        async def register(records: Sequence[RawRecord]) -> None:
+            await strangers.react(self.registering, self.keyring, records)
+
+        subscribe(
+            self.broker,
+            *(self.kafka.topic(topic) for topic in strangers.TOPICS),
+            group=self.kafka.topic(strangers.GROUP),
+            react=register,
+            title="registering",
+            description="Somebody unknown becomes a customer by what they did, if so decided.",
         )
 
         async def obey(records: Sequence[RawRecord]) -> None:

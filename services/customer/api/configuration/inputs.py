@@ -1,10 +1,12 @@
 """What callers send to configure the chain, and the definitions that come of it."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from services.customer.api.inputs import Input, Slug, Text
+from shared.events.automation import RegistrationDefined
 from shared.events.configuration import (
     CategoryDefined,
     Choice,
@@ -23,11 +25,23 @@ from shared.events.configuration import (
     StatusPathDefined,
     UpdateRule,
 )
+from shared.events.customer import IdentifierKind
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Titles = Annotated[
     dict[Language, Text],
     Field(min_length=1, max_length=20, description="language (BCP 47) → what people read"),
+]
+FactKind = Literal[
+    "receipt_recorded",
+    "visit_recorded",
+    "order_changed",
+    "call_recorded",
+    "meeting_recorded",
+    "message_recorded",
+    "complaint_recorded",
+    "survey_answered",
+    "referred",
 ]
 Duration = Annotated[str, StringConstraints(pattern=r"^P[1-9][0-9]{0,4}[DWMY]$")]
 
@@ -146,6 +160,28 @@ class PathInput(Input):
         """The event that says so."""
         moves = tuple(Move(before=each.before, after=each.after) for each in self.moves)
         return StatusPathDefined(initial=self.initial, moves=moves)
+
+
+class RegistrationInput(Input):
+    """Which facts of somebody unknown make them a customer at once."""
+
+    facts: frozenset[FactKind] = Field(max_length=20, description="none: they wait")
+    identifiers: frozenset[IdentifierKind] | None = Field(
+        default=None, min_length=1, description="one of these must be known; left out: any"
+    )
+    acquisition: Slug | None = Field(
+        default=None, description="an entry of the directory `source`, which they get"
+    )
+
+    def definition(self, now: datetime) -> RegistrationDefined:
+        """The event that says so."""
+        kinds = None if self.identifiers is None else tuple(sorted(self.identifiers))
+        return RegistrationDefined(
+            facts=tuple(sorted(self.facts)),
+            identifiers=kinds,
+            acquisition=self.acquisition,
+            since=now,
+        )
 
 
 class EntryInput(Input):

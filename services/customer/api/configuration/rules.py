@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Response
 
 from services.customer.api.configuration.changing import Changing, Reader, Writing
-from services.customer.api.configuration.inputs import PathInput, UpdateRuleInput
+from services.customer.api.configuration.inputs import (
+    PathInput,
+    RegistrationInput,
+    UpdateRuleInput,
+)
 from services.customer.api.configuration.views import (
     Configured,
     PathView,
+    RegistrationView,
     RuleList,
     RuleView,
     configured,
 )
 from services.customer.domain.configuration.fields import DefineRecordRule, RemoveRecordRule
+from services.customer.domain.configuration.registration import DefineRegistration
 from services.customer.domain.configuration.statuses import DefinePath
 from shared.events.configuration import RecordAttribute
 from shared.http import CommandId, IfMatch, IfMatchUnlessNew, etag
@@ -30,6 +36,8 @@ class RulesApi:
         add = router.add_api_route
         add("/status-path", self.path, methods=["GET"])
         add("/status-path", self.define_path, methods=["PUT"])
+        add("/registration", self.registration, methods=["GET"])
+        add("/registration", self.define_registration, methods=["PUT"])
         add("/update-rules", self.rules, methods=["GET"])
         add("/update-rules/{attribute}", self.define_rule, methods=["PUT"])
         add("/update-rules/{attribute}", self.remove_rule, methods=["DELETE"])
@@ -55,6 +63,31 @@ class RulesApi:
         done = await self.changing.carry_out("statuses", request, command)
         version = (await self.changing.book.fresh()).statuses.path_version
         return configured("status-path", version, done, response)
+
+    async def registration(self, _calling: Reader, response: Response) -> RegistrationView:
+        """Which facts of somebody unknown make them a customer at once."""
+        known = (await self.changing.book.fresh()).registration
+        response.headers["ETag"] = etag(known.version)
+        return RegistrationView(version=known.version, registration=known.definition)
+
+    async def define_registration(
+        self,
+        body: RegistrationInput,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        match: IfMatchUnlessNew,
+        response: Response,
+    ) -> Configured:
+        """Decide it, for facts that are recorded from now on."""
+        request = self.changing.request(calling, command_id, "registration", body)
+        if body.acquisition is not None:
+            directories = (await self.changing.book.now()).directories
+            directories.require("source", body.acquisition, "acquisition")
+        command = DefineRegistration(body.definition(request.at), request.at, match)
+        done = await self.changing.carry_out("registration", request, command)
+        version = (await self.changing.book.fresh()).registration.version
+        return configured("registration", version, done, response)
 
     async def rules(self, _calling: Reader) -> RuleList:
         """Which attributes of every record must be confirmed; custom fields have their own."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from services.customer.domain.configuration.catalogue import Catalogue
 from shared.decider import not_found
+from shared.events.automation import RegistrationDefined
 from shared.events.configuration import StatusPathDefined, UpdateRule
 from shared.events.contract import EventData
 from shared.execute import Done
@@ -36,6 +37,13 @@ class PathView(BaseModel):
 
     version: int
     path: StatusPathDefined
+
+
+class RegistrationView(BaseModel):
+    """What makes somebody unknown a customer; `version` is its ETag."""
+
+    version: int
+    registration: RegistrationDefined | None = Field(description="null: nothing was decided yet")
 
 
 class RuleView(BaseModel):

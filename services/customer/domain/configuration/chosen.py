@@ -14,6 +14,7 @@ from services.customer.domain.configuration.directories import DIRECTORIES, Dire
 from services.customer.domain.configuration.employees import EMPLOYEES, Employees
 from services.customer.domain.configuration.fields import FIELDS, Fields
 from services.customer.domain.configuration.forms import FORMS, Forms
+from services.customer.domain.configuration.registration import REGISTRATION, Registration
 from services.customer.domain.configuration.statuses import STATUSES, Statuses
 from services.customer.domain.pipeline import PIPELINES, Pipelines
 from shared.decider import Decider
@@ -49,6 +50,7 @@ class Configuration:
     employees: Employees = field(default_factory=Employees)
     pipelines: Pipelines = field(default_factory=Pipelines)
     assignments: Assignments = field(default_factory=Assignments)
+    registration: Registration = field(default_factory=Registration)
 
     def catalogue(self, kind: CatalogueKind) -> Catalogue[Any]:
         """The items of a kind that is a catalogue of definitions by name."""
@@ -68,6 +70,7 @@ DECIDERS: Mapping[str, Decider[Any, Any]] = MappingProxyType(
         "employees": EMPLOYEES,
         "pipelines": PIPELINES,
         "assignments": ASSIGNMENTS,
+        "registration": REGISTRATION,
     }
 )
 """Kind → how it is decided and folded."""
