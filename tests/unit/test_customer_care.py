@@ -24,7 +24,8 @@ from shared.events.customer import (
     IdentifierChanged,
     IdentifierRemoved,
 )
-from shared.events.interaction import ReceiptRecorded
+from shared.events.interaction import ReceiptRecorded, ReceiptReturned, ReceiptVoided
+from shared.events.moving import FactsMoved, MovedFact, MoveEnded
 from shared.projection import Event
 from shared.testing import DAY
 
@@ -34,6 +35,27 @@ EMAIL = Identifier(kind="email", hash="e1", epoch=1)
 RECEIPT = ReceiptRecorded(
     fact="f", source="pos", source_id="1", total=100, coupon_lines=0, lines=()
 )
+
+
+THEIRS = "interaction-anna"
+
+
+def voided(bought: float) -> ReceiptVoided:
+    return ReceiptVoided(
+        fact="v", source="pos", source_id="2", receipt="f", bought=on(bought), bought_at="1",
+        total=100, lines=(),
+    )  # fmt: skip
+
+
+def moved(direction: str, bought: float) -> tuple[EventData, EventData]:
+    """A receipt that changes hands, and the end of its move."""
+    fact = MovedFact(
+        fact="f", type=RECEIPT.type, time=on(bought), recordedtime=on(bought), home="b", hops=1,
+        data=RECEIPT.model_dump(mode="json", exclude_none=True),
+    )  # fmt: skip
+    said = {"move": direction, "direction": direction, "reason": "merged", "other": "b"}
+    part = FactsMoved.model_validate({**said, "facts": (fact,)})
+    return part, MoveEnded.model_validate(said)
 
 
 def on(day: float) -> datetime:
@@ -89,7 +111,7 @@ class Life:
             correlationid="c",
         )
         struct = READS[data.type]
-        told = msgspec.convert(data.model_dump(mode="json", exclude_none=True), struct)
+        told = msgspec.json.decode(data.model_dump_json(exclude_none=True), type=struct)
         self.care, events = self.engine.step(self.care, Event(light, told, 0))
         return self._say(events)
 
@@ -180,6 +202,41 @@ def test_a_blacklisting_ends_at_its_moment_unless_it_is_lifted_before() -> None:
     life.happens(11, care.CustomerBlacklisted(until=on(20)))
     life.happens(12, care.BlacklistingEnded(cause="lifted"))
     life.happens(13, care.CustomerBlacklisted()).until(999).says((9, ended))
+
+
+def test_a_receipt_that_was_a_mistake_breaks_no_silence() -> None:
+    life = anna(rules(inactive=100)).happens(30, RECEIPT, stream=THEIRS)
+    life.happens(40, voided(30), stream=THEIRS).until(9_000)
+    # Anna was registered on day 0, and nothing else has happened.
+    life.says((100, automation.CustomerBecameInactive(rule="quiet", since=on(0))))
+
+
+def test_what_is_brought_back_breaks_no_silence() -> None:
+    back = ReceiptReturned(
+        fact="r", source="pos", source_id="3", receipt="f", bought=on(0), total=1, lines=()
+    )
+    assert back.type not in READS
+
+
+def test_receipts_that_change_hands_count_for_whoever_has_them() -> None:
+    part, end = moved("in", 60)
+    life = anna(rules(inactive=100)).happens(70, part, stream=THEIRS)
+    assert life.care is not None
+    assert life.care.last == on(0)
+    life.happens(70, end, stream=THEIRS).until(160)
+    life.says()
+    assert life.care.last == on(60)
+    part, end = moved("out", 60)
+    life.happens(80, part, stream=THEIRS).happens(80, end, stream=THEIRS).until(9_000)
+    life.says((100, automation.CustomerBecameInactive(rule="quiet", since=on(0))))
+
+
+def test_a_void_that_overtakes_the_end_of_a_move_leaves_nothing() -> None:
+    part, end = moved("in", 60)
+    life = anna(rules(inactive=100)).happens(70, part, stream=THEIRS)
+    life.happens(70, voided(60), stream=THEIRS).happens(70, end, stream=THEIRS)
+    assert life.care is not None
+    assert (life.care.last, life.care.bought, life.care.owed) == (on(0), b"", b"")
 
 
 def test_who_is_silent_for_long_and_has_no_open_deal_becomes_inactive() -> None:

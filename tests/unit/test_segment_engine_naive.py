@@ -358,7 +358,7 @@ def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
     return RuleSet(number, live, moment(at))
 
 
-def event_of(kind: str, data: Any, recorded: int, version: int) -> Event:  # noqa: ANN401
+def event_of(kind: str, data: Any, recorded: int, version: int) -> Event:  # noqa: ANN401 - one of the structs
     light = Light(
         type=f"interaction.{kind}.v1", stream="interaction-c1", streamversion=version,
         time=moment(recorded), recordedtime=moment(recorded), data=msgspec.Raw(b""),

@@ -20,7 +20,7 @@ from services.segment.projections import (
     Member,
     member_id,
     members_v1,
-    profiles_v2,
+    profiles_v1,
 )
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
@@ -43,7 +43,7 @@ BOUGHT = {
     "compare": {"op": ">=", "value": 1},
 }
 RULES = RuleSet(1, {"bought": LiveRule(1, parse_rule(BOUGHT), NOW, "segment-bought@1", "k")}, NOW)
-PROFILES = profiles_v2(Engine(RULES))
+PROFILES = profiles_v1(Engine(RULES))
 
 
 def as_read(

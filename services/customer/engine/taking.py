@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
-from services.customer.engine.document import CONTACTS, RECORD, Care
+from services.customer.engine.document import CONTACTS, RECORD, Care, InMotion
+from shared.envelope import Zoned
 from shared.events import care, customer, deal, merging
-from shared.events.interaction import ReceiptRecorded
+from shared.events.interaction import ReceiptRecorded, ReceiptVoided
+from shared.moments import counted, ends_of, milliseconds, unpacked, with_moment
+from shared.moves import MOVES, Ended, MovedFacts, Moving
 from shared.projection import Event
 
 CUSTOM = "custom."
@@ -146,6 +149,20 @@ class Happened(msgspec.Struct):
     """Of an event that is nothing but a sign of life."""
 
 
+class Receipt(msgspec.Struct):
+    """Of `interaction.receipt_recorded`."""
+
+
+class Voided(msgspec.Struct):
+    """Of `interaction.receipt_voided`."""
+
+    bought: Zoned
+
+
+FACTS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
+    {ReceiptRecorded.type: Receipt, ReceiptVoided.type: Voided}
+)
+"""Facts that change hands, and what is read of them. A return is no sign of life."""
 READS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     {
         customer.CustomerRegistered.type: Registered,
@@ -173,12 +190,14 @@ READS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
         deal.DealWon.type: DealClosed,
         deal.DealLost.type: DealClosed,
         deal.DealTransferred.type: DealClosed,
-        ReceiptRecorded.type: Happened,
+        **FACTS,
+        **MOVES,
     }
 )
+_MOVED = MovedFacts(FACTS)
 _SIGNS_OF_LIFE = (
     Registered, Changed, Added, ContactChanged, Removed, Confirmed, Restored, Absorbed,
-    DealOpen, DealClosed, Happened,
+    DealOpen, DealClosed, Happened, Receipt,
 )  # fmt: skip
 
 
@@ -186,8 +205,7 @@ def take(known: Care, event: Event) -> None:
     """Note in the document what the event says; it is the caller's alone."""
     light, data = event.light, event.data
     at = min(light.time, light.recordedtime)
-    if isinstance(data, _SIGNS_OF_LIFE) and (known.last is None or at >= known.last):
-        known.last, known.last_event = at, light.id
+    _live(known, event, at)
     match data:
         case Registered(identifiers=identifiers):
             _fields(known, data, at)
@@ -206,6 +224,61 @@ def take(known: Care, event: Event) -> None:
             _without(known, [Contact(data.kind, data.hash)])
         case _:
             _standing(known, data, at)
+
+
+def _live(known: Care, event: Event, at: datetime) -> None:
+    """When something happened last: receipts can turn out not to have happened, or not here."""
+    light, data = event.light, event.data
+    if known.other is None and not known.bought:
+        known.other = known.last  # what was known before receipts were told apart
+    match data:
+        case Receipt():
+            _buy(known, milliseconds(at), 1)
+        case Voided(bought=bought):
+            _buy(known, milliseconds(bought), -1)
+        case Moving() as moving:
+            _set_in_motion(known, moving)
+        case Ended() as ended:
+            _take_over(known, ended)
+        case _ if isinstance(data, _SIGNS_OF_LIFE):
+            known.other = at if known.other is None else max(known.other, at)
+        case _:
+            return
+    moments = [each for each in (known.other, ends_of(known.bought)[1]) if each is not None]
+    last = max(moments, default=None)
+    if last != known.last or at == last:
+        known.last, known.last_event = last, light.id
+
+
+def _buy(known: Care, at: int, sign: int) -> None:
+    known.bought, known.owed = counted(known.bought, known.owed, at, sign)
+
+
+def _set_in_motion(known: Care, moving: Moving) -> None:
+    held = next((each for each in known.moving if each.move == moving.move), None)
+    bought, voided = (b"", b"") if held is None else (held.bought, held.voided)
+    for fact in _MOVED.of(moving):
+        match fact.data:
+            case Receipt():
+                bought = with_moment(bought, milliseconds(min(fact.time, fact.recorded)))
+            case Voided(bought=at):
+                voided = with_moment(voided, milliseconds(at))
+    _put(known, InMotion(moving.move, bought, voided))
+
+
+def _take_over(known: Care, ended: Ended) -> None:
+    for motion in known.moving:
+        if motion.move == ended.move:
+            sign = 1 if ended.comes else -1
+            for at in unpacked(motion.bought):
+                _buy(known, at, sign)
+            for at in unpacked(motion.voided):
+                _buy(known, at, -sign)
+    known.moving = [each for each in known.moving if each.move != ended.move]
+
+
+def _put(known: Care, motion: InMotion) -> None:
+    known.moving = [*(each for each in known.moving if each.move != motion.move), motion]
 
 
 def is_sign_of_life(data: object) -> bool:

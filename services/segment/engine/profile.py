@@ -91,7 +91,9 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     @property
     def whole(self) -> bool:
         """Whether every visible fact is still here, and no membership was ever logged."""
-        return self.transitions == 0 and not self.forgets
+        return (
+            self.transitions == 0 and not self.forgets and self.totals.count == len(self.receipts)
+        )
 
 
 _VIEW = "view"
