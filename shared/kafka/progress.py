@@ -82,25 +82,45 @@ async def group_lag(
 ) -> int:
     """Events below the progress offsets that the group has not committed yet.
 
-    Raises `BrokerUnavailable`.
+    No relay tells of topics that others write to: there all that is in them counts. Raises
+    `BrokerUnavailable`.
     """
+    wanted = {url.topic(topic) for topic in topics}
+    ends = [
+        (topic, partition, end)
+        for record in progress
+        if record is not None
+        for topic, ends in record.offsets.items()
+        if topic in wanted
+        for partition, end in ends.items()
+    ]
+    foreign = wanted - {url.topic(topic) for published in TOPICS.values() for topic in published}
     try:
         offsets = await _committed(url, group)
+        if foreign:
+            ends += await _ends(url, foreign)
     except KAFKA_AWAY as failure:
         raise BrokerUnavailable(type(failure).__name__) from failure
     committed = {
         (place.topic, place.partition): getattr(entry, "offset", 0)
         for place, entry in offsets.items()
     }
-    wanted = {url.topic(topic) for topic in topics}
     return sum(
-        max(0, end - max(0, committed.get((topic, partition), 0)))
-        for record in progress
-        if record is not None
-        for topic, ends in record.offsets.items()
-        if topic in wanted
-        for partition, end in ends.items()
+        max(0, end - max(0, committed.get((topic, partition), 0))) for topic, partition, end in ends
     )
+
+
+async def _ends(url: KafkaUrl, topics: Iterable[str]) -> list[tuple[str, int, int]]:
+    """Topic, partition and next offset of all partitions of the topics (full names)."""
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=url.bootstrap, enable_auto_commit=False, group_id=None
+    )
+    try:
+        await consumer.start()
+        ends = await consumer.end_offsets(consumer.assignment())
+    finally:
+        await consumer.stop()
+    return [(place.topic, place.partition, end) for place, end in ends.items()]
 
 
 async def _committed(url: KafkaUrl, group: str) -> Mapping[TopicPartition, object]:

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it publishes no types
 
+from services.interaction.api.inbox import InboxApi
 from services.interaction.handlers.facts import Recorder
 from services.interaction.handlers.inbox import FAILURES_BEFORE, MOST_FAILED, Inbox, Patience
 from services.interaction.handlers.inbox_replaying import Replaying
@@ -21,20 +22,26 @@ from services.interaction.handlers.incoming.schema import EXAMPLES, FILE, broken
 from services.interaction.handlers.intake import Intake, Sent
 from services.interaction.handlers.lines import no_snapshots
 from services.interaction.handlers.returns import Returns
+from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.eventstore import StoreUnavailable
 from shared.execute import Outcome, Writer
+from shared.http import build_app
+from shared.http.events_page import render
 from shared.identifiers import IdentifierRules
+from shared.kafka import INBOX, KafkaUrl
+from shared.kafka.contract import asyncapi
 from shared.keyring import Keyring
 from shared.memory import (
+    MemoryApiKeys,
     MemoryDeadLetters,
     MemoryEventStore,
     MemoryKeyStore,
     MemoryLeases,
     MemoryWaitingPlace,
 )
-from shared.testing import DAY
+from shared.testing import DAY, client_of
 
 Json = Any
 SECRET = b"s" * 32
@@ -355,3 +362,62 @@ def test_a_kind_that_goes_or_asks_for_more_breaks_tills_and_a_new_one_does_not()
     assert list(broken(now, {"oneOf": rest})) == [f"{first['title']}: the kind is gone"]
     more = {**first, "required": [*first["required"], "till"]}
     assert len(list(broken(now, {"oneOf": [more, *rest]}))) == 1
+
+
+def test_the_inbox_is_described_beside_the_events_as_a_topic_that_the_service_reads() -> None:
+    described = asyncapi("interaction", KafkaUrl("kafka:9092", "chain-"), {INBOX: schema()})
+    assert described["channels"][INBOX]["address"] == f"chain-{INBOX}"
+    actions = {name: each["action"] for name, each in described["operations"].items()}
+    assert actions == {INBOX: "receive", "interaction.events.v1": "send"}
+    page = render(described).partition(f"<code>{INBOX}</code>")[2].partition("<h2>")[0]
+    # Every kind with its example.
+    assert all(f"<code>{kind}</code>" in page for kind in kinds())
+    assert page.count("<summary>Example</summary>") == len(kinds())
+
+
+# --- Over HTTP -----------------------------------------------------------------------------------
+
+
+async def test_an_operator_sees_the_reasons_and_sends_dead_letters_again() -> None:
+    till = Till()
+    await till.write(b"x", receipt(2, total=7), given_back(1, of=5))
+    text, stored = issue(SECRET, title="test", roles=[Role.OWNER])
+    cashier, other = issue(SECRET, title="till", roles=[Role.CASHIER])
+    keys = MemoryApiKeys()
+    await keys.add(stored)
+    await keys.add(other)
+    replaying = Replaying(till.dead, MemoryLeases(till.clock), "me")
+
+    async def ready() -> Mapping[str, bool | str]:
+        return {}
+
+    app = build_app(
+        title="Inbox",
+        service="interaction",
+        routers=[InboxApi(replaying, till.place).router()],
+        authenticator=Authenticator(keys, SECRET),
+        readiness=ready,
+    )
+    async with client_of(app, text) as client, client_of(app, cashier) as stranger:
+        assert (await stranger.get("/v1/inbox/dead")).status_code == 403
+        assert (await stranger.post("/v1/inbox/dead/replay")).status_code == 403
+        first = (await client.get("/v1/inbox/dead", params={"limit": 1})).json()
+        assert first["items"] == [
+            {
+                "place": 0,
+                "topic": INBOX,
+                "partition": 0,
+                "offset": 0,
+                "taken_at": "1970-01-01T00:00:01Z",
+                "type": "urn:regulars:problem:unreadable",
+                "title": "The request cannot be read.",
+                "errors": [],
+            }
+        ]
+        cursor = first["next_cursor"]
+        second = (await client.get("/v1/inbox/dead", params={"cursor": cursor})).json()
+        ((error,),) = (each["errors"] for each in second["items"])
+        assert (error["field"], second["next_cursor"]) == ("total", None)
+        assert (await client.get("/v1/inbox/waiting")).json() == {"waiting": 1}
+        assert (await client.post("/v1/inbox/dead/replay")).json() == {"replayed": 2}
+        assert (await client.get("/v1/inbox/dead")).json() == {"items": [], "next_cursor": None}
