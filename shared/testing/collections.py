@@ -57,7 +57,7 @@ class MemoryQuestions:
 
 @dataclass(frozen=True, slots=True)
 class MemoryCommits:
-    """Implements `Questions` over the commits of a store, of which it knows ids and events."""
+    """Implements `Questions` over the commits of a store, of which it knows places and events."""
 
     store: MemoryEventStore
 
@@ -84,7 +84,16 @@ class MemoryCommits:
     async def _questions(self) -> MemoryQuestions:
         documents = MemoryDocuments()
         await documents.write(
-            [{"_id": each.id, "rev": 1, "events": list(each.events)} for each in self.store.commits]
+            [
+                {
+                    "_id": each.id,
+                    "rev": 1,
+                    "stream": each.stream,
+                    "seq": each.seq,
+                    "events": list(each.events),
+                }
+                for each in self.store.commits
+            ]
         )
         return MemoryQuestions(documents)
 

@@ -6,7 +6,7 @@ receipt that was voided is told as such, before or after it. Returns are not ask
 brought back was bought together all the same.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,9 @@ from shared.readmodel import Questions
 STREAMS = ("interaction-", "unknown-")
 """How the streams begin that receipts are recorded in: of customers, and of who is not known."""
 PAGE = 1_000
+"""Names of streams that are asked for at once."""
+READ_AT_ONCE = 50
+"""Streams: a customer of a grocer has some hundred receipts a year."""
 LAST = "\U0010ffff"
 _RECORDED, _VOIDED = ReceiptRecorded.type.encode(), ReceiptVoided.type.encode()
 
@@ -65,17 +68,41 @@ class Receipts:
 
     async def pages(self) -> AsyncIterator[Sequence[str]]:
         """The events of all facts, a page at a time. Raises `StoreUnavailable`."""
-        for beginning in STREAMS:
-            after: str | None = beginning
-            while after is not None:
-                page = await self.commits.find(
-                    {"_id": {"$gt": after, "$lt": beginning + LAST}},
-                    fields={"events": 1},
-                    sort=[("_id", 1)],
-                    limit=PAGE,
-                )
-                yield [text for commit in page for text in commit["events"]]
-                after = page[-1]["_id"] if len(page) == PAGE else None
+        for first, last in _ranges():
+            async for streams in self._streams(first, last):
+                for begin in range(0, len(streams), READ_AT_ONCE):
+                    some = streams[begin : begin + READ_AT_ONCE]
+                    commits = await self.commits.find(
+                        {"stream": {"$in": some}}, fields={"events": 1}
+                    )
+                    yield [text for commit in commits for text in commit["events"]]
+
+    async def _streams(self, first: str, last: str) -> AsyncIterator[list[str]]:
+        """The names of the streams of a range, a page at a time."""
+        after: str | None = first
+        while after is not None:
+            found = await self.commits.find(
+                {"stream": {"$gt": after, "$lt": last}, "seq": 1},
+                fields={"stream": 1},
+                sort=[("stream", 1)],
+                limit=PAGE,
+            )
+            names = [commit["stream"] for commit in found]
+            if names:
+                yield names
+            after = names[-1] if len(names) == PAGE else None
+
+
+def _ranges() -> Iterator[tuple[str, str]]:
+    """Small ranges of names that together hold all: most go on with hexadecimal digits.
+
+    SecantusDB reads a range to its end for each page of it. A name that is a cut itself belongs to
+    the range before it.
+    """
+    for beginning in STREAMS:
+        cuts = [beginning, *(f"{beginning}{number:02x}" for number in range(1, 256))]
+        ends = [*(f"{cut}\x00" for cut in cuts[1:]), beginning + LAST]
+        yield from zip(cuts, ends, strict=True)
 
 
 def take_up(baskets: Baskets, texts: Sequence[str]) -> None:
