@@ -171,3 +171,29 @@ async def test_tills_that_send_all_the_while_lose_nothing_and_nothing_is_counted
         return True if his + hers == everything and hers else None
 
     await eventually(apart)
+
+
+async def test_somebody_unknown_becomes_a_customer_at_once_where_the_chain_says_so(
+    town: Town,
+) -> None:
+    await town.buy(("card", "EARLY1"))
+    decided = {"facts": ["receipt_recorded"], "identifiers": ["phone"]}
+    answer = await town.customers.put("/v1/configuration/registration", json=decided)
+    assert answer.is_success, answer.text
+    phone = ("phone", "+4930901820773")
+    for _ in range(2):
+        await town.buy(phone, ("card", "NEW1"))
+    await town.buy(("card", "LATER1"))  # a card alone is not enough
+
+    async def found() -> str | None:
+        asked = {"kind": phone[0], "value": phone[1]}
+        answer = await town.customers.post("/v1/customers/find", json=asked)
+        return str(answer.json()["id"]) if answer.is_success else None
+
+    customer = await eventually(found)
+    await town.comes_to(customer, 2)
+    record = (await town.customers.get(f"/v1/customers/{customer}")).json()
+    assert record["record"]["home_branch"] == "12"
+    assert {each["kind"] for each in record["identifiers"]} == {"phone", "card"}
+    totals = (await town.interactions.get("/v1/totals")).json()
+    assert (totals["customers"], totals["receipts"]) == (1, 4)
