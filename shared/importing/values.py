@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ from shared.money import to_minor
 DateOrder = Literal["dmy", "mdy"]
 Mark = Literal["", ".", ","]
 MoneyUnit = Literal["major", "minor"]
+REMEMBERED = 1 << 14
+"""Numbers and amounts that come again and again: most lines of a shop cost what others do."""
 YES = frozenset(
     {"yes", "y", "true", "1", "+", "on", "да", "д", "есть", "истина"}
     | {"согласен", "согласна", "подписан", "подписана"}
@@ -85,6 +88,7 @@ def yes_no(text: str) -> bool:
     raise WrongCell("yes or no")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def number(text: str, mark: Mark = "") -> Decimal:
     """A number. `mark` is what stands before its decimals; the other one then parts thousands.
 
@@ -116,6 +120,7 @@ def whole(text: str) -> int:
     return int(found)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def money(text: str, unit: MoneyUnit, mark: Mark = "") -> int:
     """An amount in minor units, whatever currency stands beside it; (12.50) is less than nothing.
 

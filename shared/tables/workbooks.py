@@ -45,6 +45,9 @@ def _require_small(stream: BinaryIO) -> None:
 
 def text_of(cell: object) -> str:
     """What a person sees in a cell, without its formats: dates as ISO 8601, numbers in full."""
+    if type(cell) is int:
+        # What most cells of large tables are.
+        return str(cell)
     match cell:
         case None:
             return ""

@@ -6,6 +6,7 @@ fact that came both ways is one and the same. Of a receipt with a wrong line not
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,9 +24,10 @@ from shared.decider import Refused
 from shared.events.contract import show_moment
 from shared.identifiers import IdentifierRules
 from shared.importing import ERROR, values
-from shared.importing.values import WrongCell
+from shared.importing.values import Mark, WrongCell
 from shared.jobs import Flaw, RowResult
 from shared.tables import Row, fused
+from shared.tables.writing import APOSTROPHE
 
 SEPARATOR = "\x1f"
 EMPTY = "should not be empty"
@@ -108,7 +110,7 @@ class RowReader:
             "text": lambda cell, _: cell,
             "word": lambda cell, _: _word(cell),
             "money": lambda cell, _: values.money(cell, reading.money, reading.decimal_mark),
-            "number": lambda cell, _: _plain(cell, reading),
+            "number": lambda cell, _: _plain(cell, reading.decimal_mark),
             "whole": lambda cell, _: values.whole(cell),
             "yes_no": lambda cell, _: values.yes_no(cell),
             "list": lambda cell, _: list(values.several(cell)),
@@ -270,7 +272,7 @@ class RowReader:
 
 
 def _text(cell: str) -> str:
-    return fused(cell).strip() if cell else cell
+    return fused(cell).strip() if cell.startswith(APOSTROPHE) else cell.strip()
 
 
 def _in_order(told: tuple[object, bytes, dict[str, object], Row]) -> tuple[Any, bytes]:
@@ -281,8 +283,9 @@ def _word(cell: str) -> str:
     return "_".join(cell.casefold().replace("-", " ").split())
 
 
-def _plain(cell: str, reading: FactReading) -> object:
-    found = values.number(cell, reading.decimal_mark)
+@lru_cache(maxsize=values.REMEMBERED)
+def _plain(cell: str, mark: Mark) -> int | str:
+    found = values.number(cell, mark)
     return int(found) if found == found.to_integral_value() else format(found, "f")
 
 
