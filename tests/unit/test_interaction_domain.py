@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace as changed
 
 from services.interaction.domain.facts import FACTS, RecordFact
 from services.interaction.domain.imports import IMPORTS, BeginImport, EndImport
@@ -93,19 +94,19 @@ def test_lines_may_take_off_more_than_they_add() -> None:
 
 def test_a_till_may_be_a_day_ahead_and_not_more() -> None:
     day = timedelta(days=1)
-    at_most = replace(RECEIPT, time=DAY + day)
+    at_most = changed(RECEIPT, time=DAY + day)
     given(FACTS).when(at_most).then([NewEvent(RECORDED, DAY + day, "12")])
-    beyond = replace(RECEIPT, time=DAY + day + timedelta(milliseconds=1))
+    beyond = changed(RECEIPT, time=DAY + day + timedelta(milliseconds=1))
     given(FACTS).when(beyond).then_refused("invalid", "time")
 
 
 def test_late_receipts_are_normal() -> None:
-    long_ago = replace(RECEIPT, time=DAY - timedelta(days=3650))
+    long_ago = changed(RECEIPT, time=DAY - timedelta(days=3650))
     given(FACTS).when(long_ago).then([RECORDED])
 
 
 def test_a_receipt_has_the_same_ids_whoever_sends_it() -> None:
-    again = replace(receipt(till="9"), now=DAY + timedelta(days=1))
+    again = changed(receipt(till="9"), now=DAY + timedelta(days=1))
     assert (RECEIPT.id, RECEIPT.data.fact) == (again.id, again.data.fact)
     assert RECEIPT.id == "pos|12|4711"
     others = [

@@ -1,7 +1,7 @@
 """Receipts in batches on a memory store: each once, and with few questions to the store."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
@@ -132,8 +132,8 @@ async def test_what_was_recorded_is_answered_also_when_its_identifier_finds_anot
 
 async def test_a_wrong_receipt_does_not_hold_its_neighbours_up() -> None:
     tills = Tills({"card|a": "anna"})
-    ahead = replace(sent("2").command, time=DAY + timedelta(days=2))
-    wrong = replace(sent("2"), command=ahead)
+    ahead = changed(sent("2").command, time=DAY + timedelta(days=2))
+    wrong = changed(sent("2"), command=ahead)
     assert kinds(await tills.send([sent("1"), wrong, sent("3")])) == ["new", "invalid", "new"]
 
 

@@ -5,8 +5,9 @@ by whatever way, it is recorded once. So most facts need no history to be decide
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from shared.decider import Decider, NewEvent, invalid
 from shared.events.contract import EventData
@@ -28,8 +29,7 @@ def fact_id(source: str, branch: str | None, source_id: str) -> str:
     return derived_id("fact", source, branch or "", source_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFact:
+class RecordFact(msgspec.Struct, frozen=True, kw_only=True):
     """Record what a source says has happened.
 
     `time` is by the source's clock, `now` by the chain's. The source and the branch hold no `|`.

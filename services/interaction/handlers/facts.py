@@ -6,7 +6,10 @@ in the stream of somebody unknown, or, when its source knows nothing at all, in 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from services.interaction.domain.facts import FACTS, RecordFact
 from services.interaction.domain.imports import IMPORTS, import_stream_of
@@ -35,8 +38,7 @@ UNKNOWN_CUSTOMER = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SentFact:
+class SentFact(msgspec.Struct, frozen=True):
     """A fact as it was sent, whom it names, and its hash.
 
     `who` holds `<kind>|<hash>` in the order in which they are asked, or one `customer|<id>`;
@@ -61,8 +63,7 @@ class SentFact:
         return self.known[0].hash if self.known else self.command.data.fact
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True):
     """A fact and the stream that it is meant for; `number` counts streams of somebody unknown.
 
     `seen` are the customers whose closed streams it was sent on from.
