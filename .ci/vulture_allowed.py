@@ -73,6 +73,7 @@ handed_from
 mean_milliseconds
 longest_milliseconds
 holdout
+taken_at  # of a dead letter
 next_cursor
 next_timer
 open_messages
