@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from services.interaction.consumers import PROJECTIONS
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 
@@ -67,7 +68,11 @@ async def readiness(port: int) -> httpx2.Response | None:
     ("role", "checks"),
     [
         ("api", set()),
-        ("all", {"interaction.identifiers_v2", "interaction.totals_v2", "relay"}),
+        (
+            "all",
+            {"interaction.totals_v2", "relay"}
+            | {f"interaction.{projection.name}" for projection in PROJECTIONS},
+        ),
     ],
 )
 async def test_a_process_runs_its_role_and_stops_when_it_is_asked_to(
