@@ -30,6 +30,8 @@ from shared.tables import Row, fused
 from shared.tables.writing import APOSTROPHE
 
 SEPARATOR = "\x1f"
+NAMED = ("source", "branch", "source_id")
+"""What names a fact."""
 EMPTY = "should not be empty"
 LEFT_OUT_AT_ZERO = frozenset({"discount", "coupon", "coupon_match"})
 """Nothing taken off is what most lines say in files; in requests it is left out."""
@@ -104,6 +106,10 @@ class RowReader:
         self._head = [(place, to) for place, to in places if to not in shape.lines]
         self._lines = [(place, to) for place, to in places if to in shape.lines]
         self._place = {to: place for place, to in places}
+        self._named = [self._place[to] for to in NAMED if to in self._place]
+        # Rows of one fact mostly stand together, and are asked for their key one after the other.
+        self._before: list[str] | None = None
+        self._name: str | None = None
         self._zone = _zone(reading.zone or zone)
         self._zones = {branch: _zone(name) for branch, name in reading.zones.items()}
         self._how: Mapping[How, Callable[[str, ZoneInfo], object]] = {
@@ -124,14 +130,16 @@ class RowReader:
         """What the rows of one fact share; None for a row that is one, or is wrong."""
         if not self._shape.lines or row.flaw is not None:
             return None
-        names = [self._cell(row, to) for to in ("source", "branch", "source_id")]
-        return SEPARATOR.join(names) if names[2] else None
+        cells = [row.cells[place] for place in self._named]
+        if cells != self._before:
+            names = [self._cell(row, to) for to in NAMED]
+            self._before, self._name = cells, SEPARATOR.join(names) if names[2] else None
+        return self._name
 
     def key_columns(self) -> Sequence[object]:
         """What `key` rests on: another mapping with the same needs no other order."""
-        named = ("source", "branch", "source_id")
-        places = [self._place.get(to) for to in named]
-        return [self._reading.facts, places, [self._reading.defaults.get(to) for to in named]]
+        places = [self._place.get(to) for to in NAMED]
+        return [self._reading.facts, places, [self._reading.defaults.get(to) for to in NAMED]]
 
     def _cell(self, row: Row, to: str) -> str:
         place = self._place.get(to)
@@ -175,7 +183,13 @@ class RowReader:
     def _said(self, rows: Sequence[Row], wrong: Wrong) -> dict[str, tuple[int, str]]:
         """What is said of the fact, each by the first row that says something of it."""
         said: dict[str, tuple[int, str]] = {}
+        first_cells = rows[0].cells
         for row in rows:
+            # Most rows say of their fact what its first row has said.
+            if row is not rows[0] and all(
+                row.cells[place] == first_cells[place] for place, _ in self._head
+            ):
+                continue
             for place, to in self._head:
                 if not (cell := _text(row.cells[place])):
                     continue

@@ -164,7 +164,8 @@ class DryRun:
     async def run(self, job: Job, checkpoint: Checkpoint) -> None:
         """The whole file, each time from its beginning: a row may have the id of one before."""
         async with self.source.groups(job, checkpoint) as (draft, reader, groups):
-            seen, position = _Seen(), 0
+            # Rows of one receipt are together already: its id comes once.
+            seen, position = None if draft.reading.shape.lines else _Seen(), 0
             while (left := job.position - position) > 0:
                 # A chunk that was saved has ended with a fact, and so does this one.
                 chunk = await groups.take(min(left, CHUNK_ROWS), CHUNK_FACTS)
@@ -182,7 +183,7 @@ class DryRun:
         self,
         read: Sequence[Ready | list[RowResult]],
         known: Mapping[str, Known],
-        seen: _Seen,
+        seen: _Seen | None,
     ) -> list[RowResult]:
         results: list[RowResult] = []
         for each in read:
@@ -190,13 +191,14 @@ class DryRun:
         return results
 
 
-def _tried(ready: Ready, known: Mapping[str, Known], seen: _Seen) -> RowResult:
+def _tried(ready: Ready, known: Mapping[str, Known], seen: _Seen | None) -> RowResult:
     sent, row = ready.sent, ready.item.rows[0].number
     recorded = known.get(sent.command.id)
     name, content = hash(sent.command.id), hash(sent.hash)
-    before = hash(recorded.mark.hash) if recorded is not None else seen.said.get(name)
+    said = {} if seen is None else seen.said
+    before = hash(recorded.mark.hash) if recorded is not None else said.get(name)
     if before is None:
-        seen.said[name] = content
+        said[name] = content
         return RowResult(row=row, outcome=NEW)
     if before != content:
         return _conflict(row)
