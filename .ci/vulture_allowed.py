@@ -67,6 +67,7 @@ wording
 amount_minor
 recorded_time
 average_minor
+baskets_other
 blacklisting
 followed_by
 handed_from
