@@ -12,6 +12,7 @@ from faststream.kafka import KafkaBroker
 from pydantic import AfterValidator, Field
 
 from services.interaction.api import FactApi, ImportApi, TotalsApi
+from services.interaction.api.access import AccessApi
 from services.interaction.api.call_lists import CallListApi
 from services.interaction.api.file_imports import FileImportApi
 from services.interaction.api.inbox import InboxApi
@@ -21,6 +22,7 @@ from services.interaction.api.product_categories import ProductCategoryApi
 from services.interaction.api.products import ProductApi
 from services.interaction.api.recommendations import RecommendationApi
 from services.interaction.api.tasks import TaskApi
+from services.interaction.api.tills import TillApi
 from services.interaction.api.timeline import TimelineApi
 from services.interaction.consumers import PROJECTIONS, points
 from services.interaction.consumers import inbox as topic_inbox
@@ -57,9 +59,11 @@ from services.interaction.projections.products import PRODUCTS
 from services.interaction.projections.staff import STAFF
 from services.interaction.projections.task_owners import TASK_OWNERS
 from services.interaction.projections.task_sources import CALLEES, DEAL_DUTIES
+from services.interaction.projections.tills import TILLS
 from services.interaction.projections.timeline import TIMELINE
 from services.interaction.projections.totals import MISUSE_LIMIT, totals_of
 from services.interaction.projections.waiting import WAITING
+from services.interaction.queries.access import Access
 from services.interaction.queries.agenda import Agenda
 from services.interaction.queries.baskets import Receipts
 from services.interaction.queries.customers import Customers
@@ -70,6 +74,7 @@ from services.interaction.queries.products import Products
 from services.interaction.queries.recommendations import INDEXES, RECOMMENDATIONS, Recommendations
 from services.interaction.queries.staff import Staff
 from services.interaction.queries.task_owners import TaskOwners, TaskSources
+from services.interaction.queries.tills import Tills
 from services.interaction.queries.timeline import Timeline
 from services.interaction.queries.totals import Totals
 from services.interaction.queries.trees import Trees
@@ -81,7 +86,7 @@ from shared.importing import ImportList
 from shared.importing import Imports as FileImports
 from shared.jobs import AnyKind, JobApi, Jobs
 from shared.kafka import DEAD_LETTERS, INBOX, KafkaDeadLetters
-from shared.mongo import MongoDocuments, MongoLeases, MongoWaitingPlace
+from shared.mongo import MongoDocuments, MongoLeases, MongoReveals, MongoWaitingPlace
 from shared.mongo.events import COMMITS
 from shared.process import Kernel, Parts, Reports, Role, WaysIn, assemble, start
 from shared.settings import Settings
@@ -170,9 +175,11 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
                 Replaying(dead, MongoLeases(kernel.database), kernel.owner), inbox.place
             ).router(),
             MoveApi(mover, customers).router(),
+            (await _access(kernel, trees)).router(),
             importing.router(),
             file_imports.router(),
             totals.router(),
+            TillApi(Tills(kernel.documents(TILLS).collection)).router(),
             PointsApi(desk).router(),
             _timeline(kernel, settings, trees).router(),
             # Before single products: their ids may hold a slash.
@@ -200,6 +207,13 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
     )
     parts.closing = (dead.close, *parts.closing)
     return parts
+
+
+async def _access(kernel: Kernel, trees: Trees) -> AccessApi:
+    reveals = MongoReveals(kernel.database)
+    await reveals.create_indexes()
+    tasks = kernel.documents(AGENDA).collection
+    return AccessApi(Access(kernel.writer, trees, tasks), reveals, kernel.clock)
 
 
 async def _inbox(

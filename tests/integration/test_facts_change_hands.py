@@ -12,6 +12,7 @@ import pytest
 from services.customer.main import build as build_customer
 from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
+from shared.process import Kernel
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
 
@@ -53,6 +54,20 @@ class Town:
 
         return await eventually(taken)
 
+    async def call(self, card: str, text: str) -> None:
+        """Who has the card says something."""
+        self.sent.append(text)
+        call = {
+            "source_id": str(len(self.sent)),
+            "time": "2017-12-01T09:00:00Z",
+            "identifier": {"kind": "card", "value": card},
+            "direction": "in",
+            "text": text,
+            "extra": {"mood": text},
+        }
+        answer = await self.interactions.post("/v1/calls", json=call)
+        assert answer.status_code == 201, answer.text
+
     async def figures(self, customer: str) -> tuple[int, int]:
         """Receipts, and what was spent."""
         answer = await self.interactions.get(f"/v1/customers/{customer}/totals")
@@ -75,7 +90,7 @@ class Town:
         found: list[str] = []
         cursor = None
         while True:
-            params = {"kind": "interaction.receipt_recorded", "limit": 200}
+            params: dict[str, str] = {"kind": "interaction.receipt_recorded", "limit": "200"}
             params |= {} if cursor is None else {"cursor": cursor}
             answer = await self.interactions.get(
                 f"/v1/customers/{customer}/timeline", params=params
@@ -197,3 +212,57 @@ async def test_somebody_unknown_becomes_a_customer_at_once_where_the_chain_says_
     assert {each["kind"] for each in record["identifiers"]} == {"phone", "card"}
     totals = (await town.interactions.get("/v1/totals")).json()
     assert (totals["customers"], totals["receipts"]) == (1, 4)
+
+
+async def test_a_person_is_told_all_that_they_did_and_nothing_is_left_after_an_erase(
+    town: Town, chain: LocalChain
+) -> None:
+    """Also what they said while nobody knew them, and what came along from a duplicate."""
+    said = ("a-squirrel-ate-my-receipt", "the-squirrel-came-back", "there-are-two-squirrels-now")
+    await town.call("A1", said[0])
+    await town.call("A2", said[1])
+    ann = await town.register(("card", "A2"))
+    await eventually(lambda: _adopted(town, ann, said[1]))
+    await town.call("A2", said[2])
+    anna = await town.register(("card", "A1"))
+    await town.merge(ann, anna)
+
+    async def all_told() -> Json | None:
+        answer = await town.interactions.get(f"/v1/customers/{ann}/facts/access")
+        return answer.json() if all(text in answer.text for text in said) else None
+
+    told = await eventually(all_told)
+    assert set(told["customers"]) == {anna, ann}
+    wish = {"confirm": "erase", "reason": "request"}
+    answer = await town.customers.post(f"/v1/customers/{anna}/erase", json=wish)
+    assert answer.is_success, answer.text
+
+    async def forgotten() -> bool | None:
+        answer = await town.interactions.get(f"/v1/customers/{anna}/facts/access")
+        return True if answer.status_code in {404, 410} else None
+
+    await eventually(forgotten)
+    kernel = Kernel.unconnected(chain.settings(Settings), "interaction")
+    keys = {key for event in told["events"] for key in _sealers(event)}
+    # Hers, her duplicate's, and those of the two streams in which she waited.
+
+    async def erased() -> bool | None:
+        gone = await kernel.keyring.erased([anna, ann, *keys])
+        return True if {anna, ann, *keys} <= gone.keys() else None
+
+    assert len(keys) == 2
+    try:
+        await eventually(erased)
+    finally:
+        await kernel.close()
+
+
+async def _adopted(town: Town, customer: str, text: str) -> bool | None:
+    answer = await town.interactions.get(f"/v1/customers/{customer}/facts/access")
+    return True if text in answer.text else None
+
+
+def _sealers(event: Json) -> list[str]:
+    """The unknown stream that an adoption tells of."""
+    other = event["data"].get("other", "")
+    return [other] if other.startswith("unknown-") else []

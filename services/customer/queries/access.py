@@ -9,18 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from services.customer.domain.deal import deal_stream
 from services.customer.domain.state import Customer, stream_of
 from services.customer.engine.robots import robots_stream
 from services.customer.queries.records import tree_of
 from shared.decider import Refused, not_found
-from shared.envelope import Envelope, decode
-from shared.events import EVENT_TYPES
-from shared.events.contract import pii_paths
+from shared.disclosure import events_of
 from shared.execute import Writer
-from shared.keyring import key_ids, unseal
 from shared.readmodel import Questions, RawDocument
 
 OWN = ("care-",)
@@ -71,38 +66,10 @@ class Access:
         streams += [robots_stream(name.removeprefix(deal_stream(""))) for name in of_deals]
         return Disclosure(
             people,
-            await self._events(streams),
+            await events_of(self.writer, streams),
             [_shown(deal) for deal in deals],
             [_contact_of(company, ids) for company in companies],
         )
-
-    async def _events(self, streams: Sequence[str]) -> list[Mapping[str, Any]]:
-        commits = await self.writer.store.read(streams)
-        envelopes = [
-            decode(text)
-            for stream in streams
-            for commit in commits.get(stream, ())
-            for text in commit.events
-        ]
-        datas = [msgspec.json.decode(each.data) for each in envelopes]
-        wanted: set[str] = set()
-        for envelope, data in zip(envelopes, datas, strict=True):
-            wanted |= key_ids(data, pii_paths(EVENT_TYPES[envelope.type]))
-        keys = await self.writer.keyring.get(wanted) if wanted else {}
-        for envelope, data in zip(envelopes, datas, strict=True):
-            unseal(data, pii_paths(EVENT_TYPES[envelope.type]), keys)
-        return [_told(*each) for each in zip(envelopes, datas, strict=True)]
-
-
-def _told(envelope: Envelope, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {
-        "id": envelope.id,
-        "type": envelope.type,
-        "time": envelope.time,
-        "recordedtime": envelope.recordedtime,
-        "branch": envelope.branch,
-        "data": data,
-    }
 
 
 def _shown(raw: RawDocument) -> RawDocument:

@@ -1,0 +1,55 @@
+"""What this service holds of a person: one answer to whoever asks what is known of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.interaction.domain.held import held
+from services.interaction.domain.misuse import misuse_stream
+from services.interaction.domain.points.ledger import ledger_stream
+from services.interaction.domain.streams import stream_of
+from services.interaction.queries.trees import Trees
+from shared.decider import Refused, not_found
+from shared.disclosure import events_of
+from shared.execute import Writer
+from shared.readmodel import Questions
+
+_KIND = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """All that is held; `customers` are those who are one person, the living one first."""
+
+    customers: Sequence[str]
+    events: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Questions to all that is held of a person: facts, points, suspicions, tasks."""
+
+    writer: Writer
+    trees: Trees
+    tasks: Questions
+
+    async def of(self, customer: str) -> Disclosure:
+        """All that is held. Raises `Refused`: 404 for nobody, 410 for somebody erased."""
+        tree = await self.trees.of(customer)
+        if tree is None:
+            raise not_found(_KIND, customer)
+        if tree.erased:
+            raise Refused("erased", 410, "The customer was erased.")
+        tasks = await self.tasks.find(
+            {"customer": {"$in": list(tree.customers)}}, fields={"versions": 1}
+        )
+        streams = [
+            name(each)
+            for each in tree.customers
+            for name in (stream_of, ledger_stream, misuse_stream)
+        ]
+        streams += sorted({stream for task in tasks for stream in task.get("versions", {})})
+        own = await self.writer.store.read([stream_of(each) for each in tree.customers])
+        for stream, commits in own.items():
+            streams += sorted(held(stream, commits).adopted)
+        return Disclosure(tree.customers, await events_of(self.writer, streams))
