@@ -29,7 +29,9 @@ NOT_YET = {"unknown-customer", "unknown-receipt", "fact-under-way"}
 TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
-CREATE TABLE IF NOT EXISTS sale (number INTEGER PRIMARY KEY AUTOINCREMENT, fact TEXT);
+CREATE TABLE IF NOT EXISTS sale (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, fact TEXT, tries INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS refused (number INTEGER PRIMARY KEY, fact TEXT, problem TEXT);
 """
 
@@ -60,9 +62,16 @@ class Queue:
         return str(fact["source_id"])
 
     def next(self) -> list[tuple[int, str]]:
-        """The oldest sales, as many as one request takes."""
-        found = self.file.execute("SELECT number, fact FROM sale ORDER BY number LIMIT ?", (BATCH,))
+        """The oldest sales, as many as one request takes; those that must wait are behind."""
+        found = self.file.execute(
+            "SELECT number, fact FROM sale ORDER BY tries, number LIMIT ?", (BATCH,)
+        )
         return found.fetchall()
+
+    def postpone(self, number: int) -> None:
+        """It is sent again after the others."""
+        with self.file:
+            self.file.execute("UPDATE sale SET tries = tries + 1 WHERE number = ?", (number,))
 
     def settle(self, number: int, problem: dict[str, object] | None) -> None:
         """It is recorded; or it never will be, and somebody has to look at it."""
@@ -93,7 +102,9 @@ def send(queue: Queue, client: httpx2.Client) -> float:
     for (number, _), item in zip(sales, answer.json()["items"], strict=True):
         problem = item.get("problem")
         kind = "" if problem is None else problem["type"].rpartition(":")[2]
-        if kind not in NOT_YET and item["status"] not in LATER:
+        if kind in NOT_YET or item["status"] in LATER:
+            queue.postpone(number)
+        else:
             queue.settle(number, problem)
             settled += 1
     return 0.0 if settled else 1.0
