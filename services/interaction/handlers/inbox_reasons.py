@@ -9,11 +9,12 @@ from functools import cache
 
 from services.interaction.handlers.facts import UNKNOWN_CUSTOMER
 from services.interaction.handlers.incoming import KINDS
+from services.interaction.handlers.places import UNDER_WAY, UNKNOWN_FACT
 from shared.dead_letters import DeadLetter
 from shared.decider import FieldError, Refused
 from shared.records import RawRecord
 
-WAITING = frozenset({UNKNOWN_CUSTOMER.type, "unknown-receipt", "fact-under-way"})
+WAITING = frozenset({UNKNOWN_CUSTOMER.type, UNKNOWN_FACT.type, UNDER_WAY.type})
 """Refusals that time may heal: out of order is normal."""
 PLACE_FULL = Refused("too-much-waits", 503, "Too much waits already for it to wait too.")
 WAITED_TOO_LONG = Refused(
