@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 import uvloop
 
 from benchmarks.figures import Figure
@@ -84,6 +85,8 @@ async def measured(groups: Sequence[Group]) -> tuple[Rows, bool]:
 def measured_here(module: str, told: str) -> Rows:
     """The rows of a module, measured in this process."""
     place = msgspec.json.decode(told, type=Place, dec_hook=_path)
+    # What is printed is the result alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     measure = importlib.import_module(f"benchmarks.rows.{module}").measure
     found: Figure | dict[str, Figure] = uvloop.run(measure(place))
     figures = {module: found} if isinstance(found, Figure) else found
