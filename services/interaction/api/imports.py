@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from services.interaction.handlers.incoming.forms import Input, Slug, Text
 from services.interaction.handlers import imports as handlers
+from services.interaction.handlers.incoming.forms import Input, Slug, Text
 from services.interaction.queries.imports import Imports, KnownImport
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
