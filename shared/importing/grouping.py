@@ -29,6 +29,8 @@ LOOK_ROWS = 2_000
 RUN_ROWS = 50_000
 HASH_BYTES = 16
 LENGTH_BYTES = 4
+UNPACKED = 10
+"""How many times more than its file the rows of a run may be: files come packed."""
 MEDIA = "application/octet-stream"
 
 
@@ -94,7 +96,7 @@ async def sorted_files(
             media_type=MEDIA,
             owner=owner,
             keep=KEEP,
-            limit=MAX_BYTES,
+            limit=UNPACKED * MAX_BYTES,
         )
         found.append(file.id)
         await passed()
