@@ -43,12 +43,15 @@ class Reverting(CustomerImport):
 
     async def _take_back(self, job: Job, todo: Sequence[RowResult]) -> Sequence[RowResult]:
         done: list[RowResult] = []
+        # Of rows of one batch the later may have been recorded first: one that lost an identifier
+        # to its neighbour was decided again. What was recorded last goes back first.
+        todo = sorted(todo, key=lambda each: each.version or 0, reverse=True)
         while todo:
             wave: list[RowResult] = []
             rest: list[RowResult] = []
             met: set[str] = set()
             for each in todo:
-                # Rows of one customer go one after another, the last one first.
+                # Rows of one customer go one after another.
                 (rest if each.id in met else wave).append(each)
                 met.add(each.id or "")
             done += await self._wave(job, wave)
