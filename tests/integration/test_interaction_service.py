@@ -290,6 +290,50 @@ async def test_a_caller_of_a_branch_sees_sums_of_that_branch_only(
     assert sums(found) == (2, 3, 137)
 
 
+async def test_a_till_is_last_heard_and_its_gaps_are_seen(chain: LocalChain, shops: Shops) -> None:
+    await shops.register("Ivanova", external("1"))
+    numbers = {"1": (7, 9, 12), "2": (1,)}
+    sent = [
+        receipt(f"{till}-{number}", external("1"), 10) | {"till": till, "number": number}
+        for till, row in numbers.items()
+        for number in row
+    ]
+    assert set(told(await shops.send(sent))) == {"new"}
+
+    async def all_heard() -> Json | None:
+        items = (await shops.interaction.get("/v1/tills", params={"branch": "12"})).json()["items"]
+        return items if [each["highest"] for each in items] == [12, 1] else None
+
+    first, second = await eventually(all_heard)
+    # 7, 9 and 12 came.
+    assert first["gaps"] == [{"first": 8, "last": 8}, {"first": 10, "last": 11}]
+    assert (first["till"], second["till"], second["gaps"]) == ("1", "2", [])
+    assert first["last_time"] == "2017-12-01T09:30:00.000Z"
+    other = {"Authorization": f"Bearer {await chain.key(Role.CASHIER, branches=['13'])}"}
+    refused = await shops.interaction.get("/v1/tills", params={"branch": "12"}, headers=other)
+    assert refused.status_code == 403
+
+
+async def test_more_receipts_than_a_day_may_have_are_suspected_and_lifted(shops: Shops) -> None:
+    anna = await shops.register("Ivanova", external("1"))
+    # Eleven, where ten are allowed.
+    await shops.send([receipt(str(n), external("1"), 10) for n in range(11)])
+
+    async def suspected() -> Json | None:
+        return (await shops.interaction.get("/v1/misuse")).json()["items"] or None
+
+    (found,) = await eventually(suspected)
+    assert (found["customer"], found["receipts"], found["limit"]) == (anna, 11, 10)
+    assert (await shops.interaction.post(f"/v1/misuse/{anna}/lift")).status_code == 204
+
+    async def lifted() -> bool | None:
+        return (await suspected()) is None or None
+
+    await eventually(lifted)
+    totals = await shops.totals(anna, 11)
+    assert [each["lifted"] for each in totals["suspicions"]] == [True]
+
+
 async def test_a_chain_without_receipts_has_none(shops: Shops) -> None:
     assert sums((await shops.interaction.get("/v1/totals")).json()) == (0, 0, 0)
     assert (await shops.interaction.get("/v1/totals/branches")).json() == {"items": []}

@@ -9,6 +9,7 @@ from services.interaction.projections.products import PRODUCTS
 from services.interaction.projections.staff import STAFF
 from services.interaction.projections.task_owners import TASK_OWNERS
 from services.interaction.projections.task_sources import CALLEES, DEAL_DUTIES
+from services.interaction.projections.tills import TILLS
 from services.interaction.projections.timeline import TIMELINE
 from services.interaction.projections.waiting import WAITING
 from shared.projection import Projection
@@ -17,6 +18,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     IDENTIFIERS,
     POINTS,
     PRODUCTS,
+    TILLS,
     TIMELINE,
     WAITING,
     AGENDA,
