@@ -75,7 +75,9 @@ def event(data: object, kind: str, stream: str, version: int, light: dict[str, A
 
 def receipt(version: int, time: datetime, total: int = 100, **light: object) -> Event:
     kind = "interaction.receipt_recorded.v1"
-    return event(Recorded(f"{version}", total, 0), kind, "interaction", version, {**light, "time": time})
+    return event(
+        Recorded(f"{version}", total, 0), kind, "interaction", version, {**light, "time": time}
+    )
 
 
 def registered(

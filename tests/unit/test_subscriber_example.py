@@ -66,7 +66,9 @@ def moved(
         ),
     )
     stream = f"interaction-{customer}"
-    return event(stream, version, data.type, data.model_dump(mode="json", exclude_none=True), customer)
+    return event(
+        stream, version, data.type, data.model_dump(mode="json", exclude_none=True), customer
+    )
 
 
 def told() -> Sequence[Sequence[Json]]:
