@@ -18,7 +18,6 @@ from shared.keyring import Keyring, KeyStore
 from shared.testing import DAY
 
 SOURCE = "interaction-1"
-TARGET = "interaction-2"
 WHY = Causation("c")
 call = CallRecorded(fact="f", source="calls", source_id="1", direction="in", answered=True)
 
