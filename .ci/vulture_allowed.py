@@ -79,6 +79,14 @@ next_cursor
 next_timer
 open_messages
 requested
+last_recorded
+last_time
+value_minor
+margin_minor
+returned_minor
+tips_minor
+favourite_branch
+top_categories
 spent_minor
 usable_minor
 most_minor

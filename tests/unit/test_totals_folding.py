@@ -464,7 +464,6 @@ def test_a_suspicion_goes_with_its_cause_while_it_was_not_told() -> None:
 
 BRANCHES = st.sampled_from(["12", "13", "a.b$"])
 HOURS = st.integers(-60, 60)
-EVERYBODY = st.sampled_from([*PEOPLE, *STRANGERS])
 AMOUNTS = st.lists(st.integers(-5, 10**10), min_size=1, max_size=3)
 
 
