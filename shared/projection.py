@@ -85,7 +85,7 @@ SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
 class Projection(Generic[DocumentT]):
     """One read model.
 
-    `name` carries the projection's version (`totals_v1`) and names its collection; `reads` maps
+    `name` carries the projection's version (`totals_v2`) and names its collection; `reads` maps
     the event types it folds to light structs of their data; `target` gives the id of the document
     that an event belongs to, or None to pass it over. An event that concerns many documents gives a
     mapping: the id of each, and the event as that document folds it (the same envelope, and of the
