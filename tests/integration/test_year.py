@@ -1,6 +1,6 @@
 """A year of a grocery chain from files: totals are exact to the cent, whatever way the files go.
 
-Every 300th household, a few thousand lines; all of them with `REGULARS_LONG_TESTS=1`.
+Every 600th household, some thousand lines; all of them with `REGULARS_LONG_TESTS=1`.
 """
 
 import asyncio
@@ -115,7 +115,7 @@ def by(net: Counter[Cell], place: int) -> Counter[str]:
 @pytest.fixture(scope="module")
 def lines() -> Year:
     """The lines that are imported."""
-    return year(1 if os.environ.get(LONG) else 300)
+    return year(1 if os.environ.get(LONG) else 600)
 
 
 @pytest.fixture
