@@ -341,6 +341,20 @@ async def test_the_rules_of_the_chain_give_an_escalation_to_tasks_that_say_nothi
     assert kind_of(await manager.put("/v1/tasks/rules", json=rules)) == (403, "out-of-scope")
 
 
+async def test_of_two_who_change_the_rules_at_two_processes_one_is_told_of_the_other() -> None:
+    bureau, here = await opened()
+    there, _ = await bureau.caller()
+    assert (await here.put("/v1/tasks/rules", json={"zone": "UTC"})).json()["version"] == 1
+    assert (await there.get("/v1/tasks/rules")).json()["version"] == 1
+    rests, moscow = {"If-Match": '"1"', "Idempotency-Key": "k"}, {"zone": "Europe/Moscow"}
+    for _ in range(2):
+        answer = await here.put("/v1/tasks/rules", json=moscow, headers=rests)
+        assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    # The other process has read them a moment ago, and does not look again yet.
+    late = await there.put("/v1/tasks/rules", json={"zone": "Asia/Tokyo"}, headers=rests)
+    assert kind_of(late) == (412, "precondition-failed")
+
+
 async def test_a_call_list_plans_a_call_for_each_member_of_a_segment_in_turn() -> None:
     bureau, client = await opened("anna", "boris", "clara", "dora")
     entered = SegmentEntered(segment="lapsed", definition=1, cause=Cause(kind="time"))

@@ -427,6 +427,8 @@ def test_the_rules_of_the_chain_are_told_whole_and_once() -> None:
     defined = TaskRulesDefined(zone="Europe/Moscow", escalation=to, by="eve")
     given(RULES).when(command).then([defined])
     given(RULES, [defined]).when(command).then_nothing()
+    first = DefineRules(DAY, "UTC", None)
+    given(RULES).when(first).then([TaskRulesDefined(zone="UTC")])
     for wrong, field in (
         (DefineRules(DAY, "Moscow", None), "zone"),
         (DefineRules(DAY, "UTC", Escalation(after="P1D")), "escalation"),

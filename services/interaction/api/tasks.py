@@ -236,12 +236,14 @@ class TaskApi:
     ) -> RulesView:
         """Agree on something else; tasks that are planned from now on get it."""
         scope(calling, Kind.CONFIGURATION).require(None)
-        _, version = await self.tasks.grounds.rules()
-        rests_on(version or None)
         request = await self._request(calling, command_id, ["rules", body])
         to = body.escalation
         command = DefineRules(
-            request.at, body.zone, None if to is None else to.escalation(), by=request.by
+            at=request.at,
+            zone=body.zone,
+            escalation=None if to is None else to.escalation(),
+            by=request.by,
+            rests_on=rests_on,
         )
         await self.tasks.grounds.define(command_id, request.hash, command)
         return await self.rules(calling, response)

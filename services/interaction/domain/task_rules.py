@@ -1,6 +1,6 @@
 """What the chain has agreed on for all of its tasks; told whole each time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import available_timezones
@@ -19,16 +19,22 @@ class TaskRules:
 
     zone: str = "UTC"
     escalation: Escalation | None = None
+    version: int = 0
+
+
+def whatever(_version: int | None) -> None:
+    """The change rests on no version."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefineRules:
-    """Agree on something else."""
+    """Agree on something else; `rests_on` is told the version that there is (None: none yet)."""
 
     at: datetime
     zone: str
     escalation: Escalation | None
     by: str | None = None
+    rests_on: Callable[[int | None], None] = whatever
 
 
 def decide(command: DefineRules, state: TaskRules) -> Sequence[NewEvent]:
@@ -40,8 +46,10 @@ def decide(command: DefineRules, state: TaskRules) -> Sequence[NewEvent]:
         span_of(escalation.after, "escalation.after")
         if (escalation.employee is None) == (escalation.position is None):
             raise invalid("escalation", "say an employee or a position, and not both")
-    if (command.zone, escalation) == (state.zone, state.escalation):
+    # What nobody has said yet is not the same already: until then the service has its own zone.
+    if state.version and (command.zone, escalation) == (state.zone, state.escalation):
         return ()
+    command.rests_on(state.version or None)
     defined = TaskRulesDefined(zone=command.zone, escalation=escalation, by=command.by)
     return (NewEvent(defined, command.at),)
 
@@ -49,7 +57,7 @@ def decide(command: DefineRules, state: TaskRules) -> Sequence[NewEvent]:
 def evolve(state: TaskRules, data: EventData) -> TaskRules:
     """The rules after an event."""
     if isinstance(data, TaskRulesDefined):
-        return TaskRules(data.zone, data.escalation)
+        return TaskRules(data.zone, data.escalation, state.version + 1)
     message = f"rules of tasks have no event {data.type} after {state.zone}"
     raise TypeError(message)
 
