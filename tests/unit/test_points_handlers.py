@@ -94,6 +94,23 @@ async def test_a_till_has_points_kept_and_the_receipt_is_matched(chain: Chain) -
     assert state.left == 106
 
 
+async def test_what_was_kept_is_settled_by_a_receipt_of_a_file_or_of_a_clock_that_is_behind(
+    chain: Chain,
+) -> None:
+    await chain.buy("r1", "anna", 1000)
+    await chain.spend("r2", "anna", 40)
+    await chain.spend("r3", "anna", 50)
+    await chain.buy("r2", "anna", 500, points_spent=40, imported=True)
+    chain.clock.advance(timedelta(days=-1))
+    await chain.buy("r3", "anna", 500, points_spent=50)
+    # None of the two earns anything; what paid for them does not lapse.
+    chain.clock.advance(timedelta(days=1) + HOLD)
+    await chain.ask("due", "anna", Settle(at=chain.clock.now()))
+    assert await chain.left("anna") == [100 - 40 - 50]
+    await chain.take_back("b1", "r2", "anna", (1, 250))
+    assert await chain.left("anna") == [10 + 20]
+
+
 async def test_another_number_is_kept_after_the_first_was_cancelled(chain: Chain) -> None:
     await chain.buy("r1", "anna", 1000)
     await chain.spend("r2", "anna", 40)

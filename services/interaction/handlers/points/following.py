@@ -104,7 +104,8 @@ class Following:
         receipts = [each for each in counting if isinstance(each, SeenReceipt)]
         await self._earn(list(self._earnings(receipts, rules)))
         await self._follow([each for each in receipts if each.moved])
-        await self._pay([each for each in receipts if each.points_spent])
+        paid = [each for each in seen if isinstance(each, SeenReceipt) and each.points_spent]
+        await self._pay(paid, rules)
         await self._take_back([each for each in seen if isinstance(each, SeenReturn)], rules)
 
     async def merge(self, seen: SeenMerge) -> None:
@@ -170,8 +171,11 @@ class Following:
             if holder not in (None, (await sight.way(each.customer))[-1]):
                 await self.ledgers.move_receipt(each.fact, first, each.customer, each.causation)
 
-    async def _pay(self, receipts: Sequence[SeenReceipt]) -> None:
-        """Match receipts with what was kept for them, wherever that was."""
+    async def _pay(self, receipts: Sequence[SeenReceipt], rules: PointsRules) -> None:
+        """Match receipts with what was kept for them, wherever that was.
+
+        What was kept is settled by any receipt: by one of a file, or of a clock that is behind.
+        """
         kept = await self._kept([each.fact for each in receipts])
         at = self.ledgers.writer.clock.now()
         orders = [
@@ -190,6 +194,7 @@ class Following:
                 each.causation,
             )
             for each in receipts
+            if each.fact in kept or _counts(each, rules)
         ]
         await self._carry_out(orders)
 
