@@ -155,15 +155,22 @@ def test_what_points_paid_earns_nothing_unless_the_rules_say_so() -> None:
 
 
 def test_all_lines_bear_together_what_points_paid() -> None:
-    found = earning_of((3, rules()), [Sold(1), Sold(1), Sold(-5), Sold(998)], "12", 500)
+    found = earning_of((3, rules()), [Sold(1), Sold(1), Sold(-5), Sold(998)], "12", 495)
     assert found is not None
-    # 500 of 1000: after the first line 0.5 are borne, after the second 1, after the last 500.
+    # 495 + 5 of 1000: after the first line 0.5 are borne, after the second 1, after the last 500.
     assert found.lines == (
         EarningLine(line=1, amount=1, base=1, percent=500),
         EarningLine(line=2, amount=1, base=0, percent=500),
         EarningLine(line=4, amount=998, base=499, percent=500),
     )
     assert (found.points, found.rules) == (25, 3)
+
+
+def test_what_a_line_gives_back_earns_nothing_whoever_paid() -> None:
+    # 5 % of 1000 - 900, and of what points left of that.
+    assert points([Sold(1000), Sold(-900)]) == 5
+    assert points([Sold(-900), Sold(1000)], on_points_paid=True, paid=50) == 5
+    assert points([Sold(1000), Sold(-900)], paid=40) == 3
 
 
 def test_lines_without_a_rate_are_left_out() -> None:

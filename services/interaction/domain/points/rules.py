@@ -159,7 +159,8 @@ def earning_of(
 ) -> Earning | None:
     """How a receipt comes to its points; None where it earns nothing.
 
-    `paid` is what points paid of it, in minor units: it is taken off all lines alike.
+    `paid` is what points paid of it, in minor units: it is taken off all lines alike, and so is
+    what lines below nothing give back.
     """
     version, rule = rules
     total = sum(line.amount for line in lines)
@@ -178,15 +179,16 @@ def earning_of(
 def _lines(
     rule: PointsRulesDefined, lines: Sequence[Sold], branch: str | None, paid: int
 ) -> Iterator[EarningLine]:
-    """The lines that earn; each bears its part of what points paid, and all of them bear all."""
+    """The lines that earn; each bears its part of what was not paid, and all of them bear all."""
     whole = sum(line.amount for line in lines if line.amount > 0)
-    paid = min(max(paid, 0), whole)
+    given = whole - sum(line.amount for line in lines)
+    off = min(max(paid, 0) + given, whole)
     passed = 0
     for number, line in enumerate(lines, 1):
         if line.amount <= 0:
             continue
         before, passed = passed, passed + line.amount
-        borne = paid * passed // whole - paid * before // whole
+        borne = off * passed // whole - off * before // whole
         percent = percent_of(rule, line.categories, branch)
         if percent > 0:
             yield EarningLine(
