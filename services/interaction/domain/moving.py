@@ -89,11 +89,12 @@ def misplaced(held: Held, roots: Mapping[str, str]) -> Mapping[str, Sequence[Kep
     """The facts that belong elsewhere, by the customer with whom.
 
     `roots` says with whom a home lives on; a fact stays whose home is not in it. Those of somebody
-    unknown belong to whom the stream was closed to, if it was.
+    unknown belong to whom the stream was closed to, if it was. Receipts go before what was given
+    back of them, in whatever order they came here: whoever reads on, hears of them first.
     """
     here = customer_of(held.stream)
     wrong: dict[str, list[Kept]] = {}
-    for kept in held.facts.values():
+    for kept in sorted(held.facts.values(), key=lambda kept: kept.receipt is not None):
         home = held.home_of(kept)
         there = None if home is None else roots.get(home)
         if home is not None and there is not None and there != here:
