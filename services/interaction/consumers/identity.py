@@ -131,9 +131,11 @@ class Identity:
         await self._caught_up(
             self.waits, {event.stream: (event.stream, event.streamversion) for event in events}
         )
-        claims = {event.stream: claims_of(_data(event, Identified)) for event in events}
+        claims: dict[str, dict[str, None]] = {event.stream: {} for event in events}
+        for event in events:
+            claims[event.stream] |= dict.fromkeys(claims_of(_data(event, Identified)))
         why = {event.stream: _why(event) for event in events}
-        await self._adopt(claims, why)
+        await self._adopt({stream: list(ids) for stream, ids in claims.items()}, why)
 
     async def _adopt_known(self, events: Iterable[Light]) -> None:
         """Give what waits under new identifiers to their owners."""
