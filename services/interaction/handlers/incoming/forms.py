@@ -18,7 +18,23 @@ from pydantic import (
 from shared.clock import to_milliseconds
 
 LARGEST_AMOUNT = 10**12
-RESERVED_SOURCES = frozenset({"http", "import-reverted", "inbox", "points"})
+RESERVED_SOURCES = frozenset(
+    {
+        "close",
+        "give-back",
+        "hand-over",
+        "http",
+        "import-reverted",
+        "inbox",
+        "job",
+        "misuse",
+        "move",
+        "plan",
+        "points",
+        "reopen",
+        "timer",
+    }
+)
 """Beginnings of ids of commands that are not named by a fact's source."""
 _MOMENT = re.compile(r"(19[7-9]\d|2\d{3})-\d\d-\d\d[Tt ]")
 
