@@ -87,6 +87,8 @@ class EventData(Part):
     """The `data` of one event type; `type` is the CloudEvents type, with its version."""
 
     type: ClassVar[str]
+    room: ClassVar[int] = 0
+    """Bytes that it may have beyond the limit, because it repeats what another event said."""
 
     @property
     def contract_model(self) -> builtins.type[Self]:

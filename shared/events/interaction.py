@@ -111,6 +111,7 @@ class ReceiptReturned(Fact):
     """Something of a receipt was given back. It is no visit, no receipt and no purchase."""
 
     type: ClassVar[str] = "interaction.receipt_returned.v1"
+    room: ClassVar[int] = 30_000
     receipt: str = Field(description="id of the fact that is the receipt")
     bought: Moment = Field(description="the time of the receipt")
     total: MinorUnits = Field(description="what the customer got back")
@@ -128,6 +129,7 @@ class ReceiptVoided(Fact):
     """A whole receipt was a mistake: it never happened, whatever was not returned yet included."""
 
     type: ClassVar[str] = "interaction.receipt_voided.v1"
+    room: ClassVar[int] = 30_000
     receipt: str = Field(description="id of the fact that is the receipt")
     bought: Moment = Field(description="the time of the receipt")
     bought_at: str = Field(description="the branch of the receipt")

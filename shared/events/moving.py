@@ -78,6 +78,7 @@ class FactsMoved(EventData):
     """A part of the facts of a move; a receipt goes with its returns, maybe in another part."""
 
     type: ClassVar[str] = "interaction.facts_moved.v1"
+    room: ClassVar[int] = 40_000
     move: str
     direction: Direction
     facts: tuple[MovedFact, ...] = Field(min_length=1)
@@ -101,6 +102,7 @@ class FactWithdrawn(EventData):
     """
 
     type: ClassVar[str] = "interaction.fact_withdrawn.v1"
+    room: ClassVar[int] = 40_000
     fact: str = Field(description="id of the fact")
     withdrawn: MovedFact
     reason: Annotated[Literal["import_reverted"], open_list("why it is withdrawn")]
