@@ -23,9 +23,10 @@ from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Causation, decode
 from shared.events.interaction import ReceiptLine
-from shared.eventstore import Append
-from shared.execute import Done, Writer
+from shared.eventstore import Append, Commit
+from shared.execute import MAX_EVENT_BYTES, Done, Writer
 from shared.identifiers import IdentifierRules
+from shared.kafka.publisher import MAX_BATCH_BYTES
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
 from shared.testing import DAY, InterceptedStore
@@ -49,6 +50,14 @@ class MortalStore(InterceptedStore):
 
     dying: bool = False
     joint: int = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What somebody else does just before the next stream is read."""
+
+    async def read(self, streams: Sequence[str]) -> Mapping[str, Sequence[Commit]]:
+        happening, self.meanwhile = self.meanwhile, None
+        if happening is not None:
+            await happening()
+        return await super().read(streams)
 
     async def append_together(self, appends: Sequence[Append]) -> bool:
         self.joint += 1
@@ -386,3 +395,113 @@ async def test_in_any_order_each_fact_is_at_the_survivor_of_its_home(
             home = state.home_of(kept)
             assert stream == (stream if home is None else stream_of(town.root(home)))
             assert kept.receipt is None or kept.receipt in state.facts
+
+
+async def test_a_fact_is_found_where_it_went_when_its_person_was_merged_before_it_came() -> None:
+    town = Town()
+    await town.buy("A1")
+    town.register("anna", "A1")
+    (adopting,) = town.heard.pop("anna")
+    adopting[0]()
+    # The stream is closed to anna, and then whoever wants to move its facts is killed.
+    town.intercepted.dying = True
+    with suppress(Killed):
+        await adopting[1]()
+    town.intercepted.dying = False
+    town.merge("anna", "ben")
+    await settle(town)
+    await adopting[1]()
+    assert set(map(tuple, (await town.places()).values())) == {("interaction-ben",)}
+    assert isinstance(await town.give_back(1), Done)
+
+
+async def test_a_fact_is_found_that_was_given_away_by_hand_before_its_person_was_known() -> None:
+    town = Town()
+    await town.buy("A1")
+    await town.mover.by_hand("hand", ("pos", "1", "1"), "ben", "me")
+    await town.buy("A1")
+    town.register("anna", "A1")
+    await settle(town)
+    done = await town.give_back(1)
+    assert isinstance(done, Done)
+    assert done.stream == "interaction-ben"
+
+
+async def test_what_was_given_back_does_not_go_to_anybody_without_its_receipt() -> None:
+    town = Town()
+    town.register("anna", "A1")
+    await settle(town)
+    await town.buy("A1")
+    await town.give_back(town.numbers)
+    with pytest.raises(Refused, match="goes-with-receipt"):
+        await town.mover.by_hand("hand", ("pos", "1", str(town.numbers)), "ben", "me")
+
+
+async def test_only_of_a_receipt_is_something_given_back() -> None:
+    town = Town()
+    town.register("anna", "A1")
+    await settle(town)
+    await town.buy("A1")
+    await town.give_back(town.numbers)
+    # That number is of what was given back.
+    refused = await town.give_back(town.numbers)
+    assert isinstance(refused, Refused)
+    assert refused.errors[0].field == "receipt.source_id"
+
+
+async def test_the_same_return_from_two_tills_at_once_is_answered_to_both() -> None:
+    town = Town()
+    town.register("anna", "A1")
+    await settle(town)
+    await town.buy("A1")
+    number = town.numbers
+
+    async def faster() -> None:
+        """Another process takes the same between what this one asks and what it reads."""
+        town.numbers = number
+        assert isinstance(await town.give_back(number, quantity=0), Done)
+        town.numbers = number
+
+    town.intercepted.meanwhile = faster
+    done = await town.give_back(number, quantity=0)
+    assert isinstance(done, Done)
+    assert done.repeated
+
+
+async def test_a_fact_of_the_largest_size_changes_hands_with_what_was_given_back() -> None:
+    town = Town()
+    town.register("anna", "A1")
+    await settle(town)
+    known = RULES.known("card", "A1", "card")
+
+    async def send(number: int, padding: int) -> Done | Refused:
+        """2,000 lines, the first of which is as long as is wanted."""
+        lines = tuple(
+            ReceiptLine(product="b" * (padding if each == 0 else 400), quantity=one, amount=1)
+            for each in range(2_000)
+        )
+        sent = record_receipt(
+            source="pos", source_id=str(number), branch="1", time=DAY, now=DAY, lines=lines
+        )
+        (outcome,) = await town.recorder.record([SentFact(sent, (known.claim_id,), "h", (known,))])
+        return outcome
+
+    one = Decimal(1)
+    size, step, largest, town.numbers = 1, 8_192, 0, 100
+    while step:
+        town.numbers += 1
+        if isinstance(await send(town.numbers, size + step), Done):
+            size, largest = size + step, town.numbers
+        else:
+            step //= 2
+    town.numbers = 1_000
+    done = await town.give_back(largest, quantity=0)
+    assert isinstance(done, Done)
+    await town.mover.by_hand("hand", ("pos", "1", str(largest)), "ben", "me")
+    town.merge("ben", "cleo")
+    await settle(town)
+    fact = fact_id("pos", "1", str(largest))
+    sizes = [len(text) for commit in town.store.commits for text in commit.events]
+    assert sum(1 for each in sizes if each > MAX_EVENT_BYTES) >= 1 + 2 * 2
+    assert max(sizes) < MAX_BATCH_BYTES
+    assert (await town.places())[fact] == ["interaction-cleo"]

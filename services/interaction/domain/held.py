@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from services.interaction.domain.streams import customer_of, stream_of
+from services.interaction.domain.streams import customer_of
 from shared.envelope import Envelope, decode
 from shared.events.interaction import FACTS, ReceiptReturned, ReceiptVoided
 from shared.events.moving import (
@@ -70,7 +70,7 @@ class Held:
 
     `closed` says where it goes on; `gone` where facts went that have left it; `moves` are those
     that have begun and not ended; `adopted` the streams of somebody unknown who turned out to be
-    this customer.
+    this customer; `withdrawn` facts that never happened after all.
     """
 
     stream: str
@@ -80,13 +80,23 @@ class Held:
     gone: dict[str, str] = field(default_factory=dict)
     moves: dict[str, MoveBegun] = field(default_factory=dict)
     adopted: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
+
+    @property
+    def left(self) -> bool:
+        """Whether it is that of somebody who became known, which is left as a whole."""
+        return self.closed is not None and customer_of(self.stream) is None
 
     def whereabouts(self, fact: str) -> str | None:
-        """The stream that has the fact, as far as is known here; None where it never was here."""
-        if self.closed is not None and customer_of(self.stream) is None:
-            # The stream of somebody who became known is closed and left as a whole.
-            return stream_of(self.closed.to)
-        return self.stream if fact in self.facts else self.gone.get(fact)
+        """The stream that has or had the fact, as far as is known here.
+
+        None where it never was here, or went along when the stream was `left`.
+        """
+        if fact in self.gone:
+            return self.gone[fact]
+        if fact in self.facts:
+            return None if self.left else self.stream
+        return self.stream if fact in self.withdrawn else None
 
     def home_of(self, kept: Kept) -> str | None:
         """Where a fact belongs: what is given back, with its receipt, whenever that came."""
@@ -126,6 +136,7 @@ def _take(result: Held, event: Envelope) -> None:
     elif event.type == FactWithdrawn.type:
         gone = FactWithdrawn.model_validate_json(bytes(event.data))
         result.facts.pop(gone.withdrawn.fact, None)
+        result.withdrawn.add(gone.withdrawn.fact)
     elif event.type == FactsMoved.type:
         _move(result, FactsMoved.model_validate_json(bytes(event.data)))
     elif event.type == MoveBegun.type:

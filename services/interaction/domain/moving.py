@@ -137,6 +137,16 @@ def move_id(source: str, target: str, version: int) -> str:
     return derived_id("move", source, target, str(version))
 
 
+def chunk_id(move: str, number: int) -> str:
+    """The id of the command that moves a chunk, from 0."""
+    return f"move|{move}|{number}"
+
+
+def adoption_id(stream: str) -> str:
+    """The id of the move out of the stream of somebody unknown, of which there is one at most."""
+    return move_id(stream, "", 0)
+
+
 def chunks(facts: Iterable[Kept]) -> list[list[MovedFact]]:
     """The facts as they change hands, in parts that fit into events."""
     parts: list[list[MovedFact]] = []
@@ -155,9 +165,12 @@ def chunks(facts: Iterable[Kept]) -> list[list[MovedFact]]:
 
 
 def chunk_events(
-    move: Move, facts: Sequence[MovedFact], at: datetime, *, first: bool, last: bool
+    move: Move, parts: Sequence[Sequence[MovedFact]], at: datetime, *, first: bool, last: bool
 ) -> Mapping[str, Sequence[NewEvent]]:
-    """The events of one chunk, by stream; of somebody unknown who is adopted the target's alone."""
+    """The events of some chunks, by stream; of somebody unknown who is adopted the target's alone.
+
+    Each of `parts` is an event.
+    """
     directions: list[tuple[str, Direction]] = [(move.target, "in")]
     if move.reason != "adopted":
         directions.append((move.source, "out"))
@@ -166,7 +179,10 @@ def chunk_events(
             NewEvent(data, at)
             for data in chain(
                 [move.begun(direction)] if first else [],
-                [FactsMoved(move=move.id, direction=direction, facts=tuple(facts))],
+                (
+                    FactsMoved(move=move.id, direction=direction, facts=tuple(part))
+                    for part in parts
+                ),
                 [move.ended(direction)] if last else [],
             )
         ]

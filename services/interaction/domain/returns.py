@@ -76,7 +76,9 @@ class _Left:
 def decide_taking_back(command: TakeBack, held: Held) -> Sequence[NewEvent]:
     """The event; raises `Refused` for what cannot be given back."""
     check_clock(command.time, command.now)
-    kept = held.facts[command.receipt]
+    kept = held.facts.get(command.receipt)
+    if kept is None or kept.type != ReceiptRecorded.type:
+        raise invalid("receipt.source_id", "is of something else: of receipts alone is taken back")
     receipt = ReceiptRecorded.model_validate(kept.data | {"extra": None})
     left = _left(receipt, held.of_receipt(kept.fact))
     if left is None:

@@ -16,7 +16,9 @@ from services.interaction.domain.moving import (
     GateCommand,
     Move,
     Reopen,
+    adoption_id,
     chunk_events,
+    chunk_id,
     chunks,
     decide_gate,
     ends,
@@ -35,6 +37,7 @@ from services.interaction.handlers.places import (
     read,
 )
 from shared.clock import Clock
+from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.moving import AnyMoveReason
 from shared.eventstore import body_hash
@@ -43,6 +46,13 @@ from shared.execute import Done, Writer
 ATTEMPTS = 200
 PAUSE_SECONDS = 0.05
 
+
+GOES_ALONG = Refused(
+    "goes-with-receipt",
+    409,
+    "What was given back goes with its receipt.",
+    "move the receipt",
+)
 
 Trees = Callable[[str], Awaitable[Collection[str]]]
 """Gives a customer with all that are one with it, as far as is known."""
@@ -99,7 +109,8 @@ class Mover:
     ) -> Done:
         """Attribute a fact, with what was given back of it, to another customer.
 
-        `place` is source, branch and id there. Raises `Refused` for a fact that is not there.
+        `place` is source, branch and id there. Raises `Refused` for a fact that is not there, and
+        for what was given back: it goes with its receipt, so that no more of it is given back.
         """
         name, fact = command_id(*place), fact_id(*place)
         for _ in range(ATTEMPTS):
@@ -108,6 +119,11 @@ class Mover:
                 raise UNKNOWN_FACT
             source = await locate(self.writer, known[name].stream, fact)
             if source is not None:
+                kept = source.facts.get(fact)
+                if kept is None:
+                    raise UNKNOWN_FACT
+                if kept.receipt is not None:
+                    raise GOES_ALONG
                 done = await self._attributed(command, source, fact, customer, by)
                 if done is not None:
                     return done
@@ -145,14 +161,14 @@ class Mover:
         source = await read(self.writer, stream)
         if source.closed is None:
             return True
-        move = move_id(stream, "", 0)
+        move = adoption_id(stream)
         parts = chunks(
             rehomed(kept, source.home_of(kept) or source.closed.to)
             for kept in source.facts.values()
         )
         if not parts:
             return True
-        names = [f"move|{move}|{number}" for number in range(len(parts))]
+        names = [chunk_id(move, number) for number in range(len(parts))]
         known = await self.writer.store.known(names)
         if len(known) == len(names):
             return True
@@ -173,7 +189,7 @@ class Mover:
                 continue
             events = chunk_events(
                 moving,
-                part,
+                [part],
                 self.clock.now(),
                 first=number == 0,
                 last=number == len(parts) - 1,
@@ -222,12 +238,12 @@ class Mover:
         for number, part in enumerate(parts):
             events = chunk_events(
                 moving,
-                part,
+                [part],
                 self.clock.now(),
                 first=number == 0,
                 last=number == len(parts) - 1,
             )
-            done = await self._append(f"move|{moving.id}|{number}", events, versions, why)
+            done = await self._append(chunk_id(moving.id, number), events, versions, why)
             if done is None:
                 return
             versions = {name: version + len(events[name]) for name, version in versions.items()}
@@ -271,12 +287,11 @@ class Mover:
             by=by,
         )
         parts = chunks(rehomed(kept, living) for kept in facts)
-        whole = [each for part in parts for each in part]
         return await append(
             self.writer,
             command,
             body_hash([fact, customer]),
-            events=chunk_events(moving, whole, self.clock.now(), first=True, last=True),
+            events=chunk_events(moving, parts, self.clock.now(), first=True, last=True),
             versions={target: place.version, source.stream: source.version},
             why=Causation(correlation=command),
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from services.interaction.domain.facts import FACTS
 from services.interaction.domain.held import Held, held
+from services.interaction.domain.moving import adoption_id, chunk_id
 from services.interaction.domain.streams import customer_of
 from shared.decider import NewEvent, Refused
 from shared.envelope import Causation
@@ -37,19 +38,32 @@ async def read(writer: Writer, stream: str) -> Held:
 async def locate(writer: Writer, first: str, fact: str) -> Held | None:
     """What the stream holds that has the fact; None while it is between two of them.
 
-    `first` is the stream in which it was recorded.
+    `first` is the stream in which it was recorded. A fact that was withdrawn is held by none, and
+    the stream is given that had it.
     """
     stream, seen = first, set[str]()
     while stream not in seen:
         seen.add(stream)
         found = await read(writer, stream)
-        there = found.whereabouts(fact)
+        there = found.whereabouts(fact) or await _adopter(writer, found)
         if there == stream:
             return found
         if there is None:
             return None
         stream = there
     return None
+
+
+async def _adopter(writer: Writer, left: Held) -> str | None:
+    """The stream that took what somebody unknown did; None before, and for other streams.
+
+    It need not be that of whom the stream was closed to: that one may have been merged since.
+    """
+    if not left.left:
+        return None
+    name = chunk_id(adoption_id(left.stream), 0)
+    known = await writer.store.known([name])
+    return known[name].stream if name in known else None
 
 
 def _as_decided(

@@ -54,7 +54,15 @@ class Returns:
                 raise UNKNOWN_FACT
             place = await locate(self.writer, known[sent.receipt].stream, command.receipt)
             if place is not None:
-                events = {place.stream: decide_taking_back(command, place)}
+                try:
+                    events = {place.stream: decide_taking_back(command, place)}
+                except Refused:
+                    # It may rest on the very same, recorded by another process since it was asked
+                    # for.
+                    known = await self.writer.store.known([command.id])
+                    if command.id in known:
+                        return _answered(known[command.id], sent.hash)
+                    raise
                 versions = {place.stream: place.version}
                 done = await append(
                     self.writer, command.id, sent.hash, events=events, versions=versions, why=why

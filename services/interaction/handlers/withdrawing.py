@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.interaction.domain.facts import FACTS, command_id
-from services.interaction.domain.held import Held, Kept, held
+from services.interaction.domain.held import Held, Kept
 from services.interaction.domain.returns import TakeBack, decide_taking_back
 from services.interaction.domain.streams import customer_of
+from services.interaction.handlers.places import locate
 from shared.clock import Clock
 from shared.decider import NewEvent, Refused
 from shared.envelope import Causation
@@ -96,7 +97,7 @@ class Withdrawals:
         if recorded is None:
             return TakenBack("kept", ("is not recorded",))
         for _ in range(ATTEMPTS):
-            place = await self._find(recorded.stream, wanted.fact)
+            place = await locate(self.writer, recorded.stream, wanted.fact)
             if place is not None:
                 try:
                     return await self._decided(place, wanted, by)
@@ -105,19 +106,6 @@ class Withdrawals:
                         raise
             await asyncio.sleep(PAUSE_SECONDS)
         return _UNDER_WAY
-
-    async def _find(self, stream: str, fact: str) -> Held | None:
-        """What the stream holds that has the fact, or had it; None while it is between two."""
-        seen: set[str] = set()
-        while stream not in seen:
-            seen.add(stream)
-            commits = await self.writer.store.read([stream])
-            found = held(stream, commits.get(stream, ()))
-            place = found.whereabouts(fact)
-            if place in {stream, None}:
-                return found
-            stream = place or stream
-        return None
 
     async def _decided(self, place: Held, wanted: Wanted, by: str) -> TakenBack:
         kept = place.facts.get(wanted.fact)
