@@ -166,6 +166,7 @@ class TaskReopened(EventData):
 
     type: ClassVar[str] = "task.reopened.v1"
     task: str
+    at: Moment | None = Field(default=None, description="no timer that is left is earlier")
     by: str | None = None
 
 

@@ -330,10 +330,24 @@ def test_a_confirmation_closes_its_task_once_and_asks_no_questions() -> None:
 
 def test_what_was_done_can_be_opened_again() -> None:
     reopen = Reopen(task="t", at=LATER, by="eve")
-    given(TASK, [planned(), completed()]).when(reopen).then([TaskReopened(task="t", by="eve")])
+    reopened = TaskReopened(task="t", at=LATER, by="eve")
+    given(TASK, [planned(), completed()]).when(reopen).then([reopened])
     given(TASK, [planned()]).when(reopen).then_nothing()
     history = [planned(), completed(), TaskReopened(task="t")]
     given(TASK, history).when(Complete(task="t", at=DAY)).then([completed(at=DAY)])
+
+
+def test_while_it_was_done_nothing_was_due() -> None:
+    reopened = TaskReopened(task="t", at=LATER)
+    assert LATER > DUE
+    overdue = TaskOverdue(task="t", due=DUE, responsible="eve")
+    settled = given(TASK, [planned(responsible="eve"), completed(), reopened]).when(
+        Settle(task="t", at=LATER + HOUR)
+    )
+    settled.then([NewEvent(overdue, LATER)])
+    # One that was told before it was done is not told again.
+    known = [planned(responsible="eve"), overdue, completed(), reopened]
+    given(TASK, known).when(Settle(task="t", at=LATER + HOUR)).then_nothing()
 
 
 def test_done_or_dropped_a_recurring_task_names_the_next_which_is_the_same_each_time() -> None:

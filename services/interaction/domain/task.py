@@ -148,8 +148,10 @@ def _settled(state: Task, data: TaskCompleted | TaskCancelled | TaskReopened) ->
         case TaskCancelled():
             outcome = TaskOutcome(at=data.at, by=data.by, outcome=data.reason)
             return replace(state, status="cancelled", outcome=outcome)
-        case TaskReopened():
-            return replace(state, status="open", outcome=None)
+        case TaskReopened(at=at):
+            since = max(at or state.terms.since, state.terms.since)
+            terms = state.terms.model_copy(update={"since": since})
+            return replace(state, status="open", outcome=None, terms=terms)
 
 
 def _passed(state: Task, data: TaskReminded | TaskOverdue | TaskEscalated) -> Task:

@@ -262,7 +262,7 @@ def _decided(
         case Cancel():
             return _cancelled(command, state)
         case Reopen():
-            return None if state.status == "open" else TaskReopened(task=state.id, by=command.by)
+            return _reopened(command, state)
         case TakeOver() | GiveBack():
             return _handed(command, state)
         case _:
@@ -339,6 +339,12 @@ def _cancelled(command: Cancel, state: Task) -> TaskCancelled | None:
         reason=command.reason,
         **({} if over else _next(command, state)),
     )
+
+
+def _reopened(command: Reopen, state: Task) -> TaskReopened | None:
+    if state.status == "open":
+        return None
+    return TaskReopened(task=state.id, at=command.at, by=command.by)
 
 
 def _next(command: TaskCommand, state: Task) -> Mapping[str, Any]:

@@ -134,8 +134,10 @@ def _take(entry: AgendaEntry, data: object) -> None:
             entry.status, entry.outcome = "cancelled", outcome
             if reason == ERASED:
                 _wipe(entry)
-        case Reopened():
+        case Reopened(at=at):
             entry.status, entry.outcome = "open", None
+            since = max(at or entry.terms.since, entry.terms.since)
+            entry.terms = msgspec.structs.replace(entry.terms, since=since)
         case Reminded(reminder=moment):
             entry.reminded = [*entry.reminded, moment]
         case Overdue(due=moment):

@@ -137,6 +137,7 @@ class Reopened(msgspec.Struct, frozen=True):
     """Of `task.reopened`."""
 
     task: str
+    at: datetime | None = None
 
 
 class Reminded(msgspec.Struct, frozen=True):
