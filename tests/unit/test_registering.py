@@ -104,3 +104,11 @@ async def test_who_has_one_of_the_identifiers_already_is_nobody_new() -> None:
     work, _ = await decided()
     assert await customers(work, STRANGER) == 1
     assert await customers(work, replace(STRANGER, stream="unknown-2", known=(PHONE,))) == 1
+
+
+async def test_an_identifier_that_came_twice_is_one() -> None:
+    work, _ = await decided()
+    assert await customers(work, replace(STRANGER, known=(CARD, PHONE, CARD, PHONE))) == 1
+    state, _ = await work.writer.state(CUSTOMER, stream_of(new_customer_id(STRANGER.command_id)))
+    assert set(state.identifiers) == {CARD.claim_id, PHONE.claim_id}
+    assert {each.epoch for each in state.identifiers.values()} == {1}

@@ -80,11 +80,12 @@ def _registration(decided: Registration, stranger: Stranger) -> Register | None:
     kinds = {each.kind for each in stranger.known}
     if not kinds or (definition.identifiers and kinds.isdisjoint(definition.identifiers)):
         return None
+    once = {each.claim_id: each for each in stranger.known}
     return Register(
         customer=new_customer_id(stranger.command_id),
         at=stranger.recorded,
         person=CustomerRegistered(home_branch=stranger.branch, acquisition=definition.acquisition),
-        identifiers=tuple(NewIdentifier(known=each) for each in stranger.known),
+        identifiers=tuple(NewIdentifier(known=each) for each in once.values()),
     )
 
 
