@@ -337,6 +337,11 @@ def test_what_was_done_can_be_opened_again() -> None:
     given(TASK, history).when(Complete(task="t", at=DAY)).then([completed(at=DAY)])
 
 
+def test_a_task_of_who_was_erased_is_over_for_ever() -> None:
+    history = [planned(), TaskCancelled(task="t", at=DAY, reason="erased")]
+    given(TASK, history).when(Reopen(task="t", at=LATER)).then_refused("task-cancelled")
+
+
 def test_while_it_was_done_nothing_was_due() -> None:
     reopened = TaskReopened(task="t", at=LATER)
     assert LATER > DUE

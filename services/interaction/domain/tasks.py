@@ -344,6 +344,10 @@ def _cancelled(command: Cancel, state: Task) -> TaskCancelled | None:
 def _reopened(command: Reopen, state: Task) -> TaskReopened | None:
     if state.status == "open":
         return None
+    outcome = state.outcome
+    if state.status == "cancelled" and outcome is not None and outcome.outcome == ERASED:
+        # Nobody is left for whom it could be done, and no key for what would be said of it.
+        raise ended(state)
     return TaskReopened(task=state.id, at=command.at, by=command.by)
 
 
