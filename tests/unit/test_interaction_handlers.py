@@ -11,11 +11,11 @@ from msgspec.structs import replace as changed
 from services.interaction.domain.receipts import record_receipt
 from services.interaction.handlers.facts import Recorder, SentFact
 from services.interaction.handlers.imports import begin_import, end_import
-from services.interaction.handlers.lines import no_snapshots
+from services.interaction.handlers.lines import no_snapshots, with_lines
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import decode
-from shared.events.interaction import ReceiptLine
+from shared.events.interaction import ReceiptLine, ReceiptRecorded
 from shared.execute import Done, Outcome, Writer
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
@@ -176,3 +176,25 @@ async def test_an_import_is_answered_alike_however_often_it_is_begun_and_ended()
     assert (begun.key, begun.broadcast) == ("2017", False)
     # To every partition of the topic, since facts of the import lie in all of them.
     assert (ended.key, ended.broadcast) == ("2017", True)
+
+
+@dataclass(frozen=True, slots=True)
+class Dear:
+    """A product that costs 10,000,000,000 with two decimals a piece."""
+
+    path: tuple[str, ...] = ("food",)
+    cost: int | None = 10**12
+
+
+async def test_a_cost_that_is_too_large_to_be_added_up_is_none() -> None:
+    async def catalogue(wanted: Collection[str]) -> Mapping[str, Dear]:
+        return dict.fromkeys(wanted, Dear())
+
+    for quantity, cost in (("1", 10**12), ("-1", -(10**12)), ("1.000001", None), ("1e11", None)):
+        line = ReceiptLine(product="bread", quantity=Decimal(quantity), amount=199)
+        receipt = record_receipt(
+            source="pos", source_id="1", branch="12", time=DAY, now=DAY, lines=(line,)
+        )
+        (found,) = await with_lines(catalogue, [receipt.data])
+        assert isinstance(found, ReceiptRecorded)
+        assert (found.lines[0].categories, found.lines[0].cost) == (("food",), cost)

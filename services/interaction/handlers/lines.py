@@ -7,6 +7,9 @@ from typing import Protocol, TypeVar
 from shared.events.hot import HotLine, HotReceipt
 from shared.events.interaction import Fact, OrderChanged, OrderLine, ReceiptLine, ReceiptRecorded
 
+LARGEST_COST = 10**12
+"""Of a line, in minor units. A larger one is a slip of a quantity, and too large to be added up."""
+
 
 class Snapshot(Protocol):
     """What the catalogue knows of a product; `cost` of one piece, in minor units."""
@@ -68,7 +71,9 @@ def _sold(line: LineT, product: Snapshot | None) -> LineT:
     if line.categories is None and product.path:
         update["categories"] = product.path
     if line.cost is None and product.cost is not None:
-        update["cost"] = _rounded(Decimal(line.quantity) * product.cost)
+        cost = _rounded(Decimal(line.quantity) * product.cost)
+        if abs(cost) <= LARGEST_COST:
+            update["cost"] = cost
     return line.with_values(**update) if update else line
 
 
