@@ -294,6 +294,44 @@ async def test_what_must_be_forgotten_takes_the_keys_of_what_was_adopted_along()
     assert await town.writer.keyring.erased([stream]) == {stream: "e1"}
 
 
+async def test_what_came_back_when_a_merge_was_undone_is_forgotten_with_whom_it_came_back_to() -> (
+    None
+):
+    town = Town()
+    await town.buy("A1")
+    stream = unknown_stream(RULES.known("card", "A1", "card").hash)
+    town.register("anna", "A1")
+    (adopting,) = town.heard.pop("anna")
+    adopting[0]()
+    town.intercepted.dying = True
+    with suppress(Killed):
+        await adopting[1]()
+    town.intercepted.dying = False
+    town.merge("anna", "ben")
+    await settle(town)
+    # It was closed to anna and goes to ben, as whom she lives on, and then back to her.
+    await adopting[1]()
+    town.revert("anna")
+    await settle(town)
+    assert set(map(tuple, (await town.places()).values())) == {("interaction-anna",)}
+    await town.mover.forget("ben", "e1")
+    assert await town.writer.keyring.erased([stream]) == {}
+    await town.mover.forget("anna", "e2")
+    assert await town.writer.keyring.erased([stream]) == {stream: "e2"}
+
+
+async def test_what_is_adopted_by_somebody_who_was_just_forgotten_is_forgotten() -> None:
+    town = Town()
+    await town.buy("A1")
+    stream = unknown_stream(RULES.known("card", "A1", "card").hash)
+    town.register("anna", "A1")
+    # The erase has been heard of already; that she had the card is still believed.
+    await town.writer.keyring.erase(["anna"], "e1")
+    await town.mover.forget("anna", "e1")
+    await settle(town)
+    assert await town.writer.keyring.erased([stream]) == {stream: "e1"}
+
+
 PEOPLE = ("a", "b", "c", "d")
 
 

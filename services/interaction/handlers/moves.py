@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from services.interaction.domain.facts import command_id, fact_id
-from services.interaction.domain.held import Held, Kept, rehomed
+from services.interaction.domain.held import Held, Kept, held, rehomed
 from services.interaction.domain.moving import (
     Close,
     GateCommand,
@@ -27,7 +27,7 @@ from services.interaction.domain.moving import (
     move_id,
     root_of,
 )
-from services.interaction.domain.streams import stream_of
+from services.interaction.domain.streams import UNKNOWN_STREAM, stream_of
 from services.interaction.handlers.places import (
     UNDER_WAY,
     UNKNOWN_FACT,
@@ -39,9 +39,12 @@ from services.interaction.handlers.places import (
 from shared.clock import Clock
 from shared.decider import Refused
 from shared.envelope import Causation
+from shared.events import EVENT_TYPES
+from shared.events.contract import pii_paths
 from shared.events.moving import AnyMoveReason
 from shared.eventstore import body_hash
 from shared.execute import Done, Writer
+from shared.keyring import key_ids
 
 ATTEMPTS = 200
 PAUSE_SECONDS = 0.05
@@ -75,6 +78,7 @@ class Mover:
         await self._gate(stream, self._closing(stream, customer, "adopted"), why)
         for _ in range(ATTEMPTS):
             if await self._adopted(stream, why):
+                await self._forgotten(stream)
                 return
             await asyncio.sleep(PAUSE_SECONDS)
         raise Unsettled
@@ -131,10 +135,32 @@ class Mover:
         raise UNDER_WAY
 
     async def forget(self, customer: str, erase: str) -> None:
-        """Destroy the keys of what was adopted by somebody who must be forgotten."""
+        """Destroy the keys of what was adopted by somebody who must be forgotten.
+
+        By whom it was adopted the closed streams say, not whose facts they went to: these may have
+        come back since from whoever the customer was merged with.
+        """
         place = await read(self.writer, stream_of(customer))
-        if place.adopted:
-            await self.writer.keyring.erase(place.adopted, erase)
+        commits = await self.writer.store.read(sorted(place.adopted | _sealers(place)))
+        closed = {
+            name: gate.to
+            for name, found in commits.items()
+            if (gate := held(name, found).closed) is not None
+        }
+        erased = {customer, *await self.writer.keyring.erased(set(closed.values()))}
+        if forgotten := sorted(name for name, to in closed.items() if to in erased):
+            await self.writer.keyring.erase(forgotten, erase)
+
+    async def _forgotten(self, stream: str) -> None:
+        """Destroy the key of a stream whose customer was erased while it was being adopted.
+
+        The customer's own key goes first: whoever does not see it gone here, is seen by `forget`.
+        """
+        place = await read(self.writer, stream)
+        if place.closed is not None:
+            erased = await self.writer.keyring.erased([place.closed.to])
+            for erase in erased.values():
+                await self.writer.keyring.erase([stream], erase or place.closed.to)
 
     def _closing(self, stream: str, customer: str, reason: AnyMoveReason) -> Close:
         move = move_id(stream, "", 0)
@@ -319,3 +345,13 @@ class Mover:
             unknown = {each for each in closed.values() if each is not None} - closed.keys()
         roots = {each: root_of(each, closed) for each in wanted}
         return {each: root for each, root in roots.items() if root is not None}
+
+
+def _sealers(place: Held) -> set[str]:
+    """The streams of somebody unknown whose keys seal texts of facts that are held here."""
+    return {
+        key
+        for kept in place.facts.values()
+        for key in key_ids(kept.data, pii_paths(EVENT_TYPES[kept.type]))
+        if key.startswith(UNKNOWN_STREAM)
+    }
