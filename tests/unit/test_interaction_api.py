@@ -465,3 +465,19 @@ async def test_a_receipt_of_many_lines_is_recorded_exactly(shop: Shop) -> None:
 def test_a_day_is_what_the_tests_take_for_one() -> None:
     # WRONG and the unusual receipts lie on both sides of a day after the chain's clock.
     assert (DAY + timedelta(days=1)).isoformat() == "2017-12-02T09:30:00+00:00"
+
+
+async def test_a_till_takes_back_what_another_branch_sold_but_does_not_void_it(shop: Shop) -> None:
+    there, here = await shop.caller(Role.CASHIER, "12"), await shop.caller(Role.CASHIER, "13")
+    assert (await there.post("/v1/receipts", json=RECEIPT)).status_code == 201
+    back = {
+        "source_id": "1",
+        "branch": "13",
+        "time": RECEIPT["time"],
+        "receipt": {"source_id": "4711", "branch": "12"},
+    }
+    assert problem_of(await here.post("/v1/voids", json=back)) == (403, "out-of-scope", [])
+    lines = [{"line": 1, "quantity": 1}]
+    assert (await here.post("/v1/returns", json={**back, "lines": lines})).status_code == 201
+    own = {**back, "branch": "12", "receipt": {"source_id": "4711"}}
+    assert (await there.post("/v1/voids", json=own)).status_code == 201

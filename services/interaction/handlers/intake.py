@@ -38,6 +38,10 @@ class Intake:
                     raise item
                 if narrow is not None:
                     narrow.require(item.branch)
+                    if isinstance(item, TakeBackInput) and item.void:
+                        # What was bought elsewhere may be brought back here, and counts here; that
+                        # it never happened is for its own branch to say.
+                        narrow.require(item.receipt.branch or item.branch)
                 made.append(
                     item.taken_back(now)
                     if isinstance(item, TakeBackInput)
