@@ -138,9 +138,7 @@ def _personal_fields() -> Iterator[str]:
             yield from (step for step in path[-2:] if step != EACH)
 
 
-OF_KAFKA = frozenset({"topic"})
-"""In our lines it is Kafka's; what a letter is about has the same name, and is never logged."""
-DENIED_KEYS = frozenset((*_SECRETS, *_CONTACTS, *_personal_fields())) - OF_KAFKA
+DENIED_KEYS = frozenset((*_SECRETS, *_CONTACTS, *_personal_fields()))
 """Keys whose values never reach a line; the personal fields of the contract are among them."""
 
 

@@ -241,12 +241,12 @@ class MessageRecorded(Fact):
     direction: AnyDirection
     channel: str = Field(description="e.g. `email`, `sms`, `letter`, `telegram`")
     employee: str | None = None
-    topic: Pii | None = None
+    headline: Pii | None = None
     text: Pii | None = None
 
     def holds_text(self) -> bool:
         """What it says."""
-        return self.text is not None or self.topic is not None
+        return self.text is not None or self.headline is not None
 
 
 class ComplaintRecorded(Fact):

@@ -138,7 +138,7 @@ CONTACTS: Mapping[str, Kind] = {
             Saying("Message to the customer ({channel})"),
         ),
         {**DIRECTION, "channel": Shown(("channel",), Form.WORD, "channel")},
-        texts=(("topic",), ("text",)),
+        texts=(("headline",), ("text",)),
         channel=("channel",),
     ),
     interaction.ComplaintRecorded.type: fact(

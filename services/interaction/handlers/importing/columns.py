@@ -194,7 +194,7 @@ SHAPES: Mapping[str, Shape] = {
                 "direction": "word",
                 "channel": "word",
                 "employee": "text",
-                "topic": "text",
+                "headline": "text",
                 "text": "text",
             },
             frozenset({"direction", "channel"}),

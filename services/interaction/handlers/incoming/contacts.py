@@ -92,7 +92,7 @@ class MessageInput(FactInput):
     direction: Direction
     channel: Text = Field(description="e.g. `email`, `sms`, `letter`, `telegram`")
     employee: Text | None = None
-    topic: LongText | None = None
+    headline: LongText | None = Field(default=None, description="what a letter is about")
     text: LongText | None = None
 
     def data(self, about: dict[str, Any]) -> MessageRecorded:
@@ -102,7 +102,7 @@ class MessageInput(FactInput):
             direction=self.direction,
             channel=self.channel,
             employee=self.employee,
-            topic=self.topic,
+            headline=self.headline,
             text=self.text,
         )
 
