@@ -68,7 +68,7 @@ class Chain:
     async def buy(
         self,
         fact: str,
-        customer: str,
+        customer: str | None,
         *amounts: int,
         points_spent: int = 0,
         moved: bool = False,
@@ -93,7 +93,7 @@ class Chain:
         self,
         fact: str,
         receipt: str,
-        customer: str,
+        customer: str | None,
         *lines: tuple[int, int],
         why: Literal["returned", "voided"] = "returned",
     ) -> None:

@@ -111,6 +111,24 @@ async def test_what_was_kept_is_settled_by_a_receipt_of_a_file_or_of_a_clock_tha
     assert await chain.left("anna") == [10 + 20]
 
 
+async def test_what_was_kept_is_settled_by_a_receipt_of_nobody_who_is_known(chain: Chain) -> None:
+    await chain.buy("r1", "anna", 1000)
+    await chain.spend("r2", "anna", 40)
+    await chain.buy("r2", None, 500, points_spent=40)
+    await chain.buy("r3", None, 500, points_spent=30)
+    chain.clock.advance(HOLD)
+    await chain.ask("due", "anna", Settle(at=chain.clock.now()))
+    # Nobody has earned by the two, and nothing was kept for the second.
+    assert await chain.left("anna") == [60]
+    await chain.take_back("b1", "r2", None, (1, 250))
+    assert await chain.left("anna") == [80]
+    # They turn out to be eva's: 10 % of half of 460, and of 470, less 30.
+    await chain.buy("r2", "eva", 500, points_spent=40, moved=True)
+    await chain.buy("r3", "eva", 500, points_spent=30, moved=True)
+    await chain.take_back("b1", "r2", "eva", (1, 250))
+    assert await chain.left("anna", "eva") == [80, 23 + 47 - 30]
+
+
 async def test_another_number_is_kept_after_the_first_was_cancelled(chain: Chain) -> None:
     await chain.buy("r1", "anna", 1000)
     await chain.spend("r2", "anna", 40)
@@ -337,7 +355,8 @@ def test_what_touches_points_is_read_of_facts_moves_and_merges() -> None:
     seen = consumer.seen_in(
         [
             record("interaction.receipt_recorded.v1", RECEIPT, subject="anna", branch="12"),
-            record("interaction.receipt_recorded.v1", RECEIPT),  # of somebody unknown
+            record("interaction.receipt_recorded.v1", {**RECEIPT, "points_spent": 0}),  # nobody's
+            record("interaction.receipt_recorded.v1", RECEIPT),  # nobody's, paid by somebody
             record("interaction.receipt_returned.v1", RETURN, subject="anna"),
             record("interaction.receipt_voided.v1", RETURN, subject="anna"),
             record("interaction.facts_moved.v1", moved, subject="eva"),
@@ -357,10 +376,12 @@ def test_what_touches_points_is_read_of_facts_moves_and_merges() -> None:
             LoggedRecord("topic", 0, 0, b"x", b'{"type":"customer.merged.v1"'),
         ]
     )
-    receipt, returned, voided, adopted, merged, reverted = seen
+    receipt, paid, returned, voided, adopted, merged, reverted = seen
     assert isinstance(receipt, SeenReceipt)
     assert (receipt.customer, receipt.points_spent, receipt.by_points) == ("anna", 30, 60)
     assert receipt.lines[0].categories == ("food",)
+    assert isinstance(paid, SeenReceipt)
+    assert (paid.customer, paid.points_spent) == (None, 30)
     assert isinstance(returned, SeenReturn)
     assert isinstance(voided, SeenReturn)
     assert (returned.why, voided.why, returned.lines) == ("returned", "voided", [(1, 500)])

@@ -1,7 +1,7 @@
 """Kafka in: what ledgers of points follow. A record that cannot be read is counted and passed over.
 
 Facts of somebody unknown earn nothing before they are adopted: then they come as moved facts, and
-belong to the ledger of their home.
+belong to the ledger of their home. What somebody else had kept for such a receipt is settled.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,11 +75,11 @@ class Returned(msgspec.Struct, frozen=True, gc=False):
 
 
 class MovedFact(msgspec.Struct, frozen=True, gc=False):
-    """A fact that changes hands."""
+    """A fact that changes hands; one that does not may have no home."""
 
     type: str
     time: datetime
-    home: str
+    home: str | None
     data: msgspec.Raw
     branch: str | None = None
     history: str | None = None
@@ -142,14 +142,13 @@ def seen_in(records: Sequence[RawRecord]) -> list[Seen | SeenMerge]:
 
 
 def _seen(light: Light, data: Any) -> Iterator[Seen | SeenMerge]:  # noqa: ANN401 - one of the structs above
-    customer = light.subject
-    if customer is None:
-        return
     causation = Causation(light.correlationid, light.id, light.causedepth + 1, light.history)
     match data:
+        case Receipt(points_spent=0) if light.subject is None:
+            return
         case Receipt() | Returned():
             whole = MovedFact(
-                light.type, light.time, customer, light.data, light.branch, light.history
+                light.type, light.time, light.subject, light.data, light.branch, light.history
             )
             yield _fact(whole, data, causation, moved=False)
         case Moved(direction="in", facts=facts):
@@ -157,10 +156,10 @@ def _seen(light: Light, data: Any) -> Iterator[Seen | SeenMerge]:  # noqa: ANN40
                 struct = FACTS.get(fact.type)
                 if struct is not None:
                     yield _fact(fact, _DECODERS[struct](fact.data), causation, moved=True)
-        case Merged(merge=merge, survivor=survivor):
-            yield SeenMerge(merge, customer, survivor, causation)
-        case Reverted(merge=merge, other=other, role="loser"):
-            yield SeenMerge(merge, customer, other, causation, reverted=True)
+        case Merged(merge=merge, survivor=survivor) if light.subject is not None:
+            yield SeenMerge(merge, light.subject, survivor, causation)
+        case Reverted(merge=merge, other=other, role="loser") if light.subject is not None:
+            yield SeenMerge(merge, light.subject, other, causation, reverted=True)
 
 
 def _fact(

@@ -28,10 +28,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenFact:
-    """A fact of a customer; `moved` says that it may be at another ledger already."""
+    """A fact of a customer, if that is known; `moved`: it may be at another ledger already."""
 
     fact: str
-    customer: str
+    customer: str | None
     time: datetime
     branch: str | None
     causation: Causation
@@ -142,7 +142,7 @@ class Following:
             if paid is None:
                 paid = each.points_spent * rule[1].point_value
             earning = earning_of(rule, each.lines, each.branch, paid)
-            if earning is None:
+            if earning is None or each.customer is None:
                 continue
             usable_from = each.time + timedelta(days=rule[1].pending_days)
             command = Earn(
@@ -165,7 +165,7 @@ class Following:
         sight = self.ledgers.sight()
         for each in receipts:
             first = born.get(earn_id(each.fact))
-            if first is None:
+            if first is None or each.customer is None:
                 continue
             holder = await sight.holder(each.fact, first)
             if holder not in (None, (await sight.way(each.customer))[-1]):
@@ -174,7 +174,8 @@ class Following:
     async def _pay(self, receipts: Sequence[SeenReceipt], rules: PointsRules) -> None:
         """Match receipts with what was kept for them, wherever that was.
 
-        What was kept is settled by any receipt: by one of a file, or of a clock that is behind.
+        What was kept is settled by any receipt: by one of a file, of a clock that is behind, or of
+        nobody who is known. One of nobody for which nothing was kept waits until it is somebody's.
         """
         kept = await self._kept([each.fact for each in receipts])
         at = self.ledgers.writer.clock.now()
@@ -182,7 +183,7 @@ class Following:
             Order(
                 paid_id(each.fact),
                 "",
-                kept.get(each.fact, each.customer),
+                customer,
                 Pay(
                     at=at,
                     spending=each.fact,
@@ -194,7 +195,7 @@ class Following:
                 each.causation,
             )
             for each in receipts
-            if each.fact in kept or _counts(each, rules)
+            if (customer := kept.get(each.fact) or _payer(each, rules)) is not None
         ]
         await self._carry_out(orders)
 
@@ -267,6 +268,11 @@ class Following:
         for order, outcome in zip(orders, await self.ledgers.many(orders), strict=True):
             if isinstance(outcome, Refused):
                 log.error("points not counted", command=order.id, refusal=outcome.type)
+
+
+def _payer(seen: SeenReceipt, rules: PointsRules) -> str | None:
+    """Whose points have paid for a receipt for which none were kept."""
+    return seen.customer if _counts(seen, rules) else None
 
 
 def _counts(seen: Seen, rules: PointsRules) -> bool:
