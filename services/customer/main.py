@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Collection as Several
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -164,7 +165,7 @@ async def build(settings: Settings, role: Role) -> Parts:
             await kernel.stepped_projector(live_robots),
         ],
         worker_tasks=[
-            _reactions(kernel, eraser, book, robotics).run,
+            _reactions(kernel, eraser, book, robotics, pairing.likely).run,
             care.follow,
             live_robots.follow,
             Webhooks(kernel.writer, outbox, caller, random.random).run,
@@ -305,15 +306,18 @@ async def _pairing(kernel: Kernel, candidates: Projection[Candidate]) -> Pairing
 
 
 def _reactions(
-    kernel: Kernel, eraser: Eraser, book: ConfigurationBook, robotics: Robots
+    kernel: Kernel, eraser: Eraser, book: ConfigurationBook, robotics: Robots, likely: Likely
 ) -> Reactions:
+    async def shared(claims: Several[str]) -> Several[str]:
+        return await likely.shared(claims, kernel.hmac_secret)
+
     return Reactions(
         KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None),
         kernel.kafka,
         Automating(kernel.writer, book),
         eraser,
         robotics,
-        Registering(kernel.writer, book),
+        Registering(kernel.writer, book, shared),
         kernel.keyring,
     )
 

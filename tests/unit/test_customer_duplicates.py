@@ -227,3 +227,11 @@ def test_who_is_about_to_be_registered_is_compared_like_anybody() -> None:
     family = Candidate(id="b", surname="Орлова", known=[Known("phone", "h", "+49", shared=True)])
     ((found, score),) = likeliest(asked, [family, alike], 5)
     assert (found.id, score.points) == ("a", 85)
+
+
+async def test_what_somebody_shares_is_known_to_be_shared() -> None:
+    chain = Chain()
+    shared = Identifier(kind="phone", hash="h", epoch=1, value="+491234567", shared=True)
+    own = Identifier(kind="phone", hash="o", epoch=1, value="+491234568")
+    await chain.told("a", person().model_copy(update={"identifiers": (shared, own)}))
+    assert await chain.likely.shared(["phone|h", "phone|o", "card|h"], SECRET) == {"phone|h"}

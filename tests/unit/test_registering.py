@@ -1,5 +1,6 @@
 """Who becomes a customer by what they did, as the chain decides."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -52,11 +53,19 @@ def test_what_is_decided_replaces_what_stood_and_the_same_again_is_nothing() -> 
     given(REGISTRATION, [RECEIPTS]).when(DefineRegistration(nothing, DAY)).then([nothing])
 
 
+FAMILY = RULES.known("phone", "+4930901820772", "phone")
+
+
+async def shared(claims: Collection[str]) -> Collection[str]:
+    """One phone is a family's."""
+    return {FAMILY.claim_id} & set(claims)
+
+
 def registering(store: MemoryEventStore) -> Registering:
     writer = Writer(
         store, Keyring(MemoryKeyStore(), AESGCM(bytes(32))), ManualClock(DAY), "customer"
     )
-    return Registering(writer, ConfigurationBook(writer))
+    return Registering(writer, ConfigurationBook(writer), shared)
 
 
 async def decided(
@@ -112,3 +121,15 @@ async def test_an_identifier_that_came_twice_is_one() -> None:
     state, _ = await work.writer.state(CUSTOMER, stream_of(new_customer_id(STRANGER.command_id)))
     assert set(state.identifiers) == {CARD.claim_id, PHONE.claim_id}
     assert {each.epoch for each in state.identifiers.values()} == {1}
+
+
+async def test_by_what_a_family_shares_nobody_is_registered_but_it_is_known_of_a_new_one() -> None:
+    work, _ = await decided(RECEIPTS.model_copy(update={"identifiers": ()}))
+    assert await customers(work, replace(STRANGER, known=(FAMILY,))) == 0
+    son = replace(STRANGER, stream="unknown-2", known=(CARD, FAMILY))
+    assert await customers(work, son) == 1
+    state, _ = await work.writer.state(CUSTOMER, stream_of(new_customer_id(son.command_id)))
+    assert {claim for claim, each in state.identifiers.items() if each.shared} == {FAMILY.claim_id}
+    # Only phones make a customer here, and the one that is known is no one's own.
+    strict, _ = await decided()
+    assert await customers(strict, son) == 0

@@ -2,10 +2,11 @@
 
 The command's id is that of the stream in which the facts wait: however many there are, they make
 one customer. Where somebody has one of the identifiers already, the facts are theirs, and nobody is
-registered.
+registered. What a family shares is nobody's own: by that alone nobody is registered, and who is
+registered by something else shares it too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,12 +46,17 @@ class Stranger:
         return f"unknown|{self.stream}"
 
 
+Shared = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Gives those of the identifiers (`<kind>|<hash>`) that several people share, as far as is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registering:
     """Registers people by their facts."""
 
     writer: Writer
     book: ConfigurationBook
+    shared: Shared
 
     async def wanted(self, kinds: Iterable[tuple[str, datetime]]) -> bool:
         """Whether any of these facts, by kind and when it was recorded, may make a customer."""
@@ -60,11 +66,12 @@ class Registering:
     async def react(self, strangers: Sequence[Stranger]) -> None:
         """Register those that are to be; done again, it changes nothing."""
         configuration = await self.book.now()
+        shared = await self.shared({each.claim_id for one in strangers for each in one.known})
         asked: Mapping[str, tuple[Request, Register]] = {
             each.command_id: (_request(each), command)
             for each in reversed(strangers)
             if each.depth < DEEPEST
-            and (command := _registration(configuration.registration, each)) is not None
+            and (command := _registration(configuration.registration, each, shared)) is not None
         }
         if not asked:
             return
@@ -73,11 +80,13 @@ class Registering:
                 log.error("somebody unknown is not registered", reason=outcome.type)
 
 
-def _registration(decided: Registration, stranger: Stranger) -> Register | None:
+def _registration(
+    decided: Registration, stranger: Stranger, shared: Collection[str]
+) -> Register | None:
     definition = decided.definition
     if definition is None or not decided.takes(stranger.kind, stranger.recorded):
         return None
-    kinds = {each.kind for each in stranger.known}
+    kinds = {each.kind for each in stranger.known if each.claim_id not in shared}
     if not kinds or (definition.identifiers and kinds.isdisjoint(definition.identifiers)):
         return None
     once = {each.claim_id: each for each in stranger.known}
@@ -85,7 +94,9 @@ def _registration(decided: Registration, stranger: Stranger) -> Register | None:
         customer=new_customer_id(stranger.command_id),
         at=stranger.recorded,
         person=CustomerRegistered(home_branch=stranger.branch, acquisition=definition.acquisition),
-        identifiers=tuple(NewIdentifier(known=each) for each in once.values()),
+        identifiers=tuple(
+            NewIdentifier(known=each, shared=each.claim_id in shared) for each in once.values()
+        ),
     )
 
 

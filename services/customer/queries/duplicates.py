@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from services.customer.domain.likeness import Likeness, blocks
 from services.customer.projections.duplicates import Candidate
 from shared import telemetry
 from shared.access import Scope
@@ -59,6 +60,16 @@ class Likely:
                 continue
             found |= {raw["_id"]: msgspec.convert(raw, Candidate) for raw in raws}
         return found
+
+    async def shared(self, claims: Several[str], secret: bytes) -> frozenset[str]:
+        """Those of the identifiers (`<kind>|<hash>`) that somebody has who shares them."""
+        found: set[str] = set()
+        for claim in sorted(claims):
+            block = {"$in": blocks(Likeness(shared=[claim]), secret)}
+            raws = await self.candidates.find({"blocks": block}, limit=MOST)
+            if any(claim in msgspec.convert(raw, Candidate).likeness.shared for raw in raws):
+                found.add(claim)
+        return frozenset(found)
 
     async def stale(self, limit: int) -> Sequence[Candidate]:
         """Some of whom pairs have not been looked for since their last change."""
