@@ -47,7 +47,7 @@ class Stranger:
 
 
 Shared = Callable[[Collection[str]], Awaitable[Collection[str]]]
-"""Gives those of the identifiers (`<kind>|<hash>`) that several people share, as far as is known."""
+"""Gives those of the identifiers (`<kind>|<hash>`) that several people are known to share."""
 
 
 @dataclass(frozen=True, slots=True)
