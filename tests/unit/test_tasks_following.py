@@ -323,6 +323,24 @@ async def test_who_leaves_hands_over_what_is_open_and_gets_back_what_is_still_th
     assert (await bureau.entry(kept)).giver is None
 
 
+async def test_who_comes_back_gets_back_a_series_of_which_the_successor_has_done_one() -> None:
+    bureau = Bureau()
+    for name in ("eve", "fay"):
+        await bureau.employee(name)
+    task = await bureau.plan(responsible="eve", due=DUE, recurrence=Recurrence(every="P1D"))
+    left = EmployeeLeft(employee="eve", since="2017-12-01", successor="fay")
+    await bureau.tell("employees", "employees", left)
+    await bureau.follow()
+    await bureau.tasks.complete(bureau.request(), task)
+    await bureau.follow()
+    (again,) = [each for each in await bureau.entries() if each.id != task]
+    assert (again.responsible, again.giver) == ("fay", "eve")
+    await bureau.tell("employees", "employees", EmployeeReturned(employee="eve"))
+    await bureau.follow()
+    names = [(await bureau.entry(each)).responsible for each in (task, again.id)]
+    assert names == ["fay", "eve"]
+
+
 async def test_where_the_successor_has_left_too_the_next_who_works_takes_over() -> None:
     bureau = Bureau()
     for name in ("eve", "fay", "gil"):

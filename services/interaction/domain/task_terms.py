@@ -6,7 +6,7 @@ from typing import Any
 
 from services.interaction.domain.task_times import check_period, next_due, span_of
 from shared.decider import FieldError, Refused, invalid
-from shared.events.task import Question, Series, TaskTerms
+from shared.events.task import HandOver, Question, Series, TaskTerms
 
 MOST_REMINDERS = 10
 MOST_QUESTIONS = 50
@@ -107,7 +107,16 @@ def following(
     )
 
 
-def next_terms(terms: TaskTerms, due: datetime, at: datetime) -> TaskTerms:
-    """What is agreed on for the next of a series: reminders at a moment were for this one alone."""
+def next_terms(
+    terms: TaskTerms, due: datetime, at: datetime, handed: HandOver | None = None
+) -> TaskTerms:
+    """What is agreed on for the next of a series: reminders at a moment were for this one alone.
+
+    A series is still that of who has left: each of it is handed over anew, so that all that is
+    left of it is given back on a return.
+    """
     relative = tuple(each for each in terms.reminders if each.at is None)
-    return terms.model_copy(update={"due": due, "since": at, "reminders": relative})
+    said = {"due": due, "since": at, "reminders": relative}
+    if handed is not None:
+        said["responsible"] = handed.giver
+    return terms.model_copy(update=said)

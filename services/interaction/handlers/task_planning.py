@@ -169,7 +169,7 @@ class Planner:
         assert state.series is not None  # noqa: S101 - see above
         return Planning(
             task=wanted.following,
-            terms=next_terms(state.terms, wanted.due, asked.time),
+            terms=next_terms(state.terms, wanted.due, asked.time, state.handed),
             customer=found.subject,
             words=state.words,
             origin=TaskOrigin(kind="recurrence", name=wanted.task, event=asked.event),
