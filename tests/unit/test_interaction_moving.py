@@ -19,6 +19,8 @@ from services.interaction.handlers.facts import Recorder, SentFact
 from services.interaction.handlers.lines import no_snapshots
 from services.interaction.handlers.moves import Mover
 from services.interaction.handlers.returns import Returns, SentReturn
+from services.interaction.queries.access import Access
+from services.interaction.queries.trees import Tree, Trees
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Causation, decode
@@ -28,8 +30,9 @@ from shared.execute import MAX_EVENT_BYTES, Done, Writer
 from shared.identifiers import IdentifierRules
 from shared.kafka.publisher import MAX_BATCH_BYTES
 from shared.keyring import Keyring
-from shared.memory import MemoryEventStore, MemoryKeyStore
+from shared.memory import MemoryDocuments, MemoryEventStore, MemoryKeyStore
 from shared.testing import DAY, InterceptedStore
+from shared.testing.collections import MemoryQuestions
 
 RULES = IdentifierRules(bytes(32))
 LINES = (
@@ -294,6 +297,16 @@ async def test_what_must_be_forgotten_takes_the_keys_of_what_was_adopted_along()
     assert await town.writer.keyring.erased([stream]) == {stream: "e1"}
 
 
+class Alone(Trees):
+    """Nobody is one with anybody."""
+
+    def __init__(self) -> None:
+        """Nothing is asked for."""
+
+    async def of(self, customer: str) -> Tree:
+        return Tree(customer, (customer,))
+
+
 async def test_what_came_back_when_a_merge_was_undone_is_forgotten_with_whom_it_came_back_to() -> (
     None
 ):
@@ -314,6 +327,9 @@ async def test_what_came_back_when_a_merge_was_undone_is_forgotten_with_whom_it_
     town.revert("anna")
     await settle(town)
     assert set(map(tuple, (await town.places()).values())) == {("interaction-anna",)}
+    # Ben is not told what was hers before anybody knew her, and she loses nothing with him.
+    told = await Access(town.writer, Alone(), MemoryQuestions(MemoryDocuments())).of("ben")
+    assert stream not in {str(event["id"]).rpartition("@")[0] for event in told.events}
     await town.mover.forget("ben", "e1")
     assert await town.writer.keyring.erased([stream]) == {}
     await town.mover.forget("anna", "e2")

@@ -49,7 +49,21 @@ class Access:
             for name in (stream_of, ledger_stream, misuse_stream)
         ]
         streams += sorted({stream for task in tasks for stream in task.get("versions", {})})
-        own = await self.writer.store.read([stream_of(each) for each in tree.customers])
-        for stream, commits in own.items():
-            streams += sorted(held(stream, commits).adopted)
+        streams += await self._adopted(tree.customers)
         return Disclosure(tree.customers, await events_of(self.writer, streams))
+
+    async def _adopted(self, customers: Sequence[str]) -> Sequence[str]:
+        """The streams of somebody unknown who turned out to be one of these.
+
+        What was adopted while they were one with somebody else is that one's after they parted.
+        """
+        own = await self.writer.store.read([stream_of(each) for each in customers])
+        adopted = {
+            name for stream, commits in own.items() for name in held(stream, commits).adopted
+        }
+        left = await self.writer.store.read(sorted(adopted))
+        return sorted(
+            name
+            for name, commits in left.items()
+            if (closed := held(name, commits).closed) is not None and closed.to in customers
+        )
