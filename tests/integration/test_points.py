@@ -131,8 +131,10 @@ async def test_points_follow_receipts_returns_adoption_and_merges(shops: Shops) 
 
     async def apart() -> bool | None:
         both = [(await shops.balance(each))["usable"] for each in (anna, bea)]
-        # Of Bea's 50 at most 30 were spent; the receipt that came later is Anna's.
-        return True if sum(both) == 117 and 20 <= both[1] <= 50 else None
+        # Of Bea's 50 at most 30 were spent. The receipt that came later is Anna's, or Bea's where
+        # the till's card had not been read as Anna's yet.
+        later = 57 if both[1] > 50 else 0
+        return True if sum(both) == 117 and 20 <= both[1] - later <= 50 else None
 
     await eventually(apart)
     ledger = (await shops.interaction.get(f"/v1/customers/{bea}/points/ledger")).json()["items"]
