@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.interaction.domain.streams import stream_of
-from services.interaction.domain.timeline import Group
+from services.interaction.domain.timeline import KINDS, Group
 from services.interaction.projections.timeline import (
     TimelineEntry,
     fact_entry,
@@ -463,3 +463,14 @@ def test_places_order_as_moments_do() -> None:
     # 02:00 in Moscow is 23:00 the day before in UTC.
     assert sorted(moments, key=lambda at: place_of(at, "x")) == sorted(moments)
     assert place_of(moments[1], fact_entry("f")) == "2017-12-31T23:59:59.999Z|fact|f"
+
+
+def test_what_a_sentence_shows_is_read_of_its_event() -> None:
+    """Also where an event names another customer than the one whose entry it is."""
+    unread = {
+        (name, shown.path[0])
+        for name, kind in KINDS.items()
+        for shown in kind.shows.values()
+        if shown.path and shown.path[0] not in kind.fields
+    }
+    assert unread == set()

@@ -17,18 +17,25 @@ def sentence_of(event_type: str, said: Mapping[str, Any], wording: Wording) -> s
     kind = KINDS[event_type]
     saying = saying_of(kind, said)
     if saying.counted is not None and saying.many is not None:
-        text = wording.plural(saying.one, saying.many, said[saying.counted])
+        text = wording.plural(saying.one, saying.many, said.get(saying.counted, 0))
     else:
         text = wording.text(saying.one)
     return text.format_map(_values(kind, said, wording))
 
 
-def _values(kind: Kind, said: Mapping[str, Any], wording: Wording) -> dict[str, str]:
-    return {
-        name: _listed(shown, said[name], wording)
+class _Values(dict[str, str]):
+    """What a sentence shows; of what is not told, and of somebody erased, an ellipsis is left."""
+
+    def __missing__(self, _name: str) -> str:
+        return "…"
+
+
+def _values(kind: Kind, said: Mapping[str, Any], wording: Wording) -> _Values:
+    return _Values(
+        (name, _listed(shown, said[name], wording))
         for name, shown in kind.shows.items()
         if name in said
-    }
+    )
 
 
 def _listed(shown: Shown, value: Any, wording: Wording) -> str:  # noqa: ANN401 - any value of an entry

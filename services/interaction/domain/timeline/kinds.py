@@ -127,7 +127,8 @@ class Kind:
             paths.append(self.channel)
         among = {name for shown in self.shows.values() if not shown.path for name in shown.among}
         named = {name for _, name, _, _ in Formatter().parse(self.source) if name is not None}
-        return frozenset({path[0] for path in paths if path} | among | named) - {"customer"}
+        # Whose entry it is, is known without the data; some events name another customer there.
+        return frozenset({path[0] for path in paths if path} | among | (named - {"customer"}))
 
 
 @dataclass(frozen=True, slots=True)
