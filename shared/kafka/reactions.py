@@ -29,6 +29,8 @@ BATCH_TIMEOUT_MS = 10
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
 CONNECT_SECONDS = 0.5
+START_SECONDS = 30.0
+"""For a start that is under way on a machine that has much else to do."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -107,7 +109,7 @@ async def start(broker: KafkaBroker) -> None:
             log.warning("reactions wait", reason=type(failure).__name__)
             await asyncio.sleep(CONNECT_SECONDS)
         except asyncio.CancelledError:
-            await asyncio.wait([starting], timeout=LONGEST_DELAY_SECONDS)
+            await asyncio.wait([starting], timeout=START_SECONDS)
             starting.cancel()
             raise
         else:

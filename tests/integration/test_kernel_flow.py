@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -241,7 +241,7 @@ async def test_a_history_is_lived_when_its_import_has_ended_in_every_partition(
     async with running(house, house.stepped()):
         await house.write(
             *(
-                replace(
+                msgspec.structs.replace(
                     note(f"h|{owner}", owner, "1"),
                     causation=Causation(correlation="2017", history="2017"),
                 )

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from shared.events import TOPICS
 from shared.kafka import KafkaPublisher, KafkaUrl, PartitionMismatch, ensure_topics
 from shared.kafka.publisher import MAX_BATCH_BYTES
+from shared.kafka.topics import DEAD_LETTERS, INBOX
 from shared.progress import progress_topic
 from shared.relay import Record
 from shared.relay.ports import BrokerUnavailable
@@ -175,4 +176,4 @@ async def test_topics_are_made_once_and_their_partitions_checked(url: KafkaUrl) 
         await admin.close()
     services = {progress_topic(service) for service in TOPICS}
     topics = {topic for names in TOPICS.values() for topic in names}
-    assert made == {url.topic(name) for name in services | topics}
+    assert made == {url.topic(name) for name in services | topics | {INBOX, DEAD_LETTERS}}
