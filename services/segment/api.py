@@ -12,9 +12,9 @@ from services.segment.domain import DefineSegment
 from services.segment.handlers import Request
 from services.segment.projections import FOREVER, Interval, Member
 from services.segment.queries import Defined, Definitions, Figures, Members, interval_at
-from services.segment.rules.describe import describe
-from services.segment.rules.language import rule_schema
+from services.segment.rules.language.tree import rule_schema
 from services.segment.rules.reading import parse_rule
+from services.segment.rules.sentences.tree import describe
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock, to_milliseconds
 from shared.decider import invalid, not_found
@@ -23,7 +23,9 @@ from shared.eventstore import body_hash
 from shared.execute import Writer
 from shared.http import CommandId, Cursor, Limit, cursor_of, etag, position_of, principal
 from shared.http.preconditions import IfMatchUnlessNew
+from shared.wording import Languages
 
+ENGLISH = Languages().wording("en")
 Reader = Annotated[Principal, Depends(principal(Permission.SEGMENTS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.SEGMENTS_WRITE))]
 Moment = Annotated[
@@ -265,7 +267,7 @@ def _view(defined: Defined, figures: Figures) -> SegmentView:
         definition=segment.definition,
         archived=segment.archived,
         rule=rule,
-        sentence=describe(parse_rule(rule)),
+        sentence=describe(parse_rule(rule), ENGLISH),
         members=figures.members,
         entered=figures.entered,
         exited=figures.exited,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.segment.rules.language import to_json
+from services.segment.rules.language.tree import to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.decider import Decider, FieldError, NewEvent, Refused, invalid, not_found

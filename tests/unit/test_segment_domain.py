@@ -13,7 +13,7 @@ from services.segment.domain import (
     segment_stream,
     segments,
 )
-from services.segment.rules.language import to_json
+from services.segment.rules.language.tree import to_json
 from shared.envelope import Causation, Envelope, Placed, decode, encode
 from shared.events.contract import EventData
 from shared.events.imports import ImportEnded

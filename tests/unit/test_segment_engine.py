@@ -443,7 +443,7 @@ def test_what_was_told_is_kept_one_by_one_only_while_the_past_may_be_lived() -> 
     customer = Customer(rule_set(bought=BOUGHT)).reads(consent(2, day(1), given=True))
     assert len(customer.known.told) == 1
     assert customer.reads(receipt(1, day(2))).known.told == []
-    assert len(customer.known.consents) == 1
+    assert len(customer.known.words) == 1
 
 
 def test_too_many_receipts_are_no_persons_and_leave_every_segment_for_good() -> None:

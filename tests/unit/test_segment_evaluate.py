@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segment.rules.evaluate import Verdict, evaluate
+from services.segment.rules.evaluating.tree import evaluate
+from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.reading import parse_rule
-from services.segment.rules.view import Attribute, Consent, FieldValue, Receipt, View
+from services.segment.rules.view import Receipt, View
+from services.segment.rules.words import Attribute, Consent, FieldValue
 
 HOUR = 3_600_000
 NEVER = None
@@ -181,15 +183,15 @@ def test_an_attribute_is_compared_by_value_and_kind(
 ) -> None:
     view = View()
     if held is not None:
-        view.learn([Attribute("custom.x", held, 1)], [])
+        view.known.learn([Attribute("custom.x", held, 1)])
     rule = {"kind": "attribute", "field": "custom.x", "test": test}
     assert ask(rule, view, 0) == (truth, NEVER)
 
 
 def test_of_two_values_for_one_field_that_of_the_later_version_holds() -> None:
     view = View()
-    view.learn([Attribute("language", "de", 5)], [])
-    view.learn([Attribute("language", "ru", 3)], [])  # learnt late
+    view.known.learn([Attribute("language", "de", 5)])
+    view.known.learn([Attribute("language", "ru", 3)])  # learnt late
     rule = {"kind": "attribute", "field": "language", "test": {"op": "is", "value": "de"}}
     assert ask(rule, view, 0).value
 
@@ -198,12 +200,12 @@ def test_a_consent_is_as_the_last_word_of_the_stream_has_it() -> None:
     rule = {"kind": "consent", "topic": "news", "channel": "email"}
     view = View()
     assert not ask(rule, view, 0).value
-    view.learn([], [Consent("news", "email", given=False, version=3)])
-    view.learn([], [Consent("news", "email", given=True, version=2)])  # learnt late
+    view.known.learn([Consent("news", "email", given=False, version=3)])
+    view.known.learn([Consent("news", "email", given=True, version=2)])  # learnt late
     assert not ask(rule, view, 0).value
-    view.learn([], [Consent("news", "sms", given=True, version=4)])
+    view.known.learn([Consent("news", "sms", given=True, version=4)])
     assert not ask(rule, view, 0).value
-    view.learn([], [Consent("news", "email", given=True, version=5)])
+    view.known.learn([Consent("news", "email", given=True, version=5)])
     assert ask(rule, view, 0) == (True, NEVER)
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.segment.rules.describe import describe
 from services.segment.rules.instants import show_span, span
-from services.segment.rules.language import look_back, reads, rule_schema, to_json
+from services.segment.rules.language.tree import look_back, reads, rule_schema, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
+from services.segment.rules.sentences.tree import describe
+from shared.wording import Languages
 
 DAY = 86_400_000
 HAS_BOUGHT = {"kind": "receipts", "aggregate": "count", "compare": {"op": ">=", "value": 1}}
@@ -61,6 +62,8 @@ DEMO: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 
+ENGLISH = Languages().wording("en")
+
 
 def attribute(test: dict[str, Any], field: str = "home_branch") -> dict[str, Any]:
     return {"kind": "attribute", "field": field, "test": test}
@@ -70,7 +73,7 @@ def attribute(test: dict[str, Any], field: str = "home_branch") -> dict[str, Any
 def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
     raw, sentence = DEMO[name]
     rule = parse_rule(raw)
-    assert describe(rule) == sentence
+    assert describe(rule, ENGLISH) == sentence
     assert to_json(rule) == raw
 
 
@@ -136,7 +139,7 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
     ],
 )
 def test_every_form_reads_as_a_sentence(raw: dict[str, Any], sentence: str) -> None:
-    assert describe(parse_rule(raw)) == sentence
+    assert describe(parse_rule(raw), ENGLISH) == sentence
 
 
 @pytest.mark.parametrize(
@@ -278,7 +281,7 @@ def test_a_rule_knows_what_it_looks_at() -> None:
         ],
     }
     rule = parse_rule(everything)
-    assert reads(rule) == {"receipts", "attributes", "consents"}
+    assert reads(rule) == {"receipts", "field home_branch", "consent x|sms"}
     assert look_back(rule) == 90 * DAY
     assert reads(parse_rule(DEMO["new"][0])) == {"receipts"}
 

@@ -25,6 +25,7 @@ from services.segment.projections import (
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from services.segment.rules.view import Receipt
+from services.segment.rules.words import Attribute, Consent
 from shared.envelope import Causation, Placed, decode_light, encode
 from shared.events import EVENT_TYPES
 from shared.events.contract import EventData
@@ -198,7 +199,7 @@ def test_a_registration_is_read_with_custom_fields() -> None:
         home_branch="12", language="de", surname="x", custom={"size": 3, "tags": ("a", "b")}
     )
     profile = stepped(as_read(PROFILES.projection, data, "customer-c1", 1))
-    assert {one.field: one.value for one in profile.attributes} == {
+    assert {one.field: one.value for one in profile.words if isinstance(one, Attribute)} == {
         "home_branch": "12",
         "language": "de",
         "custom.size": 3,
@@ -209,7 +210,8 @@ def test_a_registration_is_read_with_custom_fields() -> None:
 @pytest.mark.parametrize("kind", [ConsentGiven, ConsentWithdrawn])
 def test_a_consent_is_read(kind: type[ConsentGiven | ConsentWithdrawn]) -> None:
     data = kind(topic="news", channel="email", evidence=evidence())
-    (word,) = stepped(as_read(PROFILES.projection, data, "customer-c1", 2)).consents
+    (word,) = stepped(as_read(PROFILES.projection, data, "customer-c1", 2)).words
+    assert isinstance(word, Consent)
     assert (word.topic, word.channel, word.given) == ("news", "email", kind is ConsentGiven)
 
 

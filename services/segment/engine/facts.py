@@ -10,8 +10,9 @@ from hashlib import blake2b
 import msgspec
 
 from services.segment.rules.instants import instant
-from services.segment.rules.language import CUSTOM
-from services.segment.rules.view import Attribute, Consent, FieldValue, Receipt, Told
+from services.segment.rules.language.record import CUSTOM
+from services.segment.rules.view import Receipt
+from services.segment.rules.words import Attribute, Consent, FieldValue, Told, Word
 from shared.envelope import Light, Zoned
 from shared.events.customer import (
     ConsentGiven,
@@ -149,18 +150,18 @@ def fact_of(event: Event) -> Fact | None:
         case ConsentWord():
             given = light.type == ConsentGiven.type
             word = Consent(data.topic, data.channel, given, light.streamversion)
-            return Told(time, light.streamversion, [], [word])
+            return Told(time, light.streamversion, [word])
         case Registered():
-            return Told(time, light.streamversion, _attributes(data, light), [])
+            return Told(time, light.streamversion, _attributes(data, light))
         case Changed():
-            attributes = _attributes(data, light) + _cleared(data.cleared or (), light)
-            return Told(time, light.streamversion, attributes, [])
+            words = [*_attributes(data, light), *_cleared(data.cleared or (), light)]
+            return Told(time, light.streamversion, words)
         case Absorbed():
-            attributes = _attributes(data.fields, light)
-            return Told(time, light.streamversion, attributes, _words(data.consents, light))
+            words = [*_attributes(data.fields, light), *_consents(data.consents, light)]
+            return Told(time, light.streamversion, words)
         case Reverted():
-            attributes = _cleared(data.cleared, light)
-            return Told(time, light.streamversion, attributes, _words(data.consents, light))
+            words = [*_cleared(data.cleared, light), *_consents(data.consents, light)]
+            return Told(time, light.streamversion, words)
         case _:
             return None
 
@@ -175,7 +176,7 @@ def key_of(fact: str) -> int:
     return int.from_bytes(blake2b(fact.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _attributes(data: Fields, light: Light) -> list[Attribute]:
+def _attributes(data: Fields, light: Light) -> list[Word]:
     fields: dict[str, FieldValue | None] = {
         "home_branch": data.home_branch,
         "language": data.language,
@@ -190,7 +191,7 @@ def _attributes(data: Fields, light: Light) -> list[Attribute]:
     ]
 
 
-def _cleared(names: tuple[str, ...], light: Light) -> list[Attribute]:
+def _cleared(names: tuple[str, ...], light: Light) -> list[Word]:
     return [
         Attribute(name, None, light.streamversion)
         for name in names
@@ -198,7 +199,7 @@ def _cleared(names: tuple[str, ...], light: Light) -> list[Attribute]:
     ]
 
 
-def _words(states: tuple[ConsentState, ...], light: Light) -> list[Consent]:
+def _consents(states: tuple[ConsentState, ...], light: Light) -> list[Word]:
     """One word for each topic and channel: given, where it is for one contact point at least."""
     words: dict[tuple[str, str], bool] = {}
     for state in states:

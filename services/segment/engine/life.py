@@ -9,7 +9,7 @@ and events. Time only goes forward in it, and every evaluation is at one exact i
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,9 +17,9 @@ import msgspec
 
 from services.segment.engine.facts import Fact
 from services.segment.engine.profile import Membership, Profile, Totals, leave_view, take_view
-from services.segment.rules.evaluate import evaluate
+from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.instants import instant, moment
-from services.segment.rules.language import Reads
+from services.segment.rules.language.facts import RECEIPTS
 from services.segment.rules.ruleset import LiveRule, NamedRules, RuleSet
 from services.segment.rules.view import Receipt, View
 from shared.decider import NewEvent
@@ -50,7 +50,7 @@ class Why:
 
 
 TIME = Why("time")
-_RECEIPTS: tuple[Reads, ...] = ("receipts",)
+_RECEIPTS = (RECEIPTS,)
 
 
 class Life:
@@ -108,7 +108,7 @@ class Life:
         else:
             self.ask(_RECEIPTS, at, why)
 
-    def take(self, fact: Fact) -> Sequence[Reads]:
+    def take(self, fact: Fact) -> Iterable[str]:
         """Take in a fact and evaluate nothing; gives what it may touch."""
         if isinstance(fact, Receipt):
             if self.crowded:
@@ -116,19 +116,14 @@ class Life:
             else:
                 self.view.add(fact)
             return _RECEIPTS
-        self.view.learn(fact.attributes, fact.consents)
+        self.view.known.learn(fact.words)
         self.told.append(fact)
         self._learnt = True
-        kinds: list[Reads] = []
-        if fact.attributes:
-            kinds.append("attributes")
-        if fact.consents:
-            kinds.append("consents")
-        return kinds
+        return {word.touches for word in fact.words}
 
-    def ask(self, kinds: Iterable[Reads], at: int, why: Why) -> None:
-        """Evaluate the rules that look at these kinds, and those due exactly at the instant."""
-        touched = [self._rules.touched_by[kind] for kind in kinds]
+    def ask(self, kinds: Iterable[str], at: int, why: Why) -> None:
+        """Evaluate the rules that look at any of this, and those due exactly at the instant."""
+        touched = [self._rules.touched_by.get(kind, ()) for kind in kinds]
         due = self._at(at) if at in self.due.values() else ()
         if len(touched) == 1 and not due:
             self._evaluate(touched[0], at, why)
@@ -188,8 +183,7 @@ class Life:
         view = self.view
         changed: dict[str, object] = {}
         if self._learnt:
-            changed["attributes"] = list(view.attributes.values())
-            changed["consents"] = list(view.consents.values())
+            changed["words"] = view.known.all()
         keeps_past = self.transitions == 0 and not self.forgets
         after = msgspec.structs.replace(
             self.known,
@@ -271,7 +265,7 @@ class Life:
 
     def _only_totals(self) -> View:
         view, totals = View(), self.view
-        view.attributes, view.consents = totals.attributes, totals.consents
+        view.known = totals.known
         view.count, view.total = totals.count, totals.total
         view.first, view.last = totals.first, totals.last
         return view

@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from services.segment.rules.view import Attribute, Consent, Receipt, Told, View
+from services.segment.rules.view import Receipt, View
+from services.segment.rules.words import Told, Word
 from shared.projection import SteppedDocument
 
 
@@ -75,8 +76,7 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     clock: datetime | None = None
     totals: Totals = Totals()
     receipts: list[Receipt] = msgspec.field(default_factory=list)
-    attributes: list[Attribute] = msgspec.field(default_factory=list)
-    consents: list[Consent] = msgspec.field(default_factory=list)
+    words: list[Word] = msgspec.field(default_factory=list)
     told: list[Told] = msgspec.field(default_factory=list)
     waiting: list[Waiting] = msgspec.field(default_factory=list)
     memberships: dict[str, Membership] = msgspec.field(default_factory=dict)
@@ -107,7 +107,7 @@ def take_view(profile: Profile) -> View:
     view: View | None = vars(profile).pop(_VIEW, None)
     if view is None:
         view = View()
-        view.learn(profile.attributes, profile.consents)
+        view.known.learn(profile.words)
         view.count, view.total = profile.totals.count, profile.totals.total
         view.first, view.last = profile.totals.first, profile.totals.last
         view.let_go = profile.let_go

@@ -198,7 +198,7 @@ class Engine:
         facts = sorted([*facts, *known.receipts, *known.told], key=in_order)
         unborn = msgspec.structs.replace(
             known,
-            clock=None, totals=Totals(), receipts=[], attributes=[], consents=[], told=[], due={},
+            clock=None, totals=Totals(), receipts=[], words=[], told=[], due={},
             let_go=b"", forgets=False,
         )  # fmt: skip
         timers = Why("history", None, import_id, import_id)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_UNITS = {
+UNITS = {
     "week": 7 * 24 * 60 * 60 * 1000,
     "day": 24 * 60 * 60 * 1000,
     "hour": 60 * 60 * 1000,
@@ -26,7 +26,7 @@ SPAN_PATTERN = (
 
 _SPAN = re.compile(SPAN_PATTERN)
 _CALENDAR_SPAN = re.compile(r"^P[0-9]+[YM]")
-LONGEST_SPAN = 100 * 366 * _UNITS["day"]
+LONGEST_SPAN = 100 * 366 * UNITS["day"]
 """A hundred years: every moment plus a span is still a moment that can be written."""
 
 
@@ -55,7 +55,7 @@ def span(text: str) -> int:
             " (P30D, PT36H, P1DT12H30M)"
         )
         raise ValueError(message)
-    length = sum(int(count) * _UNITS[unit] for unit, count in found.groupdict(default="0").items())
+    length = sum(int(count) * UNITS[unit] for unit, count in found.groupdict(default="0").items())
     if not 0 < length <= LONGEST_SPAN:
         message = "a span is longer than nothing and at most 100 years"
         raise ValueError(message)
@@ -66,7 +66,7 @@ def show_span(length: int) -> str:
     """A span for people: `30 days`, `1 day 12 hours`. Weeks are shown as days."""
     parts = []
     for unit in ("day", "hour", "minute"):
-        count, length = divmod(length, _UNITS[unit])
+        count, length = divmod(length, UNITS[unit])
         if count:
             parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
     return " ".join(parts)

@@ -14,16 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from services.segment.rules.instants import show_span
-from services.segment.rules.language import (
-    DEEPEST,
-    MOST_CLAUSES,
-    RULE,
-    All,
-    AnyOf,
-    Not,
-    Receipts,
-    Rule,
-)
+from services.segment.rules.language.facts import Receipts
+from services.segment.rules.language.tree import DEEPEST, MOST_CLAUSES, RULE, All, AnyOf, Not, Rule
 from shared.decider import FieldError
 
 _CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}

@@ -5,6 +5,7 @@ set that it was evaluated with, so a set that is newer than the profile's is see
 indexed by what they look at: a fact evaluates only the rules that it can touch.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from services.segment.rules.instants import instant
-from services.segment.rules.language import Reads, Rule, look_back, reads
+from services.segment.rules.language.tree import Rule, look_back, reads
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,13 +59,13 @@ class RuleSet:
         return tuple(self.rules.items())
 
     @cached_property
-    def touched_by(self) -> Mapping[Reads, NamedRules]:
-        """The rules that look at facts of a kind."""
-        kinds: tuple[Reads, ...] = ("receipts", "attributes", "consents")
-        return {
-            kind: tuple((name, live) for name, live in self.every if kind in reads(live.rule))
-            for kind in kinds
-        }
+    def touched_by(self) -> Mapping[str, NamedRules]:
+        """The rules that look at something, by its name (`Leaf.reads`)."""
+        touched: dict[str, list[tuple[str, LiveRule]]] = defaultdict(list)
+        for name, live in self.every:
+            for read in reads(live.rule):
+                touched[read].append((name, live))
+        return {read: tuple(rules) for read, rules in touched.items()}
 
     @cached_property
     def look_back(self) -> int:

@@ -6,16 +6,13 @@ from the receipts when it is first asked for, and extended by each receipt from 
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable
 
 import msgspec
 from msgspec import structs
 
-from services.segment.rules.language import FilterKey
+from services.segment.rules.language.facts import FilterKey
+from services.segment.rules.words import Known
 from shared.moments import unpacked, without_moment
-
-FieldValue = str | int | bool | tuple[str, ...]
-"""What a field of a customer may hold; several texts are a field with several values."""
 
 
 class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -32,32 +29,6 @@ class Receipt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     coupon: bool
     branch: str | None
     key: int = 0
-
-
-class Attribute(msgspec.Struct, array_like=True, frozen=True):
-    """A field's value (None: cleared), and the version of the customer's stream that set it."""
-
-    field: str
-    value: FieldValue | None
-    version: int
-
-
-class Consent(msgspec.Struct, array_like=True, frozen=True):
-    """Whether the customer agrees, and the version of the customer's stream that says so."""
-
-    topic: str
-    channel: str
-    given: bool
-    version: int
-
-
-class Told(msgspec.Struct, array_like=True, frozen=True):
-    """One event about the customer: what it sets, from which instant, in which version."""
-
-    time: int
-    version: int
-    attributes: list[Attribute]
-    consents: list[Consent]
 
 
 def by_time(receipt: Receipt) -> tuple[int, int]:
@@ -98,38 +69,22 @@ class View:
     """One customer as rules see it; each fact of it lies at or before the moment of asking.
 
     `receipts` are those kept one by one, in order, and `let_go` the moments of the others; `count`,
-    `total`, `first` and `last` are over all receipts ever, also those no longer kept. Of two values
-    for one field, or two words on one consent, the one of the higher version holds, whatever order
-    they were learnt in.
+    `total`, `first` and `last` are over all receipts ever, also those no longer kept.
     """
 
     __slots__ = (
-        "_series", "attributes", "consents", "count", "first", "last", "let_go", "receipts",
-        "total",
+        "_series", "count", "first", "known", "last", "let_go", "receipts", "total",
     )  # fmt: skip
 
     def __init__(self, receipts: list[Receipt] | None = None) -> None:
         self.receipts: list[Receipt] = [] if receipts is None else receipts
-        self.attributes: dict[str, Attribute] = {}
-        self.consents: dict[tuple[str, str], Consent] = {}
+        self.known = Known()
         self.count = 0
         self.total = 0
         self.first: int | None = None
         self.last: int | None = None
         self.let_go = b""
         self._series: dict[FilterKey | None, Series] = {}
-
-    def learn(self, attributes: Iterable[Attribute], consents: Iterable[Consent]) -> None:
-        """Take in what an event says of the customer."""
-        for attribute in attributes:
-            held = self.attributes.get(attribute.field)
-            if held is None or held.version <= attribute.version:
-                self.attributes[attribute.field] = attribute
-        for consent in consents:
-            place = (consent.topic, consent.channel)
-            word = self.consents.get(place)
-            if word is None or word.version <= consent.version:
-                self.consents[place] = consent
 
     def add(self, receipt: Receipt) -> None:
         """Take in a receipt, in place."""

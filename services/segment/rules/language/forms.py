@@ -1,0 +1,95 @@
+"""What the forms of the rule language are made of."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from services.segment.rules.instants import SPAN_PATTERN, span
+
+LARGEST_NUMBER = 10**15
+UNBOUNDED = 2**63
+"""Beyond every count and every sum of money."""
+
+Bounds = tuple[int, int]
+"""A closed interval of whole numbers; `UNBOUNDED` stands for no end."""
+
+
+def wrong(field: str, sentence: str) -> PydanticCustomError:
+    """The error for one field of a form, found when the whole form is looked at."""
+    return PydanticCustomError("rule", "{sentence}", {"field": field, "sentence": sentence})
+
+
+def _check_span(text: str) -> str:
+    try:
+        span(text)
+    except ValueError as error:
+        raise PydanticCustomError("rule", "{sentence}", {"sentence": str(error)}) from error
+    return text
+
+
+Span = Annotated[
+    str,
+    AfterValidator(_check_span),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "duration",
+            "pattern": SPAN_PATTERN.replace("?P<week>", "")
+            .replace("?P<day>", "")
+            .replace("?P<hour>", "")
+            .replace("?P<minute>", ""),
+            "examples": ["P30D", "P2W", "PT36H"],
+        }
+    ),
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Value = Annotated[str, StringConstraints(max_length=200)] | int | bool
+Several = Strict(strict=False)
+"""A JSON array arrives as a list, and is kept as a tuple."""
+
+
+class Form(BaseModel):
+    """A part of a rule: strict, closed, never changed."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Leaf(Form):
+    """A clause that looks at the customer."""
+
+    def reads(self) -> Iterator[str]:
+        """What it looks at, by the names that facts and words touch; nothing else changes it."""
+        raise NotImplementedError
+
+    def look_back(self) -> int:
+        """The longest span (milliseconds) in which it asks for single receipts; 0 for none."""
+        return 0
+
+
+class Comparison(Form):
+    """A comparison with a whole number (a count, or minor units)."""
+
+    op: Literal[">=", ">", "<=", "<", "=="]
+    value: int = Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """The numbers that satisfy it."""
+        return {
+            ">=": (self.value, UNBOUNDED),
+            ">": (self.value + 1, UNBOUNDED),
+            "<=": (-UNBOUNDED, self.value),
+            "<": (-UNBOUNDED, self.value - 1),
+            "==": (self.value, self.value),
+        }[self.op]

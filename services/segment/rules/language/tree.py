@@ -1,0 +1,82 @@
+"""How clauses are joined, and what is asked of a rule as a whole."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from services.segment.rules.language.facts import FirstReceipt, Receipts
+from services.segment.rules.language.forms import Form, Leaf, Several
+from services.segment.rules.language.record import Attribute, Consent
+
+MOST_CLAUSES = 100
+DEEPEST = 8
+
+
+class All(Form):
+    """Every clause is true."""
+
+    kind: Literal["all"]
+    clauses: Annotated[tuple["Rule", ...], Several] = Field(min_length=1, max_length=MOST_CLAUSES)
+
+
+class AnyOf(Form):
+    """At least one clause is true."""
+
+    kind: Literal["any"]
+    clauses: Annotated[tuple["Rule", ...], Several] = Field(min_length=1, max_length=MOST_CLAUSES)
+
+
+class Not(Form):
+    """The clause is false."""
+
+    kind: Literal["not"]
+    clause: "Rule"
+
+
+Rule = Annotated[
+    All | AnyOf | Not | Receipts | FirstReceipt | Attribute | Consent,
+    Field(discriminator="kind"),
+]
+All.model_rebuild()
+AnyOf.model_rebuild()
+Not.model_rebuild()
+
+RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+
+def rule_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the language."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Segment rule",
+        **RULE.json_schema(),
+    }
+
+
+def to_json(rule: Rule) -> dict[str, Any]:
+    """The rule's one JSON form: what means the same in the same words is written the same."""
+    written: dict[str, Any] = RULE.dump_python(rule, mode="json", exclude_none=True)
+    return written
+
+
+def leaves(rule: Rule) -> Iterator[Leaf]:
+    """The clauses that look at the customer, in the order of the rule."""
+    match rule:
+        case All() | AnyOf():
+            for clause in rule.clauses:
+                yield from leaves(clause)
+        case Not():
+            yield from leaves(rule.clause)
+        case _:
+            yield rule
+
+
+def reads(rule: Rule) -> frozenset[str]:
+    """What the rule looks at: only what touches this can change it."""
+    return frozenset(name for leaf in leaves(rule) for name in leaf.reads())
+
+
+def look_back(rule: Rule) -> int:
+    """The longest span (milliseconds) in which the rule asks for single receipts; 0 for none."""
+    return max((leaf.look_back() for leaf in leaves(rule)), default=0)

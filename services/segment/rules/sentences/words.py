@@ -1,0 +1,46 @@
+"""Small words that sentences share."""
+
+from collections.abc import Sequence
+
+from services.segment.rules.instants import UNITS
+from services.segment.rules.language.forms import Comparison, Value
+from shared.wording import Wording
+
+_SIGNS = {">=": "≥", ">": ">", "<=": "≤", "<": "<"}
+
+
+def sign(compare: Comparison, wording: Wording) -> str:
+    """The sign of a comparison."""
+    return _SIGNS.get(compare.op) or wording.text("exactly")
+
+
+def amount(compare: Comparison, wording: Wording) -> str:
+    """A comparison of money."""
+    return f"{sign(compare, wording)} {wording.money(compare.value)}"
+
+
+def span(length: int, wording: Wording) -> str:
+    """Milliseconds: `30 days`, `1 day 12 hours`. Weeks are shown as days."""
+    counts = []
+    for unit in ("day", "hour", "minute"):
+        count, length = divmod(length, UNITS[unit])
+        counts.append(count)
+    days, hours, minutes = counts
+    said = [
+        wording.plural("{n} day", "{n} days", days).format(n=days) if days else "",
+        wording.plural("{n} hour", "{n} hours", hours).format(n=hours) if hours else "",
+        wording.plural("{n} minute", "{n} minutes", minutes).format(n=minutes) if minutes else "",
+    ]
+    return " ".join(part for part in said if part)
+
+
+def either(values: Sequence[Value], wording: Wording) -> str:
+    """One of several values."""
+    return wording.text(" or ").join(value(each, wording) for each in values)
+
+
+def value(shown: Value, wording: Wording) -> str:
+    """A value of a field."""
+    if isinstance(shown, bool):
+        return wording.text("yes") if shown else wording.text("no")
+    return str(shown)
