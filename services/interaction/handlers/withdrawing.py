@@ -6,24 +6,23 @@ command is made of the fact's: taken back twice is taken back once.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from services.interaction.domain.facts import FACTS, command_id
+from services.interaction.domain.facts import command_id
 from services.interaction.domain.held import Held, Kept
 from services.interaction.domain.returns import TakeBack, decide_taking_back
 from services.interaction.domain.streams import customer_of
-from services.interaction.handlers.places import locate
+from services.interaction.handlers.places import append, locate
 from shared.clock import Clock
-from shared.decider import NewEvent, Refused
+from shared.decider import NewEvent
 from shared.envelope import Causation
 from shared.events.interaction import ReceiptRecorded, ReceiptVoided
 from shared.events.moving import FactWithdrawn
-from shared.eventstore import Claim, Known, body_hash
-from shared.execute import Joint, JointDecider, Writer
-from shared.execute.commands import MOVED_ON
+from shared.eventstore import Known, body_hash
+from shared.execute import Writer
 from shared.keyring import is_token
 
 ATTEMPTS = 20
@@ -53,17 +52,6 @@ class TakenBack:
 
 _UNDER_WAY = TakenBack("kept", ("is changing hands: try again later",))
 _VOIDED = TakenBack("kept", ("voided",))
-
-
-def _as_decided(
-    body: Mapping[str, Sequence[NewEvent]],
-    _states: Mapping[str, None],
-    _claims: Mapping[str, Claim],
-) -> Mapping[str, Sequence[NewEvent]]:
-    return body
-
-
-_DECIDED: JointDecider[Mapping[str, Sequence[NewEvent]], None] = JointDecider(FACTS, _as_decided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +86,14 @@ class Withdrawals:
             return TakenBack("kept", ("is not recorded",))
         for _ in range(ATTEMPTS):
             place = await locate(self.writer, recorded.stream, wanted.fact)
-            if place is not None:
-                try:
-                    return await self._decided(place, wanted, by)
-                except Refused as refusal:
-                    if refusal.type != MOVED_ON:
-                        raise
+            taken = None if place is None else await self._decided(place, wanted, by)
+            if taken is not None:
+                return taken
             await asyncio.sleep(PAUSE_SECONDS)
         return _UNDER_WAY
 
-    async def _decided(self, place: Held, wanted: Wanted, by: str) -> TakenBack:
+    async def _decided(self, place: Held, wanted: Wanted, by: str) -> TakenBack | None:
+        """Take back what is held here; None where somebody came between."""
         kept = place.facts.get(wanted.fact)
         if kept is None:
             # Withdrawn before, by this job or by an earlier try of it.
@@ -128,21 +114,15 @@ class Withdrawals:
             if kept.type != ReceiptRecorded.type
             else decide_taking_back(_void(kept, now), place)
         )
-        await self.writer.together(_DECIDED, _joint(name, place, events))
-        return TakenBack(undone, returned)
-
-
-def _joint(
-    name: str, place: Held, events: Sequence[NewEvent]
-) -> Joint[Mapping[str, Sequence[NewEvent]]]:
-    return Joint(
-        id=name,
-        hash=body_hash(name),
-        streams={place.stream: customer_of(place.stream)},
-        body={place.stream: events},
-        causation=Causation(correlation=name),
-        expected={place.stream: place.version},
-    )
+        done = await append(
+            self.writer,
+            name,
+            body_hash(name),
+            events={place.stream: events},
+            versions={place.stream: place.version},
+            why=Causation(correlation=name),
+        )
+        return None if done is None else TakenBack(undone, returned)
 
 
 def _void(kept: Kept, now: datetime) -> TakeBack:
