@@ -8,7 +8,7 @@ import structlog
 
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
-from services.segment.handlers import load_rules
+from services.segment.handlers.definitions import load_rules
 from services.segment.projections import members_v1, profiles_v1
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore, StoreUnavailable

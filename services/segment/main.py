@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from services.segment.api import SegmentApi
+from services.segment.api import DefinitionApi, MemberApi
 from services.segment.consumers import PROJECTIONS, LiveRules
 from services.segment.engine.stepping import HORIZON
 from services.segment.projections import members_v1
-from services.segment.queries import Definitions, Members
+from services.segment.queries.definitions import Definitions
+from services.segment.queries.members import Members
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
@@ -29,13 +30,18 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     rules = LiveRules(kernel.store, settings.profile_horizon)
     await rules.refresh()
     profiles = await kernel.stepped_projector(rules)
-    members = [await kernel.projector(projection) for projection in PROJECTIONS]
-    api = SegmentApi(
-        writer=kernel.writer,
-        definitions=Definitions(kernel.writer),
-        members=Members(kernel.documents(members_v1).collection),
-        clock=kernel.clock,
-        horizon=settings.profile_horizon,
+    folders = [await kernel.projector(projection) for projection in PROJECTIONS]
+    definitions = Definitions(kernel.writer)
+    members = Members(kernel.documents(members_v1).collection)
+    apis = (
+        DefinitionApi(
+            writer=kernel.writer,
+            definitions=definitions,
+            members=members,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+        ),
+        MemberApi(definitions=definitions, members=members, clock=kernel.clock),
     )
 
     async def counts() -> Mapping[str, int]:
@@ -46,8 +52,8 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         kernel,
         role,
         title="Regulars: segments",
-        routers=[api.router()],
-        projectors=[profiles, *members],
+        routers=[api.router() for api in apis],
+        projectors=[profiles, *folders],
         worker_tasks=[rules.follow],
         reports=Reports(counts=counts),
     )

@@ -1,4 +1,4 @@
-"""The read side of segments; the only file with filters."""
+"""Questions to who is and was in which segment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,8 @@ from typing import Any
 
 import msgspec
 
-from services.segment.domain import Segment, evolve, segment_stream
-from services.segment.projections import Interval, Member, member_id
-from shared.decider import Decider
-from shared.execute import Writer
+from services.segment.projections.members import Interval, Member, member_id
 from shared.mongo import Collection
-
-_SEGMENT: Decider[None, Segment] = Decider(Segment, lambda _command, _state: (), evolve)
-
-
-@dataclass(frozen=True, slots=True)
-class Defined:
-    """A segment with the version of its stream."""
-
-    name: str
-    version: int
-    segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +18,6 @@ class Figures:
     members: int = 0
     entered: int = 0
     exited: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """Questions to the definitions, which are few and read from the log itself."""
-
-    writer: Writer
-
-    async def get(self, name: str) -> Defined | None:
-        """One segment; None when there is none."""
-        stream = segment_stream(name)
-        state, version = await self.writer.state(_SEGMENT, stream)
-        return Defined(name, version, state) if version else None
-
-    async def all(self) -> Sequence[Defined]:
-        """All segments by name, archived ones too."""
-        names = await self.writer.store.names(segment_stream(""))
-        histories = await self.writer.histories(names)
-        return [
-            Defined(name.removeprefix(segment_stream("")), head.version, _SEGMENT.fold(events))
-            for name, (events, head) in sorted(histories.items())
-        ]
 
 
 @dataclass(frozen=True, slots=True)

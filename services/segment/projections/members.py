@@ -1,4 +1,4 @@
-"""The read models of segments: profiles, which decide, and members, which remember.
+"""Who is and was in which segment.
 
 A member document is the fold of one customer's transitions in one segment, so membership on any
 date, and why it began and ended, are there to be read and never computed again.
@@ -8,25 +8,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from services.segment.engine.facts import READS
-from services.segment.engine.life import membership_stream
-from services.segment.engine.profile import Profile
-from services.segment.engine.stepping import Engine
 from shared.events import topic_of
-from shared.events.customer import CustomerRegistered
-from shared.events.imports import ImportEnded
-from shared.events.interaction import ReceiptRecorded
 from shared.events.segment import SegmentEntered, SegmentExited
-from shared.projection import Document, Event, Projection, Stepped
+from shared.projection import Document, Event, Projection
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """The end of an interval that is still open."""
-
-
-class Ended(msgspec.Struct, frozen=True, gc=False):
-    """Of `import.ended`."""
-
-    import_id: str
 
 
 class Because(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -124,35 +111,3 @@ members_v1: Projection[Member] = Projection(
         (("customer", 1),),
     ),
 )
-
-
-def _profile_of(event: Event) -> str | None:
-    return event.light.subject
-
-
-def profiles_v1(engine: Engine) -> Stepped[Profile]:
-    """Profiles, stepped by an engine; a new rule set is a new engine and so a new value.
-
-    Personal fields are opened, because rules may ask for custom ones.
-    """
-    projection = Projection(
-        name="profiles_v1",
-        topics=(
-            topic_of(CustomerRegistered.type, "customer"),
-            topic_of(ReceiptRecorded.type, "interaction"),
-        ),
-        reads={**READS, ImportEnded.type: Ended},
-        document=Profile,
-        target=_profile_of,
-        apply=engine.fold,
-        opens=True,
-    )
-    return Stepped(
-        projection=projection,
-        stream=membership_stream,
-        step=engine.step,
-        wake=engine.wake,
-        live=engine.live,
-        revise=engine.revise,
-        barriers=frozenset({ImportEnded.type}),
-    )

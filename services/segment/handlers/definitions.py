@@ -1,4 +1,4 @@
-"""What can be done with segments: each handler loads, decides and appends, and nothing else."""
+"""Use cases of definitions of segments: each loads, decides and appends, and nothing else."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,0 +1,163 @@
+"""HTTP of the definitions of segments."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.segment.api.access import Reader, Writing, whole_chain
+from services.segment.domain import DefineSegment
+from services.segment.handlers import definitions as handlers
+from services.segment.handlers.definitions import Request
+from services.segment.queries.definitions import Defined, Definitions
+from services.segment.queries.members import Figures, Members
+from services.segment.rules.language.tree import rule_schema
+from services.segment.rules.reading import parse_rule
+from services.segment.rules.sentences.tree import describe
+from shared.clock import Clock
+from shared.decider import invalid
+from shared.eventstore import body_hash
+from shared.execute import Writer
+from shared.http import CommandId, etag
+from shared.http.preconditions import IfMatchUnlessNew
+from shared.wording import Languages
+
+ENGLISH = Languages().wording("en")
+
+
+class DefinitionInput(BaseModel):
+    """A segment's definition; `/v1/segments/rule-schema` describes `rule`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(max_length=200)
+    rule: dict[str, Any]
+
+
+class Recorded(BaseModel):
+    """The answer to a command."""
+
+    name: str
+    version: int
+    repeated: bool
+
+
+class SegmentView(BaseModel):
+    """A segment: what it means, and its figures now."""
+
+    name: str
+    title: str
+    definition: int = Field(description="version of the definition")
+    archived: bool
+    rule: dict[str, Any]
+    sentence: str = Field(description="the rule in words")
+    members: int
+    entered: int
+    exited: int
+
+
+class SegmentList(BaseModel):
+    """All segments by name."""
+
+    items: list[SegmentView]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionApi:
+    """The endpoints, on what they need."""
+
+    writer: Writer
+    definitions: Definitions
+    members: Members
+    clock: Clock
+    horizon: timedelta
+
+    def router(self) -> APIRouter:
+        """The routes below `/v1/segments`."""
+        router = APIRouter(prefix="/v1", tags=["segments"])
+        router.add_api_route("/segments", self.all, methods=["GET"])
+        router.add_api_route("/segments/rule-schema", self.schema, methods=["GET"])
+        router.add_api_route("/segments/{name}", self.get, methods=["GET"])
+        router.add_api_route("/segments/{name}", self.define, methods=["PUT"])
+        router.add_api_route("/segments/{name}/archive", self.archive, methods=["POST"])
+        return router
+
+    async def all(self, calling: Reader) -> SegmentList:
+        """All segments with their figures."""
+        whole_chain(calling)
+        figures = await self.members.figures()
+        return SegmentList(
+            items=[
+                _view(each, figures.get(each.name, Figures()))
+                for each in await self.definitions.all()
+            ]
+        )
+
+    async def schema(self, _calling: Reader) -> dict[str, Any]:
+        """The JSON Schema of the rule language."""
+        return rule_schema()
+
+    async def get(self, name: str, calling: Reader, response: Response) -> SegmentView:
+        """One segment with its figures."""
+        whole_chain(calling)
+        defined = await self.definitions.require(name)
+        figures = await self.members.figures()
+        response.headers["ETag"] = etag(defined.version)
+        return _view(defined, figures.get(name, Figures()))
+
+    async def define(
+        self,
+        name: str,
+        body: DefinitionInput,
+        calling: Writing,
+        command_id: CommandId,
+        *,
+        rests_on: IfMatchUnlessNew,
+        response: Response,
+    ) -> Recorded:
+        """Give the segment its (new) definition; the same again changes nothing.
+
+        Another one needs `If-Match`.
+        """
+        whole_chain(calling)
+        now = self.clock.now()
+        command = DefineSegment(name, body.title, body.rule, now, rests_on)
+        request = Request(command_id, _plain(body), now)
+        done = await handlers.define(self.writer, self.horizon, request, command)
+        response.headers["ETag"] = etag(done.version)
+        return Recorded(name=name, version=done.version, repeated=done.repeated)
+
+    async def archive(self, name: str, calling: Writing, command_id: CommandId) -> Recorded:
+        """Evaluate the segment no longer; its history stays."""
+        whole_chain(calling)
+        request = Request(command_id, "archive", self.clock.now())
+        done = await handlers.archive(self.writer, self.horizon, request, name)
+        return Recorded(name=name, version=done.version, repeated=done.repeated)
+
+
+def _plain(body: DefinitionInput) -> object:
+    """The definition as it was sent. Raises `Refused` for what cannot be written down."""
+    try:
+        plain: object = body.model_dump(mode="json")
+        body_hash(plain)
+    except (ValueError, RecursionError) as failure:
+        raise invalid("rule", "nests too deep, or holds text that is no Unicode") from failure
+    return plain
+
+
+def _view(defined: Defined, figures: Figures) -> SegmentView:
+    segment = defined.segment
+    rule = dict(segment.rule)
+    return SegmentView(
+        name=defined.name,
+        title=segment.title,
+        definition=segment.definition,
+        archived=segment.archived,
+        rule=rule,
+        sentence=describe(parse_rule(rule), ENGLISH),
+        members=figures.members,
+        entered=figures.entered,
+        exited=figures.exited,
+    )

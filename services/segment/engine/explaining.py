@@ -1,0 +1,110 @@
+"""Why a customer is in a segment or not: the tree of its rule, clause by clause.
+
+Every clause says whether it is true, since when, when that changes by itself, what was found, and
+which events are behind it. It is an explanation of what is known now, also of an earlier moment.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.segment.engine.facts import event_of
+from services.segment.engine.profile import Profile
+from services.segment.engine.replaying import Course, replay
+from services.segment.rules.findings.finding import Finding
+from services.segment.rules.findings.tree import find
+from services.segment.rules.language.tree import All, AnyOf, Not, Rule
+from services.segment.rules.view import Receipt, View
+from services.segment.rules.words import FieldValue, Word
+
+MOST_FACTS = 20
+"""Of a clause that are named."""
+
+MOST_STEPS = 1_000
+"""Timers that are looked beyond to say when a clause changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Something behind a clause: the id of the event that told it, and the instant of a fact."""
+
+    event: str
+    time: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A clause about a customer at an instant.
+
+    `since` is None where it was never otherwise, as far as is known; `until` is None where time
+    alone does not change it. `value` is what a looking clause compared; `behind` are the latest
+    of the `of` things that this rests on, at most `MOST_FACTS`.
+    """
+
+    rule: Rule
+    true: bool
+    since: int | None
+    until: int | None
+    value: FieldValue | None
+    of: int
+    behind: tuple[Behind, ...]
+    clauses: tuple["Explained", ...]
+
+
+def explain(profile: Profile, rule: Rule, at: int) -> Explained:
+    """The explanation at an instant, by what the profile keeps."""
+    nodes = list(_nodes(rule))
+    courses, view = replay(profile, nodes, at)
+    return _Explaining(profile, courses, view, at).explained(rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explaining:
+    profile: Profile
+    courses: Sequence[Course]
+    view: View
+    at: int
+
+    def explained(self, rule: Rule) -> Explained:
+        course = next(course for course in self.courses if course.rule is rule)
+        found = find(rule, self.view, self.at) or Finding(None)
+        return Explained(
+            rule=rule,
+            true=course.value,
+            since=course.since,
+            until=self._until(course),
+            value=found.value,
+            of=len(found.behind),
+            behind=tuple(self._behind(each) for each in found.behind[-MOST_FACTS:][::-1]),
+            clauses=tuple(self.explained(clause) for clause in _clauses(rule)),
+        )
+
+    def _until(self, course: Course) -> int | None:
+        """When time alone makes it otherwise: an early timer is looked beyond."""
+        ahead = Course(course.rule, [(self.at, course.value)], course.next)
+        for _ in range(MOST_STEPS):
+            if ahead.next is None or len(ahead.changes) > 1:
+                break
+            ahead.ask(self.view, ahead.next)
+        return ahead.changes[1][0] if len(ahead.changes) > 1 else None
+
+    def _behind(self, told: Receipt | Word) -> Behind:
+        if isinstance(told, Receipt):
+            return Behind(event_of(told, self.profile.id), told.time, told.total)
+        return Behind(f"customer-{self.profile.id}@{told.version}")
+
+
+def _nodes(rule: Rule) -> Iterator[Rule]:
+    yield rule
+    for clause in _clauses(rule):
+        yield from _nodes(clause)
+
+
+def _clauses(rule: Rule) -> Sequence[Rule]:
+    match rule:
+        case All() | AnyOf():
+            return rule.clauses
+        case Not():
+            return (rule.clause,)
+        case _:
+            return ()

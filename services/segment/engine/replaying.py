@@ -1,0 +1,109 @@
+"""A customer's past as it is known now: what a rule would have said at every moment of it.
+
+A replay takes in what the profile keeps in the order in which it happened, settles every timer at
+its exact instant, and so gives the same truth at each instant as the engine would, had all that is
+known now been known then. It differs from the log of memberships by what was learnt late, which
+changes the present and never the past. What the profile let go of counts from the beginning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from services.segment.engine.facts import Fact, in_order
+from services.segment.engine.profile import Profile
+from services.segment.rules.evaluating.tree import evaluate
+from services.segment.rules.evaluating.verdict import Verdict
+from services.segment.rules.language.tree import Rule
+from services.segment.rules.view import Receipt, View
+from shared.moments import unpacked
+
+
+@dataclass(slots=True)
+class Course:
+    """How the truth of one rule went: `changes` are instants and truths, in order, by turns.
+
+    `next` is when time alone may change it after the last instant that was asked about.
+    """
+
+    rule: Rule
+    changes: list[tuple[int, bool]] = field(default_factory=list)
+    next: int | None = None
+
+    @property
+    def value(self) -> bool:
+        """The truth at the end; false where nothing was known yet."""
+        return bool(self.changes) and self.changes[-1][1]
+
+    @property
+    def since(self) -> int | None:
+        """Since when; None where it was never otherwise as far as is known."""
+        return self.changes[-1][0] if len(self.changes) > 1 else None
+
+    def at(self, instant: int) -> bool:
+        """The truth at an instant within the replay."""
+        value = False
+        for changed, truth in self.changes:
+            if changed > instant:
+                break
+            value = truth
+        return value
+
+    def ask(self, view: View, at: int) -> None:
+        """Evaluate at an instant."""
+        verdict: Verdict = evaluate(self.rule, view, at)
+        self.next = verdict.next
+        if not self.changes or self.changes[-1][1] is not verdict.value:
+            self.changes.append((at, verdict.value))
+
+    def settle(self, view: View, until: int) -> None:
+        """Fire its timers that are due strictly before an instant."""
+        while self.next is not None and self.next < until:
+            self.ask(view, self.next)
+
+
+def replay(profile: Profile, rules: Sequence[Rule], until: int) -> tuple[Sequence[Course], View]:
+    """The courses of rules up to an instant, which counts; and the view of that instant."""
+    courses = [Course(rule) for rule in rules]
+    view = _beginning(profile)
+    if view.last is not None and view.last <= until:
+        for course in courses:
+            course.ask(view, view.last)
+    for at, facts in groupby(_facts(profile), key=_time):
+        if at > until:
+            break
+        for course in courses:
+            course.settle(view, at)
+        for fact in facts:
+            if isinstance(fact, Receipt):
+                view.add(fact)
+            else:
+                view.known.learn(fact.words)
+        for course in courses:
+            course.ask(view, at)
+    for course in courses:
+        course.settle(view, until + 1)
+    return courses, view
+
+
+def _facts(profile: Profile) -> Sequence[Fact]:
+    return sorted([*profile.receipts, *profile.told], key=in_order)
+
+
+def _time(fact: Fact) -> int:
+    return fact.time
+
+
+def _beginning(profile: Profile) -> View:
+    """What is known before the first fact that is kept one by one."""
+    view = View()
+    kept = profile.receipts
+    view.count = profile.totals.count - len(kept)
+    view.total = profile.totals.total - sum(receipt.total for receipt in kept)
+    view.let_go = profile.let_go
+    if profile.let_go:
+        gone = unpacked(profile.let_go)
+        view.first, view.last = gone[0], gone[-1]
+    said = {(type(word), word.place) for told in profile.told for word in told.words}
+    view.known.learn(word for word in profile.words if (type(word), word.place) not in said)
+    return view

@@ -1,0 +1,1 @@
+"""Use cases of the segment service: one async function each."""

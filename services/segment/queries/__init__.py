@@ -1,0 +1,1 @@
+"""The read side of the segment service: the only files with filters."""

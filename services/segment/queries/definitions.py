@@ -1,0 +1,48 @@
+"""Questions to the definitions of segments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.segment.domain import Segment, evolve, segment_stream
+from shared.decider import Decider, not_found
+from shared.execute import Writer
+
+_SEGMENT: Decider[None, Segment] = Decider(Segment, lambda _command, _state: (), evolve)
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A segment with the version of its stream."""
+
+    name: str
+    version: int
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Questions to the definitions, which are few and read from the log itself."""
+
+    writer: Writer
+
+    async def get(self, name: str) -> Defined | None:
+        """One segment; None when there is none."""
+        stream = segment_stream(name)
+        state, version = await self.writer.state(_SEGMENT, stream)
+        return Defined(name, version, state) if version else None
+
+    async def require(self, name: str) -> Defined:
+        """One segment. Raises `Refused` (404) when there is none."""
+        defined = await self.get(name)
+        if defined is None:
+            raise not_found("segment", name)
+        return defined
+
+    async def all(self) -> Sequence[Defined]:
+        """All segments by name, archived ones too."""
+        names = await self.writer.store.names(segment_stream(""))
+        histories = await self.writer.histories(names)
+        return [
+            Defined(name.removeprefix(segment_stream("")), head.version, _SEGMENT.fold(events))
+            for name, (events, head) in sorted(histories.items())
+        ]

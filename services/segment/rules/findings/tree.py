@@ -1,0 +1,23 @@
+"""Findings of any clause that looks at the customer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from services.segment.rules.findings import facts, record
+from services.segment.rules.findings.finding import Finding
+from services.segment.rules.language.forms import Leaf
+from services.segment.rules.language.tree import Rule
+from services.segment.rules.view import View
+
+
+def find(rule: Rule, view: View, at: int) -> Finding | None:
+    """What the clause found at an instant; None for clauses that only join others."""
+    return _FORMS[rule.kind](rule, view, at) if isinstance(rule, Leaf) else None
+
+
+_FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
+    "receipts": facts.receipts,
+    "first_receipt": facts.first_receipt,
+    "attribute": record.attribute,
+    "consent": record.consent,
+}
