@@ -142,8 +142,11 @@ def chunk_id(move: str, number: int) -> str:
     return f"move|{move}|{number}"
 
 
-def adoption_id(stream: str) -> str:
-    """The id of the move out of the stream of somebody unknown, of which there is one at most."""
+def gate_id(stream: str) -> str:
+    """The id that closing and opening a stream tell of.
+
+    It is that of the move out of the stream of somebody unknown, too: there is one at most.
+    """
     return move_id(stream, "", 0)
 
 

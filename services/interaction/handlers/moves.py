@@ -6,7 +6,7 @@ to is left only when that move has ended; whoever finds one unfinished, ends it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.interaction.domain.facts import command_id, fact_id
@@ -16,12 +16,12 @@ from services.interaction.domain.moving import (
     GateCommand,
     Move,
     Reopen,
-    adoption_id,
     chunk_events,
     chunk_id,
     chunks,
     decide_gate,
     ends,
+    gate_id,
     homes_of,
     misplaced,
     move_id,
@@ -41,7 +41,7 @@ from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events import EVENT_TYPES
 from shared.events.contract import pii_paths
-from shared.events.moving import AnyMoveReason
+from shared.events.moving import AnyMoveReason, MovedFact
 from shared.eventstore import body_hash
 from shared.execute import Done, Writer
 from shared.keyring import key_ids
@@ -92,7 +92,7 @@ class Mover:
     async def revert(self, loser: str, survivor: str, why: Causation) -> None:
         """Take back what belongs to the loser, who lives on alone again."""
         stream = stream_of(loser)
-        move = move_id(stream, "", 0)
+        move = gate_id(stream)
         await self._gate(stream, Reopen(move=move, at=self.clock.now()), why)
         # While merges and reverts of several customers are heard of in another order than they
         # happened in, streams may be closed in a circle; what could not be settled then, is now.
@@ -163,7 +163,7 @@ class Mover:
                 await self.writer.keyring.erase([stream], erase or place.closed.to)
 
     def _closing(self, stream: str, customer: str, reason: AnyMoveReason) -> Close:
-        move = move_id(stream, "", 0)
+        move = gate_id(stream)
         return Close(to=customer, reason=reason, move=move, at=self.clock.now())
 
     async def _gate(self, stream: str, command: GateCommand, why: Causation) -> None:
@@ -187,7 +187,7 @@ class Mover:
         source = await read(self.writer, stream)
         if source.closed is None:
             return True
-        move = adoption_id(stream)
+        move = gate_id(stream)
         parts = chunks(
             rehomed(kept, source.home_of(kept) or source.closed.to)
             for kept in source.facts.values()
@@ -209,22 +209,7 @@ class Mover:
         place = await read(self.writer, target)
         if names[0] not in known and settled and place.closed is not None:
             return False
-        version = place.version
-        for number, part in enumerate(parts):
-            if names[number] in known:
-                continue
-            events = chunk_events(
-                moving,
-                [part],
-                self.clock.now(),
-                first=number == 0,
-                last=number == len(parts) - 1,
-            )
-            done = await self._append(names[number], events, {target: version}, why)
-            if done is None:
-                return False
-            version = done.version
-        return True
+        return await self._bring(moving, parts, {target: place.version}, why, known)
 
     async def _settled(self, stream: str, why: Causation, reason: AnyMoveReason) -> bool:
         """Move one lot of facts out, or end what is unfinished; True once all is in its place."""
@@ -259,20 +244,30 @@ class Mover:
             target=target,
             reason=reason,
         )
-        parts = chunks(facts)
         versions = {target: place.version, source.stream: source.version}
+        await self._bring(moving, chunks(facts), versions, why)
+
+    async def _bring(
+        self,
+        moving: Move,
+        parts: Sequence[Sequence[MovedFact]],
+        versions: Mapping[str, int],
+        why: Causation,
+        known: Collection[str] = (),
+    ) -> bool:
+        """Append those chunks whose names are not known yet; False where somebody came between."""
         for number, part in enumerate(parts):
-            events = chunk_events(
-                moving,
-                [part],
-                self.clock.now(),
-                first=number == 0,
-                last=number == len(parts) - 1,
-            )
-            done = await self._append(chunk_id(moving.id, number), events, versions, why)
+            name = chunk_id(moving.id, number)
+            if name in known:
+                continue
+            first, last = number == 0, number == len(parts) - 1
+            events = chunk_events(moving, [part], self.clock.now(), first=first, last=last)
+            done = await self._append(name, events, versions, why)
             if done is None:
-                return
-            versions = {name: version + len(events[name]) for name, version in versions.items()}
+                return False
+            grown = {stream: version + len(events[stream]) for stream, version in versions.items()}
+            versions = {**grown, done.stream: done.version}
+        return True
 
     async def _finish(self, place: Held, why: Causation) -> None:
         """End what others have begun: what is left is moved anew, to where it belongs now."""

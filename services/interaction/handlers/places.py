@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from services.interaction.domain.facts import FACTS
 from services.interaction.domain.held import Held, held
-from services.interaction.domain.moving import adoption_id, chunk_id
+from services.interaction.domain.moving import chunk_id, gate_id
 from services.interaction.domain.streams import customer_of
 from shared.decider import NewEvent, Refused
 from shared.envelope import Causation
@@ -61,7 +61,7 @@ async def _adopter(writer: Writer, left: Held) -> str | None:
     """
     if not left.left:
         return None
-    name = chunk_id(adoption_id(left.stream), 0)
+    name = chunk_id(gate_id(left.stream), 0)
     known = await writer.store.known([name])
     return known[name].stream if name in known else None
 
