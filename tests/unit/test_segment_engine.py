@@ -22,6 +22,7 @@ from services.segment.engine.facts import (
     Registered,
     Reverted,
 )
+from services.segment.engine.life import MOST_TOLD
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
 from services.segment.rules.reading import parse_rule
@@ -439,11 +440,14 @@ def test_who_has_lost_facts_to_the_horizon_is_not_lived_from_zero() -> None:
     assert customer.log == [("four", "entered", day(60), "history", None)]
 
 
-def test_what_was_told_is_kept_one_by_one_only_while_the_past_may_be_lived() -> None:
+def test_the_last_things_told_are_kept_one_by_one_and_a_past_that_lacks_some_is_not_lived() -> None:
     customer = Customer(rule_set(bought=BOUGHT)).reads(consent(2, day(1), given=True))
-    assert len(customer.known.told) == 1
-    assert customer.reads(receipt(1, day(2))).known.told == []
+    assert customer.reads(receipt(1, day(2))).known.told[0].version == 2
+    customer.reads(*[consent(3 + n, day(3), given=True) for n in range(MOST_TOLD)])
+    assert customer.known.told[0].version == 3
+    assert len(customer.known.told) == MOST_TOLD
     assert len(customer.known.words) == 1
+    assert not customer.known.whole
 
 
 def test_too_many_receipts_are_no_persons_and_leave_every_segment_for_good() -> None:

@@ -50,6 +50,9 @@ class Why:
 
 
 TIME = Why("time")
+MOST_TOLD = 500
+"""Events about the customer that are kept one by one: for a past to be lived, and for replays."""
+
 _RECEIPTS = (RECEIPTS,)
 
 
@@ -184,14 +187,15 @@ class Life:
         changed: dict[str, object] = {}
         if self._learnt:
             changed["words"] = view.known.all()
-        keeps_past = self.transitions == 0 and not self.forgets
+        told = self.told[-MOST_TOLD:]
+        self.forgets = self.forgets or len(told) < len(self.told)
         after = msgspec.structs.replace(
             self.known,
             **changed,
             clock=None if self.clock is None else moment(self.clock),
             totals=Totals(view.count, view.total, view.first, view.last),
             receipts=view.receipts,
-            told=self.told if keeps_past else [],
+            told=told,
             memberships=self.memberships,
             due=self.due,
             due_at=moment(min(self.due.values())) if self.due else None,

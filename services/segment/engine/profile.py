@@ -54,14 +54,13 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     """One customer; the document's id is the customer's.
 
     `clock` is the last moment at which rules were evaluated, None before the first fact is seen.
-    `receipts` are the visible ones within the horizon, by time and version. `told` are the events
-    about the customer, kept one by one only while the past may still be lived from zero. `due`
-    holds, for each segment that has one, the instant at which time alone may change it.
-    `transitions` counts those of its log, also the ones that are decided and not yet written; the
-    runner moves `stream_version` after it. `let_go` holds the moments of receipts that are older
-    than the horizon (`shared.moments`); who has ever had one `forgets`. `moving` are receipts that
-    are changing hands. `crowded` marks too many receipts for a person: such a profile is in no
-    segment, for good.
+    `receipts` are the visible ones within the horizon, by time and version. `told` are the last
+    events about the customer, one by one. `due` holds, for each segment that has one, the instant
+    at which time alone may change it. `transitions` counts those of its log, also the ones that are
+    decided and not yet written; the runner moves `stream_version` after it. `let_go` holds the
+    moments of receipts that are older than the horizon (`shared.moments`); who has ever had one
+    `forgets`. `moving` are receipts that are changing hands. `crowded` marks too many receipts for
+    a person: such a profile is in no segment, for good.
 
     `away` marks a customer who was merged: in no segment until they part, while facts are kept.
     `removed` marks one who was erased: nothing is known of them for good.

@@ -13,7 +13,6 @@ from itertools import groupby
 from services.segment.engine.facts import Fact, in_order
 from services.segment.engine.profile import Profile
 from services.segment.rules.evaluating.tree import evaluate
-from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.view import Receipt, View
 from shared.moments import unpacked
@@ -51,10 +50,9 @@ class Course:
 
     def ask(self, view: View, at: int) -> None:
         """Evaluate at an instant."""
-        verdict: Verdict = evaluate(self.rule, view, at)
-        self.next = verdict.next
-        if not self.changes or self.changes[-1][1] is not verdict.value:
-            self.changes.append((at, verdict.value))
+        value, self.next = evaluate(self.rule, view, at)
+        if not self.changes or self.changes[-1][1] is not value:
+            self.changes.append((at, value))
 
     def settle(self, view: View, until: int) -> None:
         """Fire its timers that are due strictly before an instant."""
