@@ -138,7 +138,6 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
         customers.owners,
         WaitingStreams(kernel.documents(WAITING).collection),
         customers.collection,
-        kernel.documents(WAITING).collection,
     )
     agenda = _agenda(kernel, settings, customers, jobs)
     desk = _points(kernel, customers)

@@ -62,6 +62,6 @@ async def test_facts_of_one_stream_in_one_batch_are_asked_for_by_all_that_came_w
         return {each: "anna" for each in ids if each == "card|known"}
 
     caught_up: Any = CaughtUp()
-    identity = Identity(mover, owners, WaitingStreams(caught_up), caught_up, caught_up)
+    identity = Identity(mover, owners, WaitingStreams(caught_up), caught_up)
     await identity.facts([fact(1, "new", "known"), fact(2, "new")])
     assert mover.given == [("unknown-1", "anna")]

@@ -76,13 +76,12 @@ _FACT_TYPES = frozenset(kind.type for kind in FACTS)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose facts are whose; `identifiers` and `waits` are the collections of the read models."""
+    """Whose facts are whose; `identifiers` is the collection of the read model."""
 
     mover: Mover
     owners: Owners
     waiting: WaitingStreams
     identifiers: Collection
-    waits: Collection
     _patience: float = field(default=PATIENCE_SECONDS)
 
     def subscriptions(self) -> Sequence[Subscription]:
@@ -129,7 +128,8 @@ class Identity:
         if not events:
             return
         await self._caught_up(
-            self.waits, {event.stream: (event.stream, event.streamversion) for event in events}
+            self.waiting.collection,
+            {event.stream: (event.stream, event.streamversion) for event in events},
         )
         claims: dict[str, dict[str, None]] = {event.stream: {} for event in events}
         for event in events:
