@@ -4,17 +4,22 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Part, open_list
+from shared.events.contract import EventData, Moment, Part, open_list
 
 
 class SegmentDefined(EventData):
-    """A segment has a (new version of its) definition: `rule` is in the public rule language."""
+    """A segment has a (new version of its) definition: `rule` is in the public rule language.
+
+    One on `trial` takes effect when it is released, and the definition before it stands until then.
+    """
 
     type: ClassVar[str] = "segment.defined.v1"
     segment: str
     definition: int = Field(ge=1, description="version of the definition, from 1")
     title: str
     rule: dict[str, Any]
+    trial: bool | None = Field(default=None, description="it waits for its release; absent: no")
+    by: str | None = Field(default=None, description="id of the principal who asked for it")
 
 
 class SegmentArchived(EventData):
@@ -22,6 +27,56 @@ class SegmentArchived(EventData):
 
     type: ClassVar[str] = "segment.archived.v1"
     segment: str
+    by: str | None = Field(default=None, description="id of the principal who asked for it")
+
+
+class DefinitionHeld(EventData):
+    """A definition on trial would move too many at once: it waits for a person's yes."""
+
+    type: ClassVar[str] = "segment.definition_held.v1"
+    segment: str
+    definition: int = Field(ge=1)
+    entering: int = Field(ge=0, description="customers who would enter")
+    leaving: int = Field(ge=0, description="customers who would leave")
+    base: int = Field(ge=0, description="customers who were asked")
+
+
+class DefinitionReleased(EventData):
+    """A definition that was on trial stands from now on."""
+
+    type: ClassVar[str] = "segment.definition_released.v1"
+    segment: str
+    definition: int = Field(ge=1)
+    by: str | None = Field(
+        default=None, description="id of the principal who said yes; absent: it moves few enough"
+    )
+
+
+class DefinitionWithdrawn(EventData):
+    """A definition is taken back, on trial or not: the one before it stands, if there was one."""
+
+    type: ClassVar[str] = "segment.definition_withdrawn.v1"
+    segment: str
+    definition: int = Field(ge=1)
+    by: str | None = None
+
+
+class WaveHeld(EventData):
+    """Events or time moved too many in or out of the segment: its memberships stand still."""
+
+    type: ClassVar[str] = "segment.wave_held.v1"
+    segment: str
+    moved: int = Field(ge=0, description="customers who were moved since then")
+    base: int = Field(ge=0, description="customers there are")
+    since: Moment = Field(description="from when on the moved were counted")
+
+
+class WaveReleased(EventData):
+    """The segment is evaluated again, and every customer is asked once, at this moment."""
+
+    type: ClassVar[str] = "segment.wave_released.v1"
+    segment: str
+    by: str | None = None
 
 
 CauseKind = Literal["event", "time", "history", "definition", "merge"]
@@ -61,6 +116,11 @@ class SegmentExited(EventData):
 EVENTS: tuple[type[EventData], ...] = (
     SegmentDefined,
     SegmentArchived,
+    DefinitionHeld,
+    DefinitionReleased,
+    DefinitionWithdrawn,
+    WaveHeld,
+    WaveReleased,
     SegmentEntered,
     SegmentExited,
 )

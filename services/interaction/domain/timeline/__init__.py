@@ -48,6 +48,11 @@ NOBODYS = frozenset(
         "points.rules_defined.v1",
         "segment.archived.v1",
         "segment.defined.v1",
+        "segment.definition_held.v1",
+        "segment.definition_released.v1",
+        "segment.definition_withdrawn.v1",
+        "segment.wave_held.v1",
+        "segment.wave_released.v1",
         "task.rules_defined.v1",
     }
 )
