@@ -33,7 +33,7 @@ from services.interaction.consumers.reacting import Reactions, Subscription
 from services.interaction.domain.affinity import Measure
 from services.interaction.domain.days import zone_name
 from services.interaction.handlers.call_lists import CallLists
-from services.interaction.handlers.facts import Owners, Recorder
+from services.interaction.handlers.facts import Recorder
 from services.interaction.handlers.importing import DryRun, FactFiles, Reverting, Source
 from services.interaction.handlers.inbox import Inbox, Patience
 from services.interaction.handlers.inbox_replaying import Replaying
@@ -66,7 +66,7 @@ from services.interaction.projections.waiting import WAITING
 from services.interaction.queries.access import Access
 from services.interaction.queries.agenda import Agenda
 from services.interaction.queries.baskets import Receipts
-from services.interaction.queries.customers import Customers
+from services.interaction.queries.customers import Customers, Owners
 from services.interaction.queries.imports import Imports
 from services.interaction.queries.points import PointsEntries
 from services.interaction.queries.product_categories import CategoryBook

@@ -12,8 +12,7 @@ from services.interaction.handlers.facts import UNKNOWN_CUSTOMER
 from services.interaction.handlers.incoming.forms import Branch, Input, Text
 from services.interaction.handlers.incoming.who import SourceOf
 from services.interaction.handlers.moves import Mover
-from services.interaction.projections.identifiers import own_id
-from services.interaction.queries.customers import Customers
+from services.interaction.queries.customers import Customers, living
 from shared.access import Kind, Permission, Principal, scope
 from shared.http import CommandId, principal
 
@@ -54,15 +53,14 @@ class MoveApi:
     async def move(self, body: MoveInput, calling: Writing, command: CommandId) -> MovedTo:
         """Attribute a fact, and what was given back of it, to a customer; it closes nothing."""
         scope(calling, Kind.FACT).require(body.branch)
-        wanted = own_id(body.customer)
-        owners = await self.customers.owners([wanted])
-        if wanted not in owners:
+        customer = await living(self.customers.owners, body.customer)
+        if customer is None:
             raise UNKNOWN_CUSTOMER
         place = (body.source, body.branch, body.source_id)
-        done = await self.mover.by_hand(command, place, owners[wanted], calling.id)
+        done = await self.mover.by_hand(command, place, customer, calling.id)
         return MovedTo(
             id=fact_id(*place),
-            customer=customer_of(done.stream) or owners[wanted],
+            customer=customer_of(done.stream) or customer,
             version=done.version,
             changed=done.changed,
         )

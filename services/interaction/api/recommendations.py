@@ -16,10 +16,9 @@ from pydantic import BaseModel, Field
 from services.interaction.api.product_inputs import InPath
 from services.interaction.api.products import Reading, Writing, require_chain
 from services.interaction.api.recommendation_words import Language, because
-from services.interaction.handlers.facts import Owners
 from services.interaction.handlers.recommending import KIND
-from services.interaction.projections.identifiers import own_id
 from services.interaction.projections.products import ProductDocument
+from services.interaction.queries.customers import Owners, living
 from services.interaction.queries.products import Products
 from services.interaction.queries.purchases import purchases_of
 from services.interaction.queries.recommendations import (
@@ -111,11 +110,10 @@ class RecommendationApi:
         self, customer: str, calling: FactReading, limit: MostShown = 10, language: Language = "en"
     ) -> RecommendationList:
         """What goes with what the customer bought in the last year, and was not bought in it."""
-        own = own_id(customer)
-        living = (await self.owners([own])).get(own)
-        if living is None:
+        buyer = await living(self.owners, customer)
+        if buyer is None:
             raise not_found("customer", customer)
-        purchases = await purchases_of(self.store, living)
+        purchases = await purchases_of(self.store, buyer)
         bought = purchases.since(self.clock.now() - WINDOW, scope(calling, Kind.FACT))
         found: Mapping[str, ProductPartners] = (
             await self.found.of(list(islice(bought, MOST_BOUGHT))) if bought else {}

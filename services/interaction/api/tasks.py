@@ -28,9 +28,8 @@ from services.interaction.api.task_views import (
 from services.interaction.domain.task_rules import DefineRules
 from services.interaction.domain.tasks import whatever
 from services.interaction.handlers.tasks import Planning, Request, Tasks, new_task_id
-from services.interaction.projections.identifiers import own_id
 from services.interaction.queries.agenda import Agenda, Filters
-from services.interaction.queries.customers import Customers
+from services.interaction.queries.customers import Customers, living
 from services.interaction.queries.staff import end_of_day
 from services.interaction.queries.task_owners import TaskOwners
 from shared.access import Kind, Permission, Principal, Scope, scope
@@ -252,11 +251,10 @@ class TaskApi:
         """Who it is by now. Raises `Refused` for somebody who is not known."""
         if customer is None:
             return None
-        entry = own_id(customer)
-        living = (await self.customers.owners([entry])).get(entry)
-        if living is None:
+        found = await living(self.customers.owners, customer)
+        if found is None:
             raise invalid("customer", "is unknown")
-        return living
+        return found
 
     async def _home(self, customer: str | None) -> str | None:
         """Where a customer belongs, as far as it is known."""

@@ -15,10 +15,10 @@ import structlog
 
 from services.interaction.consumers.reacting import Subscription
 from services.interaction.domain.streams import UNKNOWN_STREAM
-from services.interaction.handlers.facts import Owners
 from services.interaction.handlers.moves import Mover
 from services.interaction.projections.identifiers import Absorbed, Added, Registered, Reverted
 from services.interaction.projections.waiting import Identified, claims_of
+from services.interaction.queries.customers import Owners
 from services.interaction.queries.waiting import WaitingStreams, behind
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light, glimpse_type

@@ -5,7 +5,7 @@ in the stream of somebody unknown, or, when its source knows nothing at all, in 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,7 @@ from services.interaction.domain.imports import IMPORTS, import_stream_of
 from services.interaction.domain.streams import customer_of, stream_of, unknown_stream
 from services.interaction.handlers.lines import Snapshots, with_lines
 from services.interaction.handlers.places import UNDER_WAY
+from services.interaction.queries.customers import Owners
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.hot import HotIdentifier, HotReceipt
@@ -23,9 +24,6 @@ from shared.events.interaction import Fact, FactIdentifier
 from shared.execute import Command, Outcome, Writer
 from shared.execute.commands import REDIRECTED
 from shared.identifiers import KnownIdentifier
-
-Owners = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
-"""Gives the customer of each `<kind>|<hash>` (or `customer|<id>`) that finds one."""
 
 MOVES = 50
 """Closed streams that are followed before something must be wrong: merges are not chained so far,

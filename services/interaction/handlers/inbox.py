@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter
 
-from services.interaction.handlers.facts import Owners, SentFact
+from services.interaction.handlers.facts import SentFact
 from services.interaction.handlers.inbox_reasons import (
     FAILED,
     PLACE_FULL,
@@ -25,6 +25,7 @@ from services.interaction.handlers.incoming import ANY
 from services.interaction.handlers.incoming.hot import hot_named_receipt
 from services.interaction.handlers.intake import Intake, Sent
 from services.interaction.handlers.returns import SentReturn
+from services.interaction.queries.customers import Owners
 from shared import telemetry
 from shared.dead_letters import DeadLetter, DeadLetters
 from shared.decider import Refused

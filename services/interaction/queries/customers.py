@@ -1,7 +1,7 @@
 """Whom identifiers find."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Collection as Several
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,15 @@ from services.interaction.projections.identifiers import (
     owners_of,
 )
 from shared.mongo import Collection
+
+Owners = Callable[[Several[str]], Awaitable[Mapping[str, str]]]
+"""Gives the customer of each `<kind>|<hash>` (or `customer|<id>`) that finds one."""
+
+
+async def living(owners: Owners, customer: str) -> str | None:
+    """Who the customer is by now; None for somebody who is not known."""
+    entry = own_id(customer)
+    return (await owners([entry])).get(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +58,4 @@ class Customers:
 
     async def exists(self, customer: str) -> bool:
         """Whether there is such a customer."""
-        return bool(await self.owners([own_id(customer)]))
+        return await living(self.owners, customer) is not None

@@ -11,10 +11,9 @@ from pydantic import BaseModel
 from services.interaction.domain.points.commands import Command
 from services.interaction.domain.points.ledger import Ledger
 from services.interaction.domain.points.rules import PointsRules
-from services.interaction.handlers.facts import Owners
 from services.interaction.handlers.points.ledgers import Ledgers, Order
 from services.interaction.handlers.points.rules import PointsRulesBook
-from services.interaction.projections.identifiers import own_id
+from services.interaction.queries.customers import Owners, living
 from services.interaction.queries.points import PointsEntries
 from shared.access import Permission, Principal
 from shared.clock import Clock
@@ -50,7 +49,7 @@ class PointsDesk:
 
     async def living(self, customer: str) -> str:
         """Who the customer is by now. Raises `Refused` (404)."""
-        found = (await self.owners([own_id(customer)])).get(own_id(customer))
+        found = await living(self.owners, customer)
         if found is None:
             raise not_found("customer", customer)
         return found
