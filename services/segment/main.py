@@ -1,14 +1,15 @@
 """`python -m services.segment --role api|worker|relay|all`: builds everything, then runs."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 
-from services.segment.api import DefinitionApi, MemberApi
+from services.segment.api import DefinitionApi, ExplainingApi, MemberApi, PreviewApi, Speech
 from services.segment.consumers import PROJECTIONS, LiveRules
 from services.segment.engine.stepping import HORIZON
-from services.segment.projections import members_v1
+from services.segment.projections import members_v2
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.members import Members
+from services.segment.queries.profiles import Profiles
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
@@ -32,7 +33,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     profiles = await kernel.stepped_projector(rules)
     folders = [await kernel.projector(projection) for projection in PROJECTIONS]
     definitions = Definitions(kernel.writer)
-    members = Members(kernel.documents(members_v1).collection)
+    members = Members(kernel.documents(members_v2).collection)
+    asked = Profiles(kernel.documents(rules.stepped.projection).collection)
+    speech = Speech.read(settings.currency)
     apis = (
         DefinitionApi(
             writer=kernel.writer,
@@ -42,6 +45,22 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             horizon=settings.profile_horizon,
         ),
         MemberApi(definitions=definitions, members=members, clock=kernel.clock),
+        ExplainingApi(
+            definitions=definitions,
+            members=members,
+            profiles=asked,
+            speech=speech,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+        ),
+        PreviewApi(
+            definitions=definitions,
+            profiles=asked,
+            speech=speech,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+            zone=UTC,
+        ),
     )
 
     async def counts() -> Mapping[str, int]:

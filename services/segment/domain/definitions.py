@@ -1,22 +1,30 @@
 """Segment definitions: each a stream `segment-<name>` of versions of one rule.
 
 A definition is in the log only as the language writes it (`to_json`), so that every process reads
-the same rule from it, and defining the same again changes nothing.
+the same rule from it, and defining the same again changes nothing. Where the base is large, a
+changed rule is on trial first: it is counted whom it would move, and few enough, or a person's yes,
+let it stand. What stands and moves too many may be held the same way.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.segment.rules.language.tree import to_json
+from services.segment.domain.segment import NOTHING, Segment, evolve
+from services.segment.rules.language.tree import Rule, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
-from services.segment.rules.ruleset import LiveRule, RuleSet
-from shared.decider import Decider, FieldError, NewEvent, Refused, invalid, not_found
-from shared.envelope import Envelope
-from shared.events.contract import EventData
-from shared.events.segment import SegmentArchived, SegmentDefined
+from shared.decider import Decider, NewEvent, Refused, invalid, not_found
+from shared.events.segment import (
+    DefinitionHeld,
+    DefinitionReleased,
+    DefinitionWithdrawn,
+    SegmentArchived,
+    SegmentDefined,
+    WaveHeld,
+    WaveReleased,
+)
 
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
@@ -34,6 +42,8 @@ class DefineSegment:
     """Give a segment its (new) title and rule; `rule` is JSON of the rule language.
 
     `rests_on` is told the version that is there (None: there is none), and may refuse the change.
+    `by` is the principal who asks. `large` says that there are so many customers that a changed
+    rule is on trial first.
     """
 
     name: str
@@ -41,6 +51,20 @@ class DefineSegment:
     rule: Mapping[str, Any]
     at: datetime
     rests_on: Callable[[int | None], None] = lambda _version: None
+    by: str | None = None
+    large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreDefinition:
+    """Define a segment as an earlier version did; the rest is as for `DefineSegment`."""
+
+    name: str
+    number: int
+    at: datetime
+    rests_on: Callable[[int | None], None] = lambda _version: None
+    by: str | None = None
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +73,78 @@ class ArchiveSegment:
 
     name: str
     at: datetime
-
-
-Command = DefineSegment | ArchiveSegment
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment as its stream has it, at its version; `definition` is 0 before the first."""
+class SettleTrial:
+    """It was counted whom a definition on trial would move; it may be `share` percent of all."""
 
-    version: int = 0
-    definition: int = 0
-    title: str = ""
-    rule: Mapping[str, Any] = field(default_factory=dict)
-    archived: bool = False
+    name: str
+    definition: int
+    entering: int
+    leaving: int
+    base: int
+    share: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A person's yes: what waits or is held goes on."""
+
+    name: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Let the former definition stand again: of one on trial, or (`underway`) half evaluated."""
+
+    name: str
+    by: str
+    at: datetime
+    underway: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldWave:
+    """More customers were moved than may be; seen while the segment was at this version."""
+
+    name: str
+    version: int
+    moved: int
+    base: int
+    since: datetime
+    at: datetime
+
+
+Defining = DefineSegment | RestoreDefinition
+Command = Defining | ArchiveSegment | SettleTrial | Release | TakeBack | HoldWave
 
 
 def segments(horizon: timedelta) -> Decider[Command, Segment]:
     """The behaviour of definitions, where receipts are kept one by one for `horizon`."""
 
     def decide(command: Command, state: Segment) -> Sequence[NewEvent]:
-        if isinstance(command, DefineSegment):
-            return _define(command, state, horizon)
-        return _archive(command, state)
+        match command:
+            case DefineSegment():
+                return _define(command, state, horizon)
+            case RestoreDefinition():
+                return _restore(command, state, horizon)
+            case ArchiveSegment():
+                return _archive(command, state)
+            case SettleTrial():
+                return _settle(command, state)
+            case Release():
+                return _release(command, state)
+            case TakeBack():
+                return _take_back(command, state)
+            case HoldWave():
+                return _hold(command, state)
 
     return Decider(Segment, decide, evolve)
-
-
-def evolve(state: Segment, data: EventData) -> Segment:
-    """The state after one more event of the stream."""
-    match data:
-        case SegmentDefined():
-            return Segment(state.version + 1, data.definition, data.title, data.rule)
-        case SegmentArchived():
-            return replace(state, version=state.version + 1, archived=True)
-        case _:
-            message = f"{data.type} does not belong to the stream of a segment"
-            raise TypeError(message)
 
 
 def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Sequence[NewEvent]:
@@ -98,56 +157,107 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
     title = command.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
-    try:
-        rule = to_json(parse_rule(dict(command.rule), horizon // _MILLISECOND))
-    except InvalidRule as error:
-        raise _refused(error.errors) from error
-    if not state.archived and (title, rule) == (state.title, state.rule):
+    rule = to_json(rule_of(command.rule, horizon))
+    there = state.shown if state.trial or state.stands else NOTHING
+    if (title, rule) == (there.title, there.rule):
         return ()
     command.rests_on(state.version or None)
+    standing = state.standing
+    changes = standing is None or standing.rule != rule
     data = SegmentDefined(
-        segment=command.name, definition=state.definition + 1, title=title, rule=rule
+        segment=command.name,
+        definition=len(state.versions) + 1,
+        title=title,
+        rule=rule,
+        trial=True if command.large and changes else None,
+        by=command.by,
     )
     return (NewEvent(data, command.at),)
 
 
+def _restore(command: RestoreDefinition, state: Segment, horizon: timedelta) -> Sequence[NewEvent]:
+    _require(state, command.name)
+    if not 0 < command.number <= len(state.versions):
+        raise invalid("definition", f"is the number of a version, 1 to {len(state.versions)}")
+    old = state.versions[command.number - 1]
+    again = DefineSegment(
+        command.name, old.title, old.rule or {}, command.at,
+        command.rests_on, command.by, command.large,
+    )  # fmt: skip
+    return _define(again, state, horizon)
+
+
 def _archive(command: ArchiveSegment, state: Segment) -> Sequence[NewEvent]:
-    if state.definition == 0:
-        raise not_found("segment", command.name)
+    _require(state, command.name)
     if state.archived:
         return ()
-    return (NewEvent(SegmentArchived(segment=command.name), command.at),)
+    return (NewEvent(SegmentArchived(segment=command.name, by=command.by), command.at),)
 
 
-def _refused(errors: tuple[FieldError, ...]) -> Refused:
-    return Refused("invalid", 422, "The input is not valid.", errors=errors)
+def _settle(command: SettleTrial, state: Segment) -> Sequence[NewEvent]:
+    """One that was released, taken back or defined otherwise meanwhile is nobody's business."""
+    if state.trial != command.definition or state.toll is not None:
+        return ()
+    data: DefinitionHeld | DefinitionReleased
+    if too_many(command.entering + command.leaving, command.base, command.share):
+        data = DefinitionHeld(
+            segment=command.name, definition=command.definition,
+            entering=command.entering, leaving=command.leaving, base=command.base,
+        )  # fmt: skip
+    else:
+        data = DefinitionReleased(segment=command.name, definition=command.definition)
+    return (NewEvent(data, command.at),)
 
 
-def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
-    """The rule set that definition events make, in any order and however often each is given.
+def _release(command: Release, state: Segment) -> Sequence[NewEvent]:
+    """A definition that takes the place of one that is held ends that, so one yes is enough."""
+    _require(state, command.name)
+    data: DefinitionReleased | WaveReleased
+    if state.trial:
+        data = DefinitionReleased(segment=command.name, definition=state.trial, by=command.by)
+    elif state.wave is not None:
+        data = WaveReleased(segment=command.name, by=command.by)
+    else:
+        raise _conflict("nothing-held", "Nothing of this segment waits for a yes.")
+    return (NewEvent(data, command.at),)
 
-    `number` counts the different events, so that all who have read the same ones agree on it.
-    Other types are passed over. Raises `InvalidRule` for a rule that this version cannot read.
-    """
-    streams: dict[str, dict[int, Envelope]] = {}
-    for envelope in definitions:
-        if envelope.type in {SegmentDefined.type, SegmentArchived.type}:
-            streams.setdefault(envelope.stream, {})[envelope.streamversion] = envelope
-    rules: dict[str, LiveRule] = {}
-    for stream in streams.values():
-        last = stream[max(stream)]
-        if last.type == SegmentDefined.type:
-            data = SegmentDefined.model_validate_json(bytes(last.data))
-            rules[data.segment] = LiveRule(
-                definition=data.definition,
-                rule=parse_rule(data.rule),
-                defined_at=datetime.fromisoformat(last.recordedtime),
-                event=last.id,
-                correlation=last.correlationid,
-                depth=last.causedepth,
-            )
-    every = [envelope for stream in streams.values() for envelope in stream.values()]
-    if not every:
-        return RuleSet(0, {})
-    at = max(datetime.fromisoformat(envelope.recordedtime) for envelope in every)
-    return RuleSet(len(every), rules, at)
+
+def _take_back(command: TakeBack, state: Segment) -> Sequence[NewEvent]:
+    _require(state, command.name)
+    number = state.trial or (state.stands if command.underway and state.former is not None else 0)
+    if not number:
+        raise _conflict("nothing-to-stop", "No evaluation of this segment is under way.")
+    data = DefinitionWithdrawn(segment=command.name, definition=number, by=command.by)
+    return (NewEvent(data, command.at),)
+
+
+def _hold(command: HoldWave, state: Segment) -> Sequence[NewEvent]:
+    """What was counted of another version is no reason: it was released, or means another rule."""
+    if state.version != command.version or not state.stands or state.wave is not None:
+        return ()
+    data = WaveHeld(
+        segment=command.name, moved=command.moved, base=command.base, since=command.since
+    )
+    return (NewEvent(data, command.at),)
+
+
+def too_many(moved: int, base: int, share: int) -> bool:
+    """Whether so many of the base are more than a share in percent."""
+    return moved * 100 > share * base
+
+
+def _require(state: Segment, name: str) -> None:
+    if not state.versions:
+        raise not_found("segment", name)
+
+
+def _conflict(kind: str, title: str) -> Refused:
+    return Refused(kind, 409, title)
+
+
+def rule_of(raw: Mapping[str, Any], horizon: timedelta) -> Rule:
+    """The rule that somebody has sent. Raises `Refused` that names what is wrong in it."""
+    try:
+        return parse_rule(dict(raw), horizon // _MILLISECOND)
+    except InvalidRule as error:
+        raise Refused("invalid", 422, "The input is not valid.", errors=error.errors) from error

@@ -58,10 +58,20 @@ class Members:
         found = await self.collection.find(where, sort=[("_id", 1)], limit=limit + 1)
         return [msgspec.convert(raw, Member) for raw in found]
 
+    async def of(self, segment: str, customer: str) -> Member | None:
+        """A customer in a segment, now or once."""
+        found = await self.collection.find({"_id": member_id(segment, customer)}, limit=1)
+        return msgspec.convert(found[0], Member) if found else None
+
     async def of_customer(self, customer: str) -> Sequence[Member]:
         """Every segment that the customer is or was in."""
         found = await self.collection.find({"customer": customer}, sort=[("_id", 1)])
         return [msgspec.convert(raw, Member) for raw in found]
+
+
+def logged_at(member: Member, at: datetime) -> Interval | None:
+    """The interval that makes the customer a member at a moment; None where there is none."""
+    return next((each for each in member.intervals if each.entered <= at < each.exited), None)
 
 
 def interval_at(member: Member, at: datetime | None) -> Interval:
