@@ -5,10 +5,11 @@ set that it was evaluated with, so a set that is newer than the profile's is see
 indexed by what they look at: a fact evaluates only the rules that it can touch.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 
@@ -16,6 +17,8 @@ from services.segment.rules.instants import instant
 from services.segment.rules.language.tree import Rule, look_back, reads
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+READ_TOGETHER = timedelta(seconds=30)
+"""An append is abandoned after seconds; who reads later than this sees it, or it never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,16 @@ class RuleSet:
 
     `number` is how many definition events it is the fold of; `at` is when the last of them was
     recorded.
+
+    `held` are rules that nobody is asked: memberships in their segments stand still. `moments` are
+    those of all the events, in order.
     """
 
     number: int
     rules: Mapping[str, LiveRule]
     at: datetime = _NEVER
+    held: Mapping[str, LiveRule] = field(default_factory=dict)
+    moments: Sequence[datetime] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", MappingProxyType(dict(sorted(self.rules.items()))))
@@ -71,6 +79,22 @@ class RuleSet:
     def look_back(self) -> int:
         """The longest span (milliseconds) in which any rule asks for single receipts."""
         return max((look_back(live.rule) for live in self.rules.values()), default=0)
+
+    def changed_since(self, number: int) -> NamedRules:
+        """The rules that who was evaluated with the set of that number may not have been asked.
+
+        Two sets of one number may differ by events that were recorded at nearly the same time, of
+        which one reader saw some first. So rules that are a little older are asked too; who was
+        asked before answers the same.
+        """
+        if not 0 < number <= len(self.moments) == self.number:
+            return self.every
+        known = self.moments[number - 1] - READ_TOGETHER
+        return tuple((name, live) for name, live in self.every if live.defined_at > known)
+
+    def number_of(self, live: LiveRule) -> int:
+        """The number of the set that began with this rule as it stands."""
+        return bisect_right(self.moments, live.defined_at)
 
     @cached_property
     def defined(self) -> Mapping[str, int]:
