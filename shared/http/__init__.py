@@ -12,7 +12,7 @@ from shared.http.batches import (
     batch_response,
     parse_items,
 )
-from shared.http.callers import Caller, CommandId, principal
+from shared.http.callers import Caller, CommandId, asked_hash, principal
 from shared.http.pages import Cursor, Limit, Page, cursor_of, page_of, position_of
 from shared.http.preconditions import (
     IfMatch,
@@ -38,6 +38,7 @@ __all__ = [
     "Problem",
     "Quick",
     "RawItems",
+    "asked_hash",
     "batch_body",
     "batch_response",
     "build_app",

@@ -1,17 +1,20 @@
-"""Who calls, and under which id their command is recorded: FastAPI dependencies.
+"""Who calls, and under which id and hash their command is recorded.
 
 An endpoint says what it needs, `Annotated[Principal, Depends(principal(Permission.…))]`; without it
 an endpoint is open to everybody, which only the health endpoints are.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 from shared.access import Authenticator, Permission, Principal
 from shared.ids import new_id
+from shared.keyring import keyed_hash
 
 _bearer = HTTPBearer(scheme_name="bearer", description="An API key, `rg_…`.", auto_error=False)
 _api_key = APIKeyHeader(
@@ -61,6 +64,19 @@ async def command_id(
 
 
 CommandId = Annotated[str, Depends(command_id)]
+
+
+def asked_hash(secret: bytes, asked: object) -> str:
+    """The hash of what was asked, over its JSON with sorted keys; it may hold models.
+
+    It stays in the log for ever, so it is keyed: what was asked may be a phone number.
+    """
+    content = msgspec.json.encode(asked, order="sorted", enc_hook=_plain).decode()
+    return keyed_hash(secret, "command", content)
+
+
+def _plain(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json")
 
 
 def _authenticator(request: Request) -> Authenticator:

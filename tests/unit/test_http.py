@@ -1,9 +1,13 @@
 """HTTP from outside in: a small app, asked as a caller would ask it."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import httpx2
@@ -25,6 +29,7 @@ from shared.http import (
     MinVersion,
     Page,
     RawItems,
+    asked_hash,
     batch_body,
     batch_response,
     build_app,
@@ -229,6 +234,32 @@ async def test_a_command_is_the_same_when_its_key_is_and_new_when_it_has_none() 
         assert await command(client, named) == await command(client, named)
         assert await command(client, {}) != await command(client, {})
         assert "order 17" not in await command(client, named)
+
+
+def test_what_was_asked_has_the_same_hash_for_ever_in_whatever_order_it_is_said() -> None:
+    """A repeat is known by it: the values are HMAC-SHA-256 of "command|" and the sorted JSON."""
+
+    class Toy(BaseModel):
+        title: str
+        since: date | None = None
+        prices: Mapping[str, Decimal]
+
+    ball = Toy(title="Мяч", since=date(2026, 1, 2), prices={"b": Decimal("1.10"), "a": Decimal(2)})
+    json_of_ball = (
+        b'{"prices":{"a":"2","b":"1.10"},"since":"2026-01-02","title":"\xd0\x9c\xd1\x8f\xd1\x87"}'
+    )
+    for asked, said in (
+        (ball, json_of_ball),
+        (["give", ball, None], b'["give",' + json_of_ball + b",null]"),
+        ({"b": 1, "a": [{"d": 2, "c": "x"}]}, b'{"a":[{"c":"x","d":2}],"b":1}'),
+    ):
+        wanted = hmac.new(SECRET, b"command|" + said, hashlib.sha256).hexdigest()
+        assert asked_hash(SECRET, asked) == wanted
+    assert (
+        asked_hash(SECRET, ball)
+        == "24902c1f36bea1a6e67a2191dcd33ee50183a9800671b366a898e19f773915d8"
+    )
+    assert asked_hash(b"t" * 32, ball) != asked_hash(SECRET, ball)
 
 
 async def test_an_idempotency_key_that_is_too_long_is_named() -> None:

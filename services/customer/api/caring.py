@@ -160,7 +160,7 @@ class CareApi:
         """Stop advertising and warn tills; it blocks no sale."""
         return await self.desk.do(
             asking,
-            body.model_dump(mode="json"),
+            body,
             lambda about: Blacklist(reason=body.reason, until=body.until, **about),
         )
 

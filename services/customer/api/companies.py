@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -34,13 +33,13 @@ from shared.http import (
     MinVersion,
     Page,
     Precondition,
+    asked_hash,
     etag,
     page_of,
     position_of,
     principal,
     until,
 )
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.COMPANIES_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.COMPANIES_WRITE))]
@@ -186,7 +185,7 @@ class CompanyApi:
     ) -> CompanyRecorded:
         """Make a company known."""
         await self._require_branch(body)
-        asking = self._asking(calling, command_id, ["register", body.model_dump(mode="json")])
+        asking = self._asking(calling, command_id, ["register", body])
         try:
             done = await self.companies.register(asking, body.fields())
         except Refused as refusal:
@@ -225,7 +224,7 @@ class CompanyApi:
         response: Response,
     ) -> CompanyRecorded:
         """Let a customer speak for the company, or say otherwise as what."""
-        asked = [company, customer, body.model_dump(mode="json")]
+        asked = [company, customer, body]
         done = await self.companies.set_contact(
             self._asking(calling, command_id, asked, match),
             company,
@@ -288,8 +287,7 @@ class CompanyApi:
         asked: object,
         match: Precondition | None = None,
     ) -> Asking:
-        content = msgspec.json.encode(["company", asked], order="sorted").decode()
-        hashed = keyed_hash(self.companies.secret, "command", content)
+        hashed = asked_hash(self.companies.secret, ["company", asked])
         request = Request(command_id, hashed, self.clock.now())
         rests_on = whatever if match is None else match.require_of
         return Asking(request, _scope(calling).require, rests_on)

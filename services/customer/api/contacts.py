@@ -47,7 +47,7 @@ class ContactApi:
         identifier = identifier_of(self.desk.rules, body, "value")
         return await self.desk.do(
             asking,
-            body.model_dump(mode="json"),
+            body,
             lambda about: AddIdentifier(identifier=identifier, **about),
         )
 
@@ -57,7 +57,7 @@ class ContactApi:
         """Note whether a contact point is right, and whether it is the first choice."""
         return await self.desk.do(
             asking,
-            [path.kind, path.value_hash, body.model_dump(mode="json")],
+            [path.kind, path.value_hash, body],
             lambda about: ChangeIdentifier(
                 kind=path.kind,
                 hash=path.value_hash,
@@ -85,7 +85,7 @@ class ContactApi:
                 return GiveConsent(consent=said, **about)
             return WithdrawConsent(withdrawn=said, **about)
 
-        return await self.desk.do(asking, body.model_dump(mode="json"), make)
+        return await self.desk.do(asking, body, make)
 
     async def consents(self, customer: str, calling: Reader) -> ConsentLog:
         """What the customer agrees to now, and every word that was said about it."""

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel
 
 from services.customer.api.deal_inputs import (
     DealInput,
@@ -43,13 +41,13 @@ from shared.http import (
     Limit,
     MinVersion,
     Page,
+    asked_hash,
     cursor_of,
     etag,
     position_of,
     principal,
     until,
 )
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.DEALS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.DEALS_WRITE))]
@@ -268,13 +266,9 @@ class DealApi:
         rests_on: Callable[[int], None] = whatever,
     ) -> Request:
         """The request with the keyed hash of what was said, narrowed to the caller's branches."""
-        plain = [
-            each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in said
-        ]
-        content = msgspec.json.encode(plain, order="sorted").decode()
         return Request(
             command_id,
-            keyed_hash(self.secret, "command", content),
+            asked_hash(self.secret, said),
             self.clock.now(),
             may_touch=_scope(calling).require,
             rests_on=rests_on,

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import Depends, Response
-from pydantic import BaseModel
 
 from services.customer.api.views import Recorded, recorded
 from services.customer.domain.commands import Command
@@ -19,9 +17,8 @@ from shared.access import Authenticator, Kind, Permission, Principal, Scope, sco
 from shared.clock import Clock
 from shared.decider import Refused
 from shared.execute import Done, Writer
-from shared.http import CommandId, etag, principal
+from shared.http import CommandId, asked_hash, etag, principal
 from shared.identifiers import IdentifierRules
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_WRITE))]
@@ -56,11 +53,7 @@ class Desk:
 
     def request(self, command_id: str, body: object) -> Request:
         """The request with the keyed hash of what was asked."""
-        plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-        content = msgspec.json.encode(plain, order="sorted").decode()
-        return Request(
-            command_id, keyed_hash(self.rules.secret, "command", content), self.clock.now()
-        )
+        return Request(command_id, asked_hash(self.rules.secret, body), self.clock.now())
 
     async def do(self, asking: Asking, asked: object, make: Make) -> Recorded:
         """Carry out the command that `make` gives on a customer of the caller's branches.

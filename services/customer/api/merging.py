@@ -72,9 +72,7 @@ class MergingApi:
         """
         await self.desk.require_scope(asking.customer, calling)
         await self.desk.require_scope(body.into, calling)
-        request = self.desk.request(
-            asking.command_id, [asking.customer, "merge", body.model_dump(mode="json")]
-        )
+        request = self.desk.request(asking.command_id, [asking.customer, "merge", body])
         command = Merge(
             customer=asking.customer,
             into=body.into,
@@ -111,9 +109,7 @@ class MergingApi:
         What is not done when this answer fails, is done soon after.
         """
         await self.desk.require_scope(asking.customer, calling)
-        request = self.desk.request(
-            asking.command_id, [asking.customer, body.model_dump(mode="json")]
-        )
+        request = self.desk.request(asking.command_id, [asking.customer, body])
         wish = await self.eraser.request(request, asking.customer, body.reason, calling.id)
         await self.eraser.carry_out(wish, request.at, Causation(correlation=request.command_id))
         return Erased(erase=wish.erase, customer=asking.customer)

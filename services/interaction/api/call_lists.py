@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends
 
 from services.interaction.api.task_inputs import CallListInput
@@ -16,11 +15,10 @@ from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
 from shared.decider import Refused
 from shared.events.task import TaskTerms
-from shared.http import CommandId, principal
+from shared.http import CommandId, asked_hash, principal
 from shared.ids import derived_id
 from shared.jobs import Jobs, JobView
 from shared.jobs.api import view_of
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.TASKS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.TASKS_WRITE))]
@@ -54,9 +52,8 @@ class CallListApi:
         terms = TaskTerms(kind=body.kind, since=self.clock.now()).model_copy(update=body.terms())
         check_terms(terms)
         people = (await self.grounds.now()).people
-        content = msgspec.json.encode(body.model_dump(mode="json"), order="sorted").decode()
         wish = CallListWish(
-            hash=keyed_hash(self.secret, "command", content),
+            hash=asked_hash(self.secret, body),
             title=body.title,
             terms=terms,
             escalates="escalation" not in body.model_fields_set,

@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel
 
 from services.interaction.api.task_inputs import (
     CancellationInput,
@@ -44,13 +42,13 @@ from shared.http import (
     Limit,
     MinVersion,
     Page,
+    asked_hash,
     cursor_of,
     etag,
     position_of,
     principal,
     until,
 )
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.TASKS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.TASKS_WRITE))]
@@ -293,14 +291,10 @@ class TaskApi:
         rests_on: Callable[[int], None] = whatever,
     ) -> Request:
         """The request with the keyed hash of what was said, narrowed to the caller's branches."""
-        plain = [
-            each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in said
-        ]
-        content = msgspec.json.encode(plain, order="sorted").decode()
         ground = await self.tasks.grounds.now()
         return Request(
             command_id,
-            keyed_hash(self.secret, "command", content),
+            asked_hash(self.secret, said),
             self.clock.now(),
             by=ground.people.who(calling.id),
             may_touch=_scope(calling).require,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import Depends, Path, Response
 from pydantic import BaseModel
 
@@ -15,9 +14,8 @@ from services.customer.handlers.configuration import ConfigurationBook, Request
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
 from shared.execute import Done
-from shared.http import CommandId, principal
+from shared.http import CommandId, asked_hash, principal
 from shared.http.preconditions import Precondition
-from shared.keyring import keyed_hash
 
 Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CONFIGURATION_WRITE))]
@@ -51,9 +49,7 @@ class Changing:
     ) -> Request:
         """A request for a change. Raises `Refused` (403) for a caller of some branches."""
         scope(calling, Kind.CONFIGURATION).require(None)
-        sent = None if body is None else body.model_dump(mode="json")
-        content = msgspec.json.encode([what, sent], order="sorted").decode()
-        return Request(command_id, keyed_hash(self.secret, "command", content), self.clock.now())
+        return Request(command_id, asked_hash(self.secret, [what, body]), self.clock.now())
 
     async def carry_out(self, kind: str, request: Request, command: object) -> Done:
         """Change a kind of configuration. Raises the refusal."""

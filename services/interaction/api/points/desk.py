@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 from fastapi import Depends, Path
 from pydantic import BaseModel
 
@@ -21,8 +20,7 @@ from shared.decider import Refused, not_found
 from shared.envelope import Causation
 from shared.events.points import PointsRulesDefined
 from shared.execute import Done
-from shared.http import principal
-from shared.keyring import keyed_hash
+from shared.http import asked_hash, principal
 
 Reading = Annotated[Principal, Depends(principal(Permission.FACTS_READ))]
 Spending = Annotated[Principal, Depends(principal(Permission.FACTS_WRITE))]
@@ -72,11 +70,9 @@ class PointsDesk:
         self, command_id: str, customer: str, what: str, body: BaseModel, command: Command
     ) -> Done:
         """Carry out a command on a customer's ledger. Raises its refusal, and `Refused` (404)."""
-        sent = [what, customer, body.model_dump(mode="json")]
-        content = msgspec.json.encode(sent, order="sorted").decode()
         order = Order(
             id=command_id,
-            hash=keyed_hash(self.secret, "command", content),
+            hash=asked_hash(self.secret, [what, customer, body]),
             customer=await self.living(customer),
             command=command,
             causation=Causation(correlation=command_id),
