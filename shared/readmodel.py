@@ -5,7 +5,7 @@ only these. A document is written once per batch, guarded by its revision: a wor
 and wakes finds its guard lost, reloads, and finds its events folded already.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -44,6 +44,20 @@ class Questions(Protocol):
 
     async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
         """How many match, counted up to `limit`."""
+        ...
+
+
+class Scans(Questions, Protocol):
+    """Questions that may also be asked of very many documents, in bounded memory."""
+
+    def batches(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        size: int = 5_000,
+    ) -> AsyncIterator[list[RawDocument]]:
+        """All documents that match, some at a time and in any order."""
         ...
 
 

@@ -3,19 +3,20 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
-from services.segment.projections import members_v1, profiles_v1
+from services.segment.projections import ACTIVITY, members_v2, profiles_v1
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore, StoreUnavailable
-from shared.projection import Stepped
+from shared.projection import Projection, Stepped
 
 POLL_SECONDS = 1.0
-PROJECTIONS = (members_v1,)
+PROJECTIONS: tuple[Projection[Any], ...] = (members_v2, ACTIVITY)
 
 log = structlog.stdlib.get_logger(__name__)
 

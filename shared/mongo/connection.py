@@ -181,6 +181,22 @@ class Collection:
             found: list[RawDocument] = await cursor.to_list(None)
             return found
 
+    async def batches(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        size: int = 5_000,
+    ) -> AsyncIterator[list[RawDocument]]:
+        """All documents that match, some at a time and in any order: for figures over many."""
+        cursor = self.motor.find(where, fields, batch_size=size)
+        while True:
+            with translated():
+                found: list[RawDocument] = await cursor.to_list(size)
+            if not found:
+                return
+            yield found
+
     async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
         """How many match, counted up to `limit`."""
         options: dict[str, Any] = {} if limit is None else {"limit": limit}

@@ -4,7 +4,7 @@ Only the operators that queries of the product use; another one raises, so that 
 quietly taken for another.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +49,18 @@ class MemoryQuestions:
         for name, direction in reversed(sort or ()):
             found.sort(key=lambda raw: raw[name], reverse=direction < 0)
         return found[:limit] if limit else found
+
+    async def batches(
+        self,
+        where: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        size: int = 5_000,
+    ) -> AsyncIterator[list[RawDocument]]:
+        """All documents that match, some at a time."""
+        found = await self.find(where, fields=fields)
+        for begin in range(0, len(found), size):
+            yield found[begin : begin + size]
 
     async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
         """How many match, counted up to `limit`."""

@@ -19,7 +19,7 @@ from services.segment.projections import (
     Because,
     Member,
     member_id,
-    members_v1,
+    members_v2,
     profiles_v1,
 )
 from services.segment.rules.reading import parse_rule
@@ -68,23 +68,23 @@ def as_read(
 
 def entered(version: int, hours: int, segment: str = "new") -> Event:
     data = SegmentEntered(segment=segment, definition=1, cause=Cause(kind="event", event="e@1"))
-    return as_read(members_v1, data, "membership-c1", version, NOW + hours * HOUR)
+    return as_read(members_v2, data, "membership-c1", version, NOW + hours * HOUR)
 
 
 def exited(version: int, hours: int, segment: str = "new") -> Event:
     data = SegmentExited(segment=segment, definition=1, cause=Cause(kind="time"))
-    return as_read(members_v1, data, "membership-c1", version, NOW + hours * HOUR)
+    return as_read(members_v2, data, "membership-c1", version, NOW + hours * HOUR)
 
 
 def fold(events: Sequence[Event], members: dict[str, Member] | None = None) -> dict[str, Member]:
     """What the runner does: by document, and only versions that the document has not."""
     folded = dict(members or {})
     for event in events:
-        target = members_v1.target(event)
+        target = members_v2.target(event)
         assert isinstance(target, str)
         have = folded.get(target)
         if have is None or have.versions.get(event.light.stream, 0) < event.light.streamversion:
-            after = members_v1.apply(have, event)
+            after = members_v2.apply(have, event)
             after.versions = {event.light.stream: event.light.streamversion}
             folded[target] = after
     return folded
@@ -178,7 +178,7 @@ def stepped(event: Event) -> Profile:
 
 
 def test_the_light_structs_read_what_the_public_models_write() -> None:
-    for kind, struct in {**PROFILES.projection.reads, **members_v1.reads}.items():
+    for kind, struct in {**PROFILES.projection.reads, **members_v2.reads}.items():
         names = {field.name for field in msgspec.structs.fields(struct)}
         assert names <= set(EVENT_TYPES[kind].model_fields), kind
 

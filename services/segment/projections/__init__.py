@@ -1,13 +1,24 @@
 """Read models of the segment service, as pure folds."""
 
+from services.segment.projections.activity import ACTIVITY, Activity
 from services.segment.projections.members import (
     FOREVER,
     Because,
     Interval,
     Member,
     member_id,
-    members_v1,
+    members_v2,
 )
 from services.segment.projections.profiles import profiles_v1
 
-__all__ = ["FOREVER", "Because", "Interval", "Member", "member_id", "members_v1", "profiles_v1"]
+__all__ = [
+    "ACTIVITY",
+    "FOREVER",
+    "Activity",
+    "Because",
+    "Interval",
+    "Member",
+    "member_id",
+    "members_v2",
+    "profiles_v1",
+]
