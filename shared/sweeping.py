@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from shared.clock import Clock
 from shared.eventstore import StoreUnavailable
 from shared.readmodel import Lease, Leases, Questions, RawDocument
+from shared.recurring import again_and_again
 
 LEASE_SECONDS = 10.0
 POLL_SECONDS = 0.5
@@ -55,14 +57,14 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep while the lease is ours, until cancelled."""
-        while True:
-            try:
-                lease = await self.leases.acquire(self.name, self.owner, self.lease_seconds)
-                if lease is not None:
-                    await self._hold(lease)
-            except StoreUnavailable as failure:
-                log.warning("timers wait", sweeper=self.name, reason=str(failure))
-            await asyncio.sleep(self.poll_seconds)
+        await again_and_again(
+            self._turn, self.poll_seconds, partial(log.warning, "timers wait", sweeper=self.name)
+        )
+
+    async def _turn(self) -> None:
+        lease = await self.leases.acquire(self.name, self.owner, self.lease_seconds)
+        if lease is not None:
+            await self._hold(lease)
 
     async def sweep(self, keep: Callable[[], Awaitable[bool]] | None = None) -> int:
         """Hand over all that is due now, the earliest first; gives how many documents.

@@ -1,7 +1,7 @@
 """Kafka in: the rules that care is stepped with."""
 
-import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -10,8 +10,9 @@ from services.customer.engine.rules import NO_RULES
 from services.customer.engine.stepping import CareEngine
 from services.customer.handlers.care import load_care_rules
 from services.customer.projections.care import care_v1
-from shared.eventstore import EventStore, StoreUnavailable
+from shared.eventstore import EventStore
 from shared.projection import Stepped
+from shared.recurring import again_and_again
 
 POLL_SECONDS = 1.0
 
@@ -41,9 +42,6 @@ class LiveCareRules:
 
     async def follow(self) -> None:
         """Keep it fresh until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except StoreUnavailable as failure:
-                log.warning("rules of care unread", reason=str(failure))
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(
+            self.refresh, POLL_SECONDS, partial(log.warning, "rules of care unread")
+        )

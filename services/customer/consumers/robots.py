@@ -1,8 +1,8 @@
 """Kafka in: what robots ask for, and the robots that deals are stepped with."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,10 +14,11 @@ from services.customer.projections.robots import robots_v1
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light, glimpse_type
 from shared.events.deal import DealChangeRequested, DealWebhookRequested, RobotField
-from shared.eventstore import EventStore, StoreUnavailable
+from shared.eventstore import EventStore
 from shared.outbox import Letter
 from shared.projection import Stepped
 from shared.records import RawRecord
+from shared.recurring import again_and_again
 
 TOPICS = ("deal.events.v1",)
 GROUP = "customer.robots"
@@ -128,9 +129,4 @@ class LiveRobots:
 
     async def follow(self) -> None:
         """Keep it fresh until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except StoreUnavailable as failure:
-                log.warning("robots unread", reason=str(failure))
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(self.refresh, POLL_SECONDS, partial(log.warning, "robots unread"))

@@ -7,6 +7,7 @@ grown are read again, and whoever changes something here reads it at once.
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,8 +19,8 @@ from services.customer.domain.configuration.employees import (
     subject_of,
 )
 from shared.envelope import Causation
-from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Done, Writer
+from shared.recurring import again_and_again
 
 OLDEST_SECONDS = 1.0
 FOLLOW_SECONDS = 0.5
@@ -71,12 +72,9 @@ class ConfigurationBook:
 
     async def follow(self) -> None:
         """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
-        while True:
-            try:
-                await self.now()
-            except StoreUnavailable as failure:
-                log.warning("configuration unread", reason=str(failure))
-            await asyncio.sleep(FOLLOW_SECONDS)
+        await again_and_again(
+            self.now, FOLLOW_SECONDS, partial(log.warning, "configuration unread")
+        )
 
     async def change(
         self, kind: str, request: Request, command: object, subject: str | None = None

@@ -5,9 +5,9 @@ so whoever is killed on the way leaves the rest to the next; a stream ends only 
 the same do it once.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from shared.envelope import Causation
 from shared.events.deal import Origin
 from shared.eventstore import StoreUnavailable
 from shared.execute import Joint, JointDecider, Writer
+from shared.recurring import again_and_again
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 1.0
@@ -48,13 +49,12 @@ class DealMoves:
 
     async def run(self) -> None:
         """Move until cancelled."""
-        while True:
-            try:
-                await self.step()
-            except StoreUnavailable as failure:
-                log.warning("deals wait to be moved", reason=str(failure))
-                await asyncio.sleep(RETRY_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(
+            self.step,
+            POLL_SECONDS,
+            partial(log.warning, "deals wait to be moved"),
+            longer=RETRY_SECONDS,
+        )
 
     async def step(self) -> int:
         """Move what is known to be due; gives how many. Raises `StoreUnavailable`."""

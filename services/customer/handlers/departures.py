@@ -5,17 +5,17 @@ again when it starts, and everything done here may be done twice. Keys are refus
 job begins under an id that follows from the event.
 """
 
-import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from services.customer.domain.configuration.chosen import Configuration
 from services.customer.handlers.configuration import ConfigurationBook
 from shared.access import ApiKeys, prefix_of
-from shared.eventstore import StoreUnavailable
 from shared.ids import derived_id
 from shared.jobs import Jobs
+from shared.recurring import again_and_again
 
 FOLLOW_SECONDS = 1.0
 BY = "service:customer"
@@ -47,12 +47,7 @@ class Departures:
 
     async def run(self) -> None:
         """Follow the configuration until cancelled."""
-        while True:
-            try:
-                await self.settle()
-            except StoreUnavailable as failure:
-                log.warning("departures wait", reason=str(failure))
-            await asyncio.sleep(FOLLOW_SECONDS)
+        await again_and_again(self.settle, FOLLOW_SECONDS, partial(log.warning, "departures wait"))
 
     async def settle(self) -> None:
         """Do what follows from the configuration as it is."""

@@ -1,14 +1,14 @@
 """Indexes of custom fields, which come to be at run time, and so do their columns' orders."""
 
-import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.projections.directory.keys import CUSTOM_KEY
 from services.customer.queries.directory import Directory, sortable_fields
-from shared.eventstore import StoreUnavailable
+from shared.recurring import again_and_again
 
 FOLLOW_SECONDS = 5.0
 
@@ -25,12 +25,9 @@ class ListIndexes:
 
     async def run(self) -> None:
         """Follow the configuration until cancelled."""
-        while True:
-            try:
-                await self.settle()
-            except StoreUnavailable as failure:
-                log.warning("indexes of the list wait", reason=str(failure))
-            await asyncio.sleep(FOLLOW_SECONDS)
+        await again_and_again(
+            self.settle, FOLLOW_SECONDS, partial(log.warning, "indexes of the list wait")
+        )
 
     async def settle(self) -> None:
         """Make the indexes that are missing; one that is there already is left alone."""

@@ -7,10 +7,10 @@ the successor still has them. Whoever is killed on the way leaves the rest to th
 do the same do it once, since each stream decides.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, assert_never
 
 import msgspec
@@ -35,9 +35,9 @@ from services.interaction.projections.task_owners import Cause, Closing, Move, T
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.task import HandOver, TaskMerge
-from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Joint, JointDecider, Writer
 from shared.readmodel import RawDocument
+from shared.recurring import again_and_again
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 1.0
@@ -78,13 +78,12 @@ class TaskFollowing:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            try:
-                await self.step()
-            except StoreUnavailable as failure:
-                log.warning("tasks wait to follow", reason=str(failure))
-                await asyncio.sleep(RETRY_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(
+            self.step,
+            POLL_SECONDS,
+            partial(log.warning, "tasks wait to follow"),
+            longer=RETRY_SECONDS,
+        )
 
     async def step(self) -> int:
         """Do what is known to be wanted; gives how much. Raises `StoreUnavailable`."""
@@ -166,12 +165,9 @@ class TaskHandOvers:
 
     async def run(self) -> None:
         """Hand over until cancelled."""
-        while True:
-            try:
-                await self.step()
-            except StoreUnavailable as failure:
-                log.warning("tasks wait to be handed over", reason=str(failure))
-            await asyncio.sleep(HAND_OVER_POLL_SECONDS)
+        await again_and_again(
+            self.step, HAND_OVER_POLL_SECONDS, partial(log.warning, "tasks wait to be handed over")
+        )
 
     async def step(self) -> int:
         """Hand over what is known to be left behind, and give back; gives how many changed."""

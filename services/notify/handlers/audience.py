@@ -5,10 +5,10 @@ recorded up to the start. Where the work stands is kept with the lease, so anoth
 from there; a range that is done again changes nothing.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,9 +19,9 @@ from services.notify.handlers.campaigns import freeze
 from services.notify.handlers.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
 from shared.events.notification import CampaignDefined
-from shared.eventstore import StoreUnavailable
 from shared.execute import Writer
 from shared.readmodel import Lease, Leases
+from shared.recurring import again_and_again
 
 POLL_SECONDS = 0.5
 LEASE_SECONDS = 30.0
@@ -56,13 +56,11 @@ class Audiences:
 
     async def run(self) -> None:
         """Gather what is to be gathered, until cancelled."""
-        while True:
-            try:
-                for entry in list((await self.book.fresh()).values()):
-                    await self.gather(entry)
-            except StoreUnavailable as failure:
-                log.warning("audiences wait", reason=str(failure))
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(self._all, POLL_SECONDS, partial(log.warning, "audiences wait"))
+
+    async def _all(self) -> None:
+        for entry in list((await self.book.fresh()).values()):
+            await self.gather(entry)
 
     async def gather(self, entry: Entry) -> None:
         """Gather the audience of a broadcast, unless it is too early or somebody else does."""

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -14,7 +15,8 @@ from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
 from shared.events.notification import CampaignStarted
-from shared.eventstore import Commit, EventStore, StoreUnavailable
+from shared.eventstore import Commit, EventStore
+from shared.recurring import again_and_again
 
 OLDEST_SECONDS = 1.0
 FOLLOW_SECONDS = 0.5
@@ -67,12 +69,7 @@ class CampaignBook:
 
     async def follow(self) -> None:
         """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
-        while True:
-            try:
-                await self.now()
-            except StoreUnavailable as failure:
-                log.warning("campaigns unread", reason=str(failure))
-            await asyncio.sleep(FOLLOW_SECONDS)
+        await again_and_again(self.now, FOLLOW_SECONDS, partial(log.warning, "campaigns unread"))
 
     async def _read(self) -> None:
         asked_at = asyncio.get_running_loop().time()

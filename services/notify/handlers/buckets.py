@@ -10,12 +10,13 @@ import asyncio
 import math
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from services.notify.domain import BUCKETS
-from shared.eventstore import StoreUnavailable
 from shared.readmodel import Lease, Leases
+from shared.recurring import again_and_again
 
 GROUPS = 8
 SLOTS = 8
@@ -61,12 +62,7 @@ class Buckets:
 
     async def run(self) -> None:
         """Tend the leases until cancelled."""
-        while True:
-            try:
-                await self.tend()
-            except StoreUnavailable as failure:
-                log.warning("leases untended", reason=str(failure))
-            await asyncio.sleep(TEND_SECONDS)
+        await again_and_again(self.tend, TEND_SECONDS, partial(log.warning, "leases untended"))
 
     async def tend(self) -> None:
         """Renew what is held, and move towards the share."""
