@@ -7,6 +7,7 @@ token until it is opened, and nothing at all once the person was erased, so each
 """
 
 import builtins
+from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -116,9 +117,9 @@ class StreamGate(EventData):
     """
 
     @property
+    @abstractmethod
     def redirect(self) -> str | None:
         """Where commands go from now on; None: they stay here."""
-        raise NotImplementedError
 
 
 EACH = "*"

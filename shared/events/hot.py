@@ -9,6 +9,7 @@ class here against its model, over random values (`tests/contract/test_hot_data.
 A struct checks nothing: whoever makes one has checked what goes into it.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, cast
@@ -35,9 +36,9 @@ class HotData(HotPart):
     contract_model: ClassVar[type[EventData]]
     type: ClassVar[str]
 
+    @abstractmethod
     def holds_personal(self) -> bool:
         """Whether something in it may have to be sealed."""
-        raise NotImplementedError
 
     def json_bytes(self) -> bytes:
         """What is recorded, as long as nothing in it is sealed."""

@@ -1,5 +1,6 @@
 """Whom a fact names, and what every fact says of itself."""
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -62,9 +63,9 @@ class FactInput(Input):
         source: str = getattr(self, "source")  # noqa: B009 - each kind declares it
         return source
 
+    @abstractmethod
     def data(self, about: dict[str, Any]) -> Fact:
         """The event's data; `about` is what all facts have. Raises `Refused`."""
-        raise NotImplementedError
 
     def completed(self, fact: Fact, rules: IdentifierRules) -> Fact:  # noqa: ARG002 - for kinds that name somebody else
         """The event's data with what takes the chain's way of reading identifiers."""
