@@ -7,8 +7,9 @@ it: events in batches, profiles stored and loaded between them, timers woken now
 ends of imports repeated.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,15 +147,28 @@ def same(one: object, other: object) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def truth(rule: dict[str, Any], known: Sequence[Fact], at: int) -> bool:
+def drawn(rule: dict[str, Any]) -> bool:
+    """By the formula: the first 64 bits of BLAKE2b of seed, line feed and customer."""
+    digest = hashlib.blake2b(f"{rule.get('seed', '')}\nc1".encode(), digest_size=8).hexdigest()
+    return bool(int(digest, 16) / 2**64 < rule["percent"] / 100)
+
+
+Inside = Callable[[str], bool]
+
+
+def truth(rule: dict[str, Any], known: Sequence[Fact], at: int, inside: Inside) -> bool:
     facts = [fact for fact in known if fact.counts_from <= at]
     match rule["kind"]:
         case "all":
-            return all(truth(clause, known, at) for clause in rule["clauses"])
+            return all(truth(clause, known, at, inside) for clause in rule["clauses"])
         case "any":
-            return any(truth(clause, known, at) for clause in rule["clauses"])
+            return any(truth(clause, known, at, inside) for clause in rule["clauses"])
         case "not":
-            return not truth(rule["clause"], known, at)
+            return not truth(rule["clause"], known, at, inside)
+        case "segment":
+            return inside(rule["segment"]) is rule["inside"]
+        case "random":
+            return drawn(rule)
         case "receipts":
             return compared(figure(rule, facts, at), rule["compare"])
         case "first_receipt":
@@ -186,6 +200,30 @@ def figure(rule: dict[str, Any], facts: Sequence[Fact], at: int) -> int:
     return sum(fact.data["total"] for fact in receipts)
 
 
+def named_in(rule: dict[str, Any]) -> set[str]:
+    if rule["kind"] == "segment":
+        return {rule["segment"]}
+    inner = [*rule.get("clauses", ()), *([rule["clause"]] if "clause" in rule else [])]
+    return {name for clause in inner for name in named_in(clause)}
+
+
+def depth(rules: Rules, name: str) -> int:
+    """How long the longest way down from a segment is, over those that it names."""
+    return max((1 + depth(rules, n) for n in named_in(rules[name][2]) if n in rules), default=0)
+
+
+def by_depth(rules: Rules) -> list[str]:
+    return sorted(rules, key=lambda name: (depth(rules, name), name))
+
+
+def latest(rules: Rules, name: str) -> tuple[int, str]:
+    """Since when, and the id of, the last definition that a segment rests on; its own, if equal."""
+    definition, since, rule = rules[name]
+    ways = [(since, f"segment-{name}@{definition}")]
+    ways += [latest(rules, each) for each in sorted(named_in(rule)) if each in rules]
+    return max(ways, key=lambda way: way[0])
+
+
 def satisfies(value: object, test: dict[str, Any]) -> bool:
     if test["op"] == "known":
         return value is not None
@@ -210,11 +248,22 @@ class Oracle:
     looked: int = -(10**15)
     whole: bool = True
 
+    def holds(self, name: str, at: int) -> bool:
+        """Whether the customer belongs into a segment, by its rule; into one without, never."""
+        if name not in self.rules:
+            return False
+        return truth(self.rules[name][2], self.known, at, lambda named: self.holds(named, at))
+
     def look(self, at: int, cause: tuple[Any, ...], only: Sequence[str] | None = None) -> None:
-        for name, (definition, _, rule) in sorted(self.rules.items()):
-            if only is not None and name not in only:
+        """Ask all; or some, while the others are as they were."""
+        for name in by_depth(self.rules):
+            definition, _, rule = self.rules[name]
+            if only is None:
+                value = self.holds(name, at)
+            elif name in only:
+                value = truth(rule, self.known, at, self.inside.__contains__)
+            else:
                 continue
-            value = truth(rule, self.known, at)
             if value is not (name in self.inside):
                 self.log.append((name, value, at, cause, definition))
                 if value:
@@ -332,8 +381,8 @@ class Oracle:
         for name in sorted(self.inside.keys() - self.rules.keys()):
             cause = ("definition", None, None)
             self.log.append((name, False, at, cause, self.inside.pop(name)))
-        for name in sorted(self.rules):
-            self.look(at, ("definition", f"segment-{name}@{self.rules[name][0]}", None), [name])
+        for name in by_depth(self.rules):
+            self.look(at, ("definition", latest(self.rules, name)[1], None), [name])
         self.clock = at
 
 
@@ -533,13 +582,35 @@ NESTED = st.recursive(
     ),
     max_leaves=5,
 )
+RANDOM = st.fixed_dictionaries(
+    {"kind": st.just("random"), "percent": st.sampled_from([1, 20, 50, 80, 99])},
+    optional={"seed": st.sampled_from(["x", "y"])},
+)
 RULES = st.one_of(
+    st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, RANDOM).map(list)}),
     WINDOWED,
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.lists(WINDOWED, min_size=2, max_size=3)}),
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, TIMELESS).map(list)}),
     TIMELESS,
     NESTED,
 )
+NAMES = "abcd"
+
+
+def rules_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Rules that a segment may have: it names only such as come later in the alphabet."""
+    later = [each for each in (*NAMES, "new") if each > name]
+    if not later:
+        return RULES
+    member = st.fixed_dictionaries(
+        {"kind": st.just("segment"), "segment": st.sampled_from(later), "inside": st.booleans()}
+    )
+    joined = st.fixed_dictionaries(
+        {"kind": JOINS, "clauses": st.lists(st.one_of(member, RULES), min_size=2, max_size=3)}
+    )
+    return st.one_of(RULES, member, joined)
+
+
 DISTANCES = st.sampled_from(
     [0, 1, HOUR // 2, HOUR // 2, HOUR // 2, HOUR - 1, HOUR, HOUR + 1, HOUR * 3 // 2, 5 * HOUR]
 )
@@ -615,7 +686,7 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             number, floor = number + 1, now
             changed = draw(st.sampled_from([*rules, "new"]))
             definition = rules[changed][0] + 1 if changed in rules else 2
-            rules = {**rules, changed: (definition, now, draw(RULES))}
+            rules = {**rules, changed: (definition, now, draw(rules_of(changed)))}
             if draw(st.booleans()):
                 rules.pop(draw(st.sampled_from(sorted(rules))))
             what.append(Redefined(number, now, rules))
@@ -650,8 +721,8 @@ def earliest_to_come(what: Sequence[Happening]) -> int:
 
 
 def first_rules(draw: st.DataObject) -> Iterator[tuple[str, Defined]]:
-    for name in "abcd"[: draw.draw(st.integers(2, 4))]:
-        yield name, (1, -HOUR, draw.draw(RULES))
+    for name in NAMES[: draw.draw(st.integers(2, 4))]:
+        yield name, (1, -HOUR, draw.draw(rules_of(name)))
 
 
 @settings(

@@ -292,6 +292,7 @@ def test_the_schema_is_json_and_closes_every_form() -> None:
     assert {"All", "AnyOf", "Not", "Receipts", "FirstReceipt", "Attribute", "Consent"} <= set(forms)
     assert all(form["additionalProperties"] is False for form in forms.values())
     assert set(schema["discriminator"]["mapping"]) == {
-        "all", "any", "not", "receipts", "first_receipt", "attribute", "consent"
+        "all", "any", "not", "receipts", "first_receipt", "attribute", "consent", "segment",
+        "random",
     }  # fmt: skip
     assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's

@@ -5,7 +5,9 @@ and events. Time only goes forward in it, and every evaluation is at one exact i
 
 - before anything happens at t, what is due before t is settled, each at its own instant;
 - what is due exactly at t is settled by what happens at t;
-- only rules that a fact can touch, or that are due, are evaluated.
+- only rules that a fact can touch, or that are due, are evaluated;
+- whoever enters or leaves a segment is asked, at that very instant and for the same cause, about
+  every segment that names it.
 """
 
 from bisect import bisect_right
@@ -60,8 +62,8 @@ class Life:
     """The profile on its way; `events` are the transitions so far, in order."""
 
     __slots__ = (
-        "_learnt", "_rules", "_timers", "away", "clock", "crowded", "due", "events", "forgets",
-        "known", "memberships", "moving", "told", "transitions", "view", "waiting",
+        "_learnt", "_outdated", "_rules", "_timers", "away", "clock", "crowded", "due", "events",
+        "forgets", "known", "memberships", "moving", "told", "transitions", "view", "waiting",
     )  # fmt: skip
 
     def __init__(self, profile: Profile, rules: RuleSet, timers: Why = TIME) -> None:
@@ -70,6 +72,7 @@ class Life:
         self._rules = rules
         self._timers = timers
         self._learnt = False
+        self._outdated: frozenset[str] = frozenset()
         self.events: list[NewEvent] = []
         self.transitions = profile.transitions
         self.crowded = profile.crowded
@@ -82,6 +85,7 @@ class Life:
         self.memberships = profile.memberships.copy()
         self.told = profile.told.copy()
         self.view = take_view(profile)
+        self.view.inside = self.memberships
 
     def settle(self, until: int) -> None:
         """Fire every timer that is due strictly before an instant."""
@@ -131,11 +135,12 @@ class Life:
         if len(touched) == 1 and not due:
             self._evaluate(touched[0], at, why)
             return
-        several = {name: live for part in (*touched, due) for name, live in part}
-        self._evaluate(tuple(sorted(several.items(), key=_by_name)), at, why)
+        several = {name for part in (*touched, due) for name, _ in part}
+        self._evaluate(self._rules.in_order(several), at, why)
 
     def ask_all(self, at: int, why: Why) -> None:
         """Evaluate every rule at an instant, and leave the segments that have none."""
+        self._outdated = frozenset()
         for name in sorted(self.memberships.keys() - self._rules.rules.keys()):
             self._exit(name, at, why)
         self._evaluate(self._rules.every, at, why)
@@ -165,10 +170,16 @@ class Life:
         self.due = {}
 
     def forget_outdated(self) -> None:
-        """Drop the timers of rules that are gone, or were defined after the last evaluation."""
+        """Drop the timers of rules that are gone, or were defined after the last evaluation.
+
+        These are not asked about until all are, also where a segment that they name changes.
+        """
         defined, clock = self._rules.defined, self.clock
+        self._outdated = frozenset(
+            name for name, since in defined.items() if clock is None or since > clock
+        )
         for name in tuple(self.due):
-            if name not in defined or clock is None or defined[name] > clock:
+            if name not in defined or name in self._outdated:
                 del self.due[name]
 
     def trim(self, horizon: int) -> None:
@@ -212,15 +223,20 @@ class Life:
         return after
 
     def _at(self, at: int) -> NamedRules:
-        rules = self._rules.rules
-        return tuple((name, rules[name]) for name in sorted(self.due) if self.due[name] == at)
+        return self._rules.in_order(name for name, due in self.due.items() if due == at)
 
     def _evaluate(self, asked: NamedRules, at: int, why: Why) -> None:
         self.clock = at
         if self.crowded or self.away:
             return
+        while asked:
+            asked = self._ask_in_turn(asked, at, why)
+
+    def _ask_in_turn(self, asked: NamedRules, at: int, why: Why) -> NamedRules:
+        """Ask until a segment that others name changes; gives who is to be asked after that."""
         view, due, memberships = self.view, self.due, self.memberships
-        for name, live in asked:
+        naming = self._rules.naming
+        for turn, (name, live) in enumerate(asked, start=1):
             value, changes = evaluate(live.rule, view, at)
             if changes is None:
                 due.pop(name, None)
@@ -231,6 +247,10 @@ class Life:
                     self._enter(name, live, at, why)
                 else:
                     self._exit(name, at, why)
+                if name in naming:
+                    left = {other for other, _ in asked[turn:]}
+                    return self._rules.in_order(left | (naming[name] - self._outdated))
+        return ()
 
     def _enter(self, name: str, live: LiveRule, at: int, why: Why) -> None:
         data = SegmentEntered(
@@ -248,7 +268,7 @@ class Life:
 
     def _cause(self, name: str, why: Why) -> Cause:
         event = why.event
-        if why.kind == "definition" and (live := self._rules.rules.get(name)) is not None:
+        if why.kind == "definition" and (live := self._rules.causing.get(name)) is not None:
             event = live.event
         return Cause(kind=why.kind, event=event, import_id=why.import_id)
 
@@ -260,7 +280,7 @@ class Life:
 
     def _causation(self, cause: Cause, name: str, time: datetime, why: Why) -> Causation:
         correlation, depth = why.correlation, why.depth
-        if cause.kind == "definition" and (live := self._rules.rules.get(name)) is not None:
+        if cause.kind == "definition" and (live := self._rules.causing.get(name)) is not None:
             correlation, depth = live.correlation, live.depth + 1
         if correlation is None:
             stream = membership_stream(self.known.id)
@@ -273,7 +293,3 @@ class Life:
         view.count, view.total = totals.count, totals.total
         view.first, view.last = totals.first, totals.last
         return view
-
-
-def _by_name(named: tuple[str, LiveRule]) -> str:
-    return named[0]

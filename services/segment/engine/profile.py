@@ -110,6 +110,7 @@ def take_view(profile: Profile) -> View:
         view.count, view.total = profile.totals.count, profile.totals.total
         view.first, view.last = profile.totals.first, profile.totals.last
         view.let_go = profile.let_go
+        view.customer = profile.id
     view.receipts = profile.receipts.copy()
     return view
 

@@ -2,18 +2,22 @@
 
 A worker folds with one rule set at a time and swaps it whole; a profile stores the number of the
 set that it was evaluated with, so a set that is newer than the profile's is seen at once. Rules are
-indexed by what they look at: a fact evaluates only the rules that it can touch.
+indexed by what they look at: a fact evaluates only the rules that it can touch. They are in an
+order in which each comes after the segments that it names, so that what is asked at one instant is
+settled in one go.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 
+from services.segment.rules.graph import circle, depths, named_in
 from services.segment.rules.instants import instant
+from services.segment.rules.language.relations import segment_read
 from services.segment.rules.language.tree import Rule, look_back, reads
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,11 +49,10 @@ NamedRules = tuple[tuple[str, LiveRule], ...]
 class RuleSet:
     """Every live rule by the name of its segment, in the order of names.
 
-    `number` is how many definition events it is the fold of; `at` is when the last of them was
-    recorded.
-
-    `held` are rules that nobody is asked: memberships in their segments stand still. `moments` are
-    those of all the events, in order.
+        Of rules that name each other in a circle the last one is left out. `number` is how many
+    definition events it is the fold of; `at` is when the last of them was recorded. `held` are
+    rules that nobody is asked: memberships in their segments stand still. `moments` are those of
+    all the events, in order.
     """
 
     number: int
@@ -59,12 +62,40 @@ class RuleSet:
     moments: Sequence[datetime] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", MappingProxyType(dict(sorted(self.rules.items()))))
+        rules = dict(sorted(_without_circles(self.rules).items()))
+        object.__setattr__(self, "rules", MappingProxyType(rules))
 
     @cached_property
     def every(self) -> NamedRules:
-        """All rules."""
-        return tuple(self.rules.items())
+        """All rules, each after those of the segments that it names."""
+        return self.in_order(self.rules)
+
+    @cached_property
+    def places(self) -> Mapping[str, tuple[int, str]]:
+        """Segment → its place in the order of asking."""
+        graph = {name: named_in(live.rule) for name, live in self.rules.items()}
+        return {name: (depth, name) for name, depth in depths(graph).items()}
+
+    def in_order(self, names: Iterable[str]) -> NamedRules:
+        """The rules of these segments in the order of asking."""
+        return tuple(
+            (name, self.rules[name]) for name in sorted(names, key=self.places.__getitem__)
+        )
+
+    @cached_property
+    def causing(self) -> Mapping[str, LiveRule]:
+        """Segment → the last definition that its answer rests on: its own, or of one it names."""
+        latest: dict[str, LiveRule] = {}
+        for name, live in self.every:
+            named = [latest[each] for each in sorted(named_in(live.rule)) if each in latest]
+            latest[name] = max([live, *named], key=_defined_at)
+        return latest
+
+    @cached_property
+    def naming(self) -> Mapping[str, frozenset[str]]:
+        """Segment → the segments whose rules name it, where there are any."""
+        touched = {name: self.touched_by.get(segment_read(name), ()) for name in self.rules}
+        return {name: frozenset(by for by, _ in rules) for name, rules in touched.items() if rules}
 
     @cached_property
     def touched_by(self) -> Mapping[str, NamedRules]:
@@ -100,6 +131,20 @@ class RuleSet:
     def defined(self) -> Mapping[str, int]:
         """The instant since which each rule stands."""
         return {name: instant(live.defined_at) for name, live in self.every}
+
+
+def _defined_at(live: LiveRule) -> datetime:
+    return live.defined_at
+
+
+def _without_circles(rules: Mapping[str, LiveRule]) -> Mapping[str, LiveRule]:
+    left = dict(rules)
+    while True:
+        graph = {name: named_in(live.rule) for name, live in left.items()}
+        around = [name for name in graph.keys() - depths(graph).keys() if circle(graph, name)]
+        if not around:
+            return left
+        del left[max(around, key=lambda name: (left[name].defined_at, name))]
 
 
 NO_RULES = RuleSet(0, {})

@@ -6,6 +6,7 @@ from the receipts when it is first asked for, and extended by each receipt from 
 """
 
 from bisect import bisect_right, insort
+from collections.abc import Container
 
 import msgspec
 from msgspec import structs
@@ -69,14 +70,16 @@ class View:
     """One customer as rules see it; each fact of it lies at or before the moment of asking.
 
     `receipts` are those kept one by one, in order, and `let_go` the moments of the others; `count`,
-    `total`, `first` and `last` are over all receipts ever, also those no longer kept.
+    `total`, `first` and `last` are over all receipts ever, also those no longer kept. `customer` is
+    the id, and `inside` holds the names of the segments that the customer is in.
     """
 
     __slots__ = (
-        "_series", "count", "first", "known", "last", "let_go", "receipts", "total",
+        "_series", "count", "customer", "first", "inside", "known", "last", "let_go", "receipts",
+        "total",
     )  # fmt: skip
 
-    def __init__(self, receipts: list[Receipt] | None = None) -> None:
+    def __init__(self, receipts: list[Receipt] | None = None, inside: Container[str] = ()) -> None:
         self.receipts: list[Receipt] = [] if receipts is None else receipts
         self.known = Known()
         self.count = 0
@@ -84,6 +87,8 @@ class View:
         self.first: int | None = None
         self.last: int | None = None
         self.let_go = b""
+        self.customer = ""
+        self.inside = inside
         self._series: dict[FilterKey | None, Series] = {}
 
     def add(self, receipt: Receipt) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.segment.rules.evaluating import facts, record
+from services.segment.rules.evaluating import facts, record, relations
 from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.view import View
@@ -57,4 +57,6 @@ _FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "first_receipt": facts.first_receipt,
     "attribute": record.attribute,
     "consent": record.consent,
+    "segment": relations.in_segment,
+    "random": relations.random_share,
 }

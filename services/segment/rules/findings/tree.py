@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.segment.rules.findings import facts, record
+from services.segment.rules.findings import facts, record, relations
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.language.forms import Leaf
 from services.segment.rules.language.tree import Rule
@@ -20,4 +20,6 @@ _FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
     "first_receipt": facts.first_receipt,
     "attribute": record.attribute,
     "consent": record.consent,
+    "segment": relations.in_segment,
+    "random": relations.random_share,
 }

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 from services.segment.rules.language.facts import FirstReceipt, Receipts
 from services.segment.rules.language.forms import Form, Leaf, Several
 from services.segment.rules.language.record import Attribute, Consent
+from services.segment.rules.language.relations import InSegment, RandomShare
 
 MOST_CLAUSES = 100
 DEEPEST = 8
@@ -35,7 +36,7 @@ class Not(Form):
 
 
 Rule = Annotated[
-    All | AnyOf | Not | Receipts | FirstReceipt | Attribute | Consent,
+    All | AnyOf | Not | Receipts | FirstReceipt | Attribute | Consent | InSegment | RandomShare,
     Field(discriminator="kind"),
 ]
 All.model_rebuild()
