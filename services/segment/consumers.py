@@ -11,12 +11,13 @@ from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
 from services.segment.projections import ACTIVITY, members_v2, profiles_v1
+from services.segment.projections.waves import WAVES
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore, StoreUnavailable
 from shared.projection import Projection, Stepped
 
 POLL_SECONDS = 1.0
-PROJECTIONS: tuple[Projection[Any], ...] = (members_v2, ACTIVITY)
+PROJECTIONS: tuple[Projection[Any], ...] = (members_v2, ACTIVITY, WAVES)
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -2,27 +2,60 @@
 
 from collections.abc import Mapping
 from datetime import UTC, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
 
-from services.segment.api import DefinitionApi, ExplainingApi, MemberApi, PreviewApi, Speech
+from pydantic import Field
+
+from services.segment.api import (
+    DefinitionApi,
+    ExplainingApi,
+    HistoryApi,
+    MemberApi,
+    PreviewApi,
+    Speech,
+    Standings,
+    SteeringApi,
+)
 from services.segment.consumers import PROJECTIONS, LiveRules
+from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
-from services.segment.projections import members_v2
+from services.segment.handlers.braking import BrakeWatch
+from services.segment.handlers.definitions import load_rules
+from services.segment.handlers.trials import TrialCount
+from services.segment.projections import ACTIVITY, members_v2
+from services.segment.projections.waves import WAVES
+from services.segment.queries.activity import Activities
+from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.definitions import Definitions
+from services.segment.queries.history import History
 from services.segment.queries.members import Members
 from services.segment.queries.profiles import Profiles
+from services.segment.queries.rules import PresentRules
+from shared.jobs import JobApi
+from shared.mongo import MongoDocuments, MongoLeases
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
 
 SERVICE = "segment"
+EVALUATIONS = "evaluations"
 
 
 class SegmentSettings(Settings):
     """The segment service's own settings.
 
-    `profile_horizon` is how long receipts are kept one by one: no rule may look back further.
+    `profile_horizon` is how long receipts are kept one by one: no rule may look back further. More
+    than `wave_share` percent of the customers, moved in or out of a segment by one definition or
+    within `wave_period`, are held for a person's yes, where there are `wave_minimum` customers; 100
+    percent holds nothing.
+    `zone` (IANA name) is the one whose days and months figures are of.
     """
 
     profile_horizon: timedelta = HORIZON
+    zone: ZoneInfo = ZoneInfo("UTC")
+    wave_share: int = Field(default=20, ge=1, le=100)
+    wave_minimum: int = Field(default=1_000, ge=1)
+    wave_period: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))
 
 
 async def build(settings: SegmentSettings, role: Role) -> Parts:
@@ -33,9 +66,20 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     profiles = await kernel.stepped_projector(rules)
     folders = [await kernel.projector(projection) for projection in PROJECTIONS]
     definitions = Definitions(kernel.writer)
+    jobs = await kernel.jobs()
+    brake = Brake(settings.wave_share, settings.wave_minimum, settings.wave_period)
+    standings = Standings(
+        store=kernel.store,
+        base=Base(kernel.documents(rules.stepped.projection).collection),
+        movements=Movements(kernel.documents(WAVES).collection),
+        evaluations=Evaluations(MongoDocuments(kernel.database, EVALUATIONS)),
+        jobs=jobs.store,
+    )
     members = Members(kernel.documents(members_v2).collection)
+    activities = Activities(kernel.documents(ACTIVITY).collection)
     asked = Profiles(kernel.documents(rules.stepped.projection).collection)
     speech = Speech.read(settings.currency)
+    present = PresentRules(partial(load_rules, kernel.store))
     apis = (
         DefinitionApi(
             writer=kernel.writer,
@@ -43,12 +87,35 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             members=members,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
+            standings=standings,
+            brake=brake,
         ),
-        MemberApi(definitions=definitions, members=members, clock=kernel.clock),
+        SteeringApi(
+            writer=kernel.writer,
+            definitions=definitions,
+            standings=standings,
+            speech=speech,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+            brake=brake,
+        ),
+        MemberApi(
+            definitions=definitions,
+            members=members,
+            activities=activities,
+            clock=kernel.clock,
+        ),
+        HistoryApi(
+            definitions=definitions,
+            history=History(members.collection),
+            clock=kernel.clock,
+            zone=settings.zone,
+        ),
         ExplainingApi(
             definitions=definitions,
             members=members,
             profiles=asked,
+            rules=present,
             speech=speech,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
@@ -56,11 +123,35 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         PreviewApi(
             definitions=definitions,
             profiles=asked,
+            rules=present,
             speech=speech,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
             zone=UTC,
         ),
+    )
+
+    trials = TrialCount(
+        writer=kernel.writer,
+        definitions=definitions,
+        profiles=asked,
+        jobs=jobs.store,
+        clock=kernel.clock,
+        horizon=settings.profile_horizon,
+        brake=brake,
+    )
+    watch = BrakeWatch(
+        writer=kernel.writer,
+        definitions=definitions,
+        base=standings.base,
+        movements=standings.movements,
+        evaluations=standings.evaluations,
+        jobs=jobs,
+        leases=MongoLeases(kernel.database),
+        owner=kernel.owner,
+        clock=kernel.clock,
+        horizon=settings.profile_horizon,
+        brake=brake,
     )
 
     async def counts() -> Mapping[str, int]:
@@ -71,9 +162,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         kernel,
         role,
         title="Regulars: segments",
-        routers=[api.router() for api in apis],
+        routers=[*(api.router() for api in apis), JobApi(jobs).router()],
         projectors=[profiles, *folders],
-        worker_tasks=[rules.follow],
+        worker_tasks=[rules.follow, watch.run, kernel.job_runner(jobs, [trials]).run],
         reports=Reports(counts=counts),
     )
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 import httpx2
@@ -19,10 +20,12 @@ from services.segment.domain import DefineSegment, segment_stream, segments
 from services.segment.engine.facts import Recorded
 from services.segment.engine.profile import Membership, Profile
 from services.segment.engine.stepping import HORIZON, Engine
+from services.segment.handlers.definitions import load_rules
 from services.segment.projections.members import FOREVER, Because, Interval, Member, member_id
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.members import Members
 from services.segment.queries.profiles import Profiles
+from services.segment.queries.rules import PresentRules
 from services.segment.rules.ruleset import RuleSet
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
@@ -101,6 +104,7 @@ class Town:
             definitions=definitions,
             members=members,
             profiles=profiles,
+            rules=PresentRules(partial(load_rules, self.store)),
             speech=Speech.read(),
             clock=clock,
             horizon=HORIZON,
@@ -108,6 +112,7 @@ class Town:
         previewing = PreviewApi(
             definitions=definitions,
             profiles=profiles,
+            rules=PresentRules(partial(load_rules, self.store)),
             speech=Speech.read(),
             clock=clock,
             horizon=HORIZON,
@@ -241,3 +246,17 @@ async def test_a_preview_of_what_is_no_rule_is_refused(owner: httpx2.AsyncClient
     assert answer.json()["errors"][0]["field"] == "rule.clauses"
     beside = {"rule": RECENT, "beside": ["none"]}
     assert (await owner.post("/v1/segments/preview", json=beside)).status_code == 404
+
+
+async def test_a_segment_inside_a_rule_is_asked_by_its_own_rule(
+    town: Town, owner: httpx2.AsyncClient
+) -> None:
+    await town.defines("recent", RECENT)
+    await town.knows("anna", 40, 5)
+    rule = {"kind": "not", "clause": {"kind": "segment", "segment": "recent"}}
+    path, asked = "/v1/customers/anna/explanations", {"rule": rule}
+    now = (await owner.post(path, json=asked)).json()
+    assert now["rule"]["true"] is False
+    # Nobody bought from 40 days ago + 30 days until 5 days ago.
+    assert now["rule"]["since"] == "2026-06-10T00:00:00.000Z"
+    assert now["rule"]["clauses"][0]["sentence"] == "is in segment recent"

@@ -10,21 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.segment.engine.facts import (
+from services.segment.engine.facts import Erased, Merged, Recorded
+from services.segment.engine.life import MOST_TOLD
+from services.segment.engine.profile import Profile
+from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
+from services.segment.engine.telling import (
     Absorbed,
     Changed,
     ConsentState,
     ConsentWord,
-    Erased,
     Fields,
-    Merged,
-    Recorded,
     Registered,
     Reverted,
 )
-from services.segment.engine.life import MOST_TOLD
-from services.segment.engine.profile import Profile
-from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.decider import NewEvent

@@ -9,26 +9,22 @@ ends of imports repeated.
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.segment.engine.facts import (
-    ConsentWord,
-    Recorded,
-    Registered,
-    Returned,
-    Voided,
-)
+from services.segment.engine.facts import Recorded, Returned, Voided
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
+from services.segment.rules.surroundings import Surroundings
 from shared.decider import NewEvent
 from shared.envelope import Light
 from shared.events.segment import SegmentEntered, SegmentExited
@@ -36,13 +32,13 @@ from shared.moves import Ended as MoveEnded
 from shared.moves import Moved as MovedFact
 from shared.moves import Moving
 from shared.projection import Event
+from tests.unit.naive import record, record_histories
+from tests.unit.naive.record import HOUR, START, compared
 
 CASES = int(os.environ.get("HYPOTHESIS_CASES", "60"))
-START = datetime(2026, 1, 1, tzinfo=UTC)
-HOUR = 3_600_000
 SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR}
 BRANCHES = ("1", "2", "3")
-TOPICS = ("offers", "offers", "news")
+SURROUNDINGS = Surroundings(record.ZONE, record.ZONES)
 Defined = tuple[int, int, dict[str, Any]]  # version of the definition, since when, rule
 Rules = dict[str, Defined]
 
@@ -61,14 +57,11 @@ class Fact:
     data: Any
     branch: str | None = None
     version: int = 0
+    stream: str = "interaction-c1"
 
     @property
     def counts_from(self) -> int:
         return min(self.time, self.recorded)
-
-    @property
-    def stream(self) -> str:
-        return "interaction-c1" if self.kind == "receipt" else "customer-c1"
 
     @property
     def id(self) -> str:
@@ -115,36 +108,13 @@ class Redefined:
     number: int
     at: int
     rules: Rules
+    held: Rules = field(default_factory=dict)
 
 
 Happening = Fact | Amended | Moved | Ended | Redefined
 
 
 # The oracle
-
-
-def compared(value: int, compare: dict[str, Any]) -> bool:
-    wanted: int = compare["value"]
-    answers: dict[str, bool] = {
-        ">=": value >= wanted,
-        ">": value > wanted,
-        "<=": value <= wanted,
-        "<": value < wanted,
-        "==": value == wanted,
-    }
-    return answers[compare["op"]]
-
-
-def held_value(facts: Sequence[Fact], name: str) -> object:
-    """The value that the highest version gives the field; None where there is none."""
-    for fact in sorted(facts, key=lambda fact: -fact.version):
-        if fact.kind == "registered" and name in fact.data:
-            return fact.data[name]
-    return None
-
-
-def same(one: object, other: object) -> bool:
-    return type(one) is type(other) and bool(one == other)
 
 
 def drawn(rule: dict[str, Any]) -> bool:
@@ -174,13 +144,9 @@ def truth(rule: dict[str, Any], known: Sequence[Fact], at: int, inside: Inside) 
         case "first_receipt":
             first = min((f.counts_from for f in facts if f.kind == "receipt"), default=None)
             return first is not None and at - SPANS[rule["within"]] < first <= at
-        case "attribute":
-            return satisfies(held_value(facts, rule["field"]), rule["test"])
-        case "consent":
-            place = (rule["topic"], rule["channel"])
-            words = [f for f in facts if f.kind == "consent" and f.data[:2] == place]
-            return bool(words) and bool(max(words, key=lambda fact: fact.version).data[2])
-    raise AssertionError(rule["kind"])
+    value = record.truth(rule, facts, at)
+    assert value is not None, rule["kind"]
+    return value
 
 
 def figure(rule: dict[str, Any], facts: Sequence[Fact], at: int) -> int:
@@ -224,15 +190,6 @@ def latest(rules: Rules, name: str) -> tuple[int, str]:
     return max(ways, key=lambda way: way[0])
 
 
-def satisfies(value: object, test: dict[str, Any]) -> bool:
-    if test["op"] == "known":
-        return value is not None
-    wanted = test["values"] if test["op"] == "any_of" else [test["value"]]
-    several = value if isinstance(value, tuple) else (value,)
-    found = any(same(one, other) for one in several for other in wanted)
-    return not found if test["op"] == "is_not" else found
-
-
 @dataclass
 class Oracle:
     """The same customer, by definition. A logged line: segment, entered?, at, cause, definition."""
@@ -247,9 +204,15 @@ class Oracle:
     clock: int | None = None
     looked: int = -(10**15)
     whole: bool = True
+    held: Rules = field(default_factory=dict)
 
     def holds(self, name: str, at: int) -> bool:
-        """Whether the customer belongs into a segment, by its rule; into one without, never."""
+        """Whether the customer belongs into a segment, by its rule; into one without, never.
+
+        Of a segment that is held, who is inside stays, and nobody comes.
+        """
+        if name in self.held:
+            return name in self.inside
         if name not in self.rules:
             return False
         return truth(self.rules[name][2], self.known, at, lambda named: self.holds(named, at))
@@ -283,6 +246,12 @@ class Oracle:
             if fact.kind == "receipt"
             for text, span in SPANS.items()
             if text in written
+            for beside in (-1, 0, 1)
+        }
+        since = max(self.looked, self.clock) if self.known else before
+        edges |= {
+            edge + beside
+            for edge in record.edges(self.known, written, since, before)
             for beside in (-1, 0, 1)
         }
         for at in sorted(edges):
@@ -358,7 +327,10 @@ class Oracle:
     def live(self, facts: Sequence[Fact], import_id: str, until: int) -> None:
         past = sorted(
             [*facts, *self.known],
-            key=lambda fact: (fact.counts_from, fact.version, fact.kind == "receipt"),
+            key=lambda fact: (
+                fact.counts_from, fact.version, fact.kind == "receipt",
+                "" if fact.stream.endswith("n-c1") or fact.stream == "customer-c1" else fact.stream,
+            ),  # fmt: skip
         )
         self.known, self.inside, self.clock, self.looked = [], {}, None, -(10**15)
         for fact in past:
@@ -371,14 +343,15 @@ class Oracle:
     def redefine(self, redefined: Redefined) -> None:
         old, self.rules = self.rules, redefined.rules
         if self.clock is None:
+            self.held = redefined.held
             return
         at = max(self.clock, redefined.at)
         same_rules = [name for name in self.rules if old.get(name) == self.rules[name]]
         self.rules = {**old}
         self.pass_time(at, ("time", None, None))
-        self.rules = redefined.rules
+        self.rules, self.held = redefined.rules, redefined.held
         self.look(at, ("time", None, None), only=same_rules)
-        for name in sorted(self.inside.keys() - self.rules.keys()):
+        for name in sorted(self.inside.keys() - self.rules.keys() - self.held.keys()):
             cause = ("definition", None, None)
             self.log.append((name, False, at, cause, self.inside.pop(name)))
         for name in by_depth(self.rules):
@@ -393,8 +366,8 @@ def moment(at: int) -> datetime:
     return START + timedelta(milliseconds=at)
 
 
-def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
-    live = {
+def live_rules(rules: Rules) -> dict[str, LiveRule]:
+    return {
         name: LiveRule(
             definition=definition,
             rule=parse_rule(rule),
@@ -404,7 +377,15 @@ def rule_set(rules: Rules, number: int, at: int) -> RuleSet:
         )
         for name, (definition, since, rule) in rules.items()
     }
-    return RuleSet(number, live, moment(at))
+
+
+def rule_set(
+    rules: Rules, number: int, at: int, held: Rules | None = None, before: Sequence[int] = ()
+) -> RuleSet:
+    """`before` are the moments of the sets before it, where they are to be told apart."""
+    moments = [moment(each) for each in (*before, at)] if before else []
+    live, held_back = live_rules(rules), live_rules(held or {})
+    return RuleSet(number, live, moment(at), held_back, moments, SURROUNDINGS)
 
 
 def event_of(kind: str, data: Any, recorded: int, version: int) -> Event:  # noqa: ANN401 - one of the structs
@@ -438,20 +419,11 @@ def moving(what: Moved) -> Iterator[Event]:
 
 
 def as_event(fact: Fact) -> Event:
-    data: Any
-    match fact.kind:
-        case "receipt":
-            kind = "interaction.receipt_recorded.v1"
-            data = Recorded(fact.id, fact.data["total"], fact.data["coupon_lines"])
-        case "registered":
-            kind = "customer.registered.v1"
-            known = {name: fact.data[name] for name in fact.data if "." not in name}
-            custom = {name[7:]: fact.data[name] for name in fact.data if "." in name}
-            data = Registered(**known, custom=custom or None)
-        case _:
-            topic, channel, given_ = fact.data
-            kind = f"customer.consent_{'given' if given_ else 'withdrawn'}.v1"
-            data = ConsentWord(topic, channel)
+    if fact.kind == "receipt":
+        kind = "interaction.receipt_recorded.v1"
+        data: Any = Recorded(fact.id, fact.data["total"], fact.data["coupon_lines"])
+    else:
+        kind, data = record_histories.data_of(fact.kind, fact.data, fact.stream)
     light = Light(
         type=kind, stream=fact.stream, streamversion=fact.version,
         time=moment(fact.time), recordedtime=moment(fact.recorded), data=msgspec.Raw(b""),
@@ -463,6 +435,8 @@ def as_event(fact: Fact) -> Event:
 @dataclass
 class Driven:
     engine: Engine
+    tells_apart: bool = False
+    moments: list[int] = field(default_factory=lambda: [-HOUR])
     profile: Profile | None = None
     log: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -508,7 +482,9 @@ class Driven:
             case Redefined():
                 self.revise()  # else the rule set in between would pass this profile by
                 self.wake(what.at)
-                rules = rule_set(what.rules, what.number, what.at)
+                self.moments.append(what.at)
+                before = self.moments[:-1] if self.tells_apart else ()
+                rules = rule_set(what.rules, what.number, what.at, what.held, before)
                 self.engine = Engine(rules, self.engine.horizon)
                 if at_once:
                     self.revise()
@@ -523,7 +499,6 @@ def comparisons(low: int, high: int) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-CHANNELS = st.sampled_from(["email", "sms"])
 AMOUNTS = st.sampled_from([0, 0, 100, 100, 200, 500, -100])
 WHERE = st.fixed_dictionaries(
     {},
@@ -547,32 +522,10 @@ WINDOWED = st.one_of(
     st.fixed_dictionaries({**SUM, "within": WITHIN, "where": WHERE}),
     st.fixed_dictionaries({"kind": st.just("first_receipt"), "within": WITHIN}),
 )
-CUSTOM_VALUES = st.sampled_from(["a", "b", 1, 0, True, False])
-FIELDS = {"home_branch": st.sampled_from(BRANCHES), "custom.x": CUSTOM_VALUES}
-
-
-def criteria_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.one_of(
-        st.fixed_dictionaries({"op": st.sampled_from(["is", "is_not"]), "value": values}),
-        st.fixed_dictionaries(
-            {"op": st.just("any_of"), "values": st.lists(values, min_size=1, max_size=2)}
-        ),
-        st.just({"op": "known"}),
-    )
-
-
-ATTRIBUTES = st.sampled_from(sorted(FIELDS)).flatmap(
-    lambda name: st.fixed_dictionaries(
-        {"kind": st.just("attribute"), "field": st.just(name), "test": criteria_of(FIELDS[name])}
-    )
-)
-CONSENTS = st.fixed_dictionaries(
-    {"kind": st.just("consent"), "topic": st.just("offers"), "channel": CHANNELS}
-)
 TIMELESS = st.one_of(
-    st.fixed_dictionaries(COUNT), st.fixed_dictionaries(SUM), ATTRIBUTES, ATTRIBUTES, CONSENTS
+    st.fixed_dictionaries(COUNT), st.fixed_dictionaries(SUM), record_histories.TIMELESS
 )
-LEAVES = st.one_of(WINDOWED, TIMELESS)
+LEAVES = st.one_of(WINDOWED, TIMELESS, record_histories.TIMED)
 JOINS = st.sampled_from(["all", "any"])
 NESTED = st.recursive(
     LEAVES,
@@ -593,6 +546,10 @@ RULES = st.one_of(
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, TIMELESS).map(list)}),
     TIMELESS,
     NESTED,
+    record_histories.TIMED,
+    st.fixed_dictionaries(
+        {"kind": JOINS, "clauses": st.lists(record_histories.TIMED, min_size=2, max_size=2)}
+    ),
 )
 NAMES = "abcd"
 
@@ -614,17 +571,7 @@ def rules_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
 DISTANCES = st.sampled_from(
     [0, 1, HOUR // 2, HOUR // 2, HOUR // 2, HOUR - 1, HOUR, HOUR + 1, HOUR * 3 // 2, 5 * HOUR]
 )
-CONTENTS: dict[str, st.SearchStrategy[Any]] = {
-    "receipt": st.fixed_dictionaries({"total": AMOUNTS, "coupon_lines": st.sampled_from([0, 2])}),
-    "registered": st.fixed_dictionaries(
-        {},
-        optional={
-            "home_branch": st.sampled_from(BRANCHES),
-            "custom.x": st.one_of(CUSTOM_VALUES, st.just(("a", "c"))),
-        },
-    ),
-    "consent": st.tuples(st.sampled_from(TOPICS), CHANNELS, st.booleans()),
-}
+RECEIPT = st.fixed_dictionaries({"total": AMOUNTS, "coupon_lines": st.sampled_from([0, 2])})
 
 
 DELAYS = st.sampled_from([0, 0, 0, 1, HOUR // 2, HOUR, HOUR * 3 // 2, 5 * HOUR, -HOUR])
@@ -641,7 +588,7 @@ def change_of(
         for _ in range(draw(st.integers(1, 2))):
             version[stream] += 1
             time = recorded - draw(DELAYS)
-            receipt = Fact("receipt", time, recorded, None, draw(CONTENTS["receipt"]), "1")
+            receipt = Fact("receipt", time, recorded, None, draw(RECEIPT), "1")
             came.append(replace(receipt, version=version[stream]))
         here.update({receipt.id: receipt for receipt in came})
         version[stream] += 1
@@ -670,13 +617,15 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
     """Up to 16 things in the order of reading; recorded times may step back a little."""
     now = floor = 0
     number = 1
-    version = {"interaction-c1": 0, "customer-c1": 0}
+    version: dict[str, int] = defaultdict(int)
+    begun: set[str] = set()
     what: list[Happening] = []
     here: dict[str, Fact] = {}
+    held: Rules = {}
     imports = draw(st.sampled_from(IMPORTS))
     for _ in range(draw(st.integers(4, 16))):
         now += draw(DISTANCES)
-        kinds = ["receipt"] * 8 + ["consent", "registered", "amended"] * 2
+        kinds = ["receipt"] * 8 + ["record"] * 6 + ["amended"] * 2
         kinds += ["moved", "ended", "redefined"]
         kind = draw(st.sampled_from(kinds))
         if kind == "ended":
@@ -684,12 +633,20 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             continue
         if kind == "redefined":
             number, floor = number + 1, now
-            changed = draw(st.sampled_from([*rules, "new"]))
+            if held and (not rules or draw(st.booleans())):
+                name = draw(st.sampled_from(sorted(held)))
+                rules = {**rules, name: (held[name][0], now, held[name][2])}
+                held = {each: kept for each, kept in held.items() if each != name}
+            elif len(rules) > 1 and draw(st.booleans()):
+                name = draw(st.sampled_from(sorted(rules)))
+                held = {**held, name: rules[name]}
+                rules = {each: kept for each, kept in rules.items() if each != name}
+            changed = draw(st.sampled_from([*rules, *({"new"} - held.keys())]))
             definition = rules[changed][0] + 1 if changed in rules else 2
             rules = {**rules, changed: (definition, now, draw(rules_of(changed)))}
             if draw(st.booleans()):
                 rules.pop(draw(st.sampled_from(sorted(rules))))
-            what.append(Redefined(number, now, rules))
+            what.append(Redefined(number, now, rules, held))
             continue
         recorded = max(floor, now - draw(st.sampled_from([0, 0, 0, 1, HOUR])))
         if kind in {"amended", "moved"}:
@@ -698,7 +655,12 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
         time = recorded - draw(DELAYS)
         history = draw(st.sampled_from(imports))
         branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
-        fact = Fact(kind, time, recorded, history, draw(CONTENTS[kind]), branch)
+        if kind == "record":
+            kind = draw(st.sampled_from(record_histories.KINDS))
+            stream, data = record_histories.content(draw, kind, begun)
+            fact = Fact(kind, time, recorded, history, data, stream=stream)
+        else:
+            fact = Fact(kind, time, recorded, history, draw(RECEIPT), branch)
         version[fact.stream] += 1
         what.append(fact := replace(fact, version=version[fact.stream]))
         if kind == "receipt":
@@ -717,7 +679,7 @@ def earliest_to_come(what: Sequence[Happening]) -> int:
         else one.at
         for one in what
     ]
-    return min(moments, default=10**12)
+    return min(moments, default=60 * 24 * HOUR)
 
 
 def first_rules(draw: st.DataObject) -> Iterator[tuple[str, Defined]]:
@@ -737,7 +699,8 @@ def test_the_engine_transitions_as_a_naive_evaluation_at_every_instant(data: st.
     what = data.draw(happenings(rules))
     horizon = data.draw(st.sampled_from([5 * HOUR, 7 * HOUR, 9600 * HOUR]))
     oracle = Oracle(rules, 1, horizon)
-    driven = Driven(Engine(rule_set(rules, 1, -HOUR), timedelta(milliseconds=horizon)))
+    engine = Engine(rule_set(rules, 1, -HOUR), timedelta(milliseconds=horizon))
+    driven = Driven(engine, tells_apart=data.draw(st.booleans()))
     for index, one in enumerate(what):
         if data.draw(st.sampled_from([False, False, True])):
             driven.store()

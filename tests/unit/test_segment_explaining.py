@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.segment.engine.explaining import MOST_FACTS, Behind, Explained, explain
-from services.segment.engine.facts import ConsentWord, Recorded, Registered
+from services.segment.engine.facts import Recorded
 from services.segment.engine.profile import Profile
 from services.segment.engine.replaying import replay
 from services.segment.engine.stepping import Engine
+from services.segment.engine.telling import ConsentWord, Registered
 from services.segment.rules.instants import instant
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet

@@ -178,7 +178,7 @@ def test_every_form_reads_as_a_sentence(raw: dict[str, Any], sentence: str) -> N
         (attribute({"op": "is", "value": 5}), "rule.test.value", "home_branch is a text"),
         (attribute({"op": "any_of", "values": ["man"]}, "gender"), "rule.test.values", "'female'"),
         (attribute({"op": "isnt", "value": "5"}), "rule.test.op", "'is_not'"),
-        (attribute({"op": "known"}, "name"), "rule.field", "home_branch"),
+        (attribute({"op": "known"}, "nickname"), "rule.field", "home_branch"),
         ({"kind": "consent", "topic": "x", "channel": "fax"}, "rule.channel", "'email'"),
     ],
 )
@@ -281,7 +281,7 @@ def test_a_rule_knows_what_it_looks_at() -> None:
         ],
     }
     rule = parse_rule(everything)
-    assert reads(rule) == {"receipts", "field home_branch", "consent x|sms"}
+    assert reads(rule) == {"receipts", "field home_branch", "consent x|sms", "contacts"}
     assert look_back(rule) == 90 * DAY
     assert reads(parse_rule(DEMO["new"][0])) == {"receipts"}
 
@@ -293,6 +293,6 @@ def test_the_schema_is_json_and_closes_every_form() -> None:
     assert all(form["additionalProperties"] is False for form in forms.values())
     assert set(schema["discriminator"]["mapping"]) == {
         "all", "any", "not", "receipts", "first_receipt", "attribute", "consent", "segment",
-        "random",
+        "random", "identifier", "date", "age", "deals", "tasks",
     }  # fmt: skip
     assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's

@@ -2,8 +2,20 @@
 
 from services.segment.api.definitions import DefinitionApi
 from services.segment.api.explaining import ExplainingApi
+from services.segment.api.history import HistoryApi
 from services.segment.api.members import MemberApi
 from services.segment.api.previewing import PreviewApi
 from services.segment.api.speaking import Speech
+from services.segment.api.standing import Standings
+from services.segment.api.steering import SteeringApi
 
-__all__ = ["DefinitionApi", "ExplainingApi", "MemberApi", "PreviewApi", "Speech"]
+__all__ = [
+    "DefinitionApi",
+    "ExplainingApi",
+    "HistoryApi",
+    "MemberApi",
+    "PreviewApi",
+    "Speech",
+    "Standings",
+    "SteeringApi",
+]

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.segment.api.access import Reader, Writing, whole_chain
-from services.segment.domain import DefineSegment
+from services.segment.api.standing import EvaluationView, HeldView, Standings, StandingView
+from services.segment.domain import Brake, DefineSegment
 from services.segment.handlers import definitions as handlers
 from services.segment.handlers.definitions import Request
 from services.segment.queries.definitions import Defined, Definitions
@@ -53,6 +54,10 @@ class SegmentView(BaseModel):
     archived: bool
     rule: dict[str, Any]
     sentence: str = Field(description="the rule in words")
+    stands: int | None = Field(description="version of the definition that is evaluated")
+    trial: int | None = Field(description="version that waits to be counted, or for a yes")
+    held: HeldView | None
+    evaluation: EvaluationView | None
     members: int
     entered: int
     exited: int
@@ -73,6 +78,8 @@ class DefinitionApi:
     members: Members
     clock: Clock
     horizon: timedelta
+    standings: Standings
+    brake: Brake
 
     def router(self) -> APIRouter:
         """The routes below `/v1/segments`."""
@@ -88,9 +95,10 @@ class DefinitionApi:
         """All segments with their figures."""
         whole_chain(calling)
         figures = await self.members.figures()
+        look = await self.standings.look()
         return SegmentList(
             items=[
-                _view(each, figures.get(each.name, Figures()))
+                _view(each, figures.get(each.name, Figures()), await look.of(each))
                 for each in await self.definitions.all()
             ]
         )
@@ -105,7 +113,8 @@ class DefinitionApi:
         defined = await self.definitions.require(name)
         figures = await self.members.figures()
         response.headers["ETag"] = etag(defined.version)
-        return _view(defined, figures.get(name, Figures()))
+        standing = await (await self.standings.look()).of(defined)
+        return _view(defined, figures.get(name, Figures()), standing)
 
     async def define(
         self,
@@ -119,11 +128,13 @@ class DefinitionApi:
     ) -> Recorded:
         """Give the segment its (new) definition; the same again changes nothing.
 
-        Another one needs `If-Match`.
+        Another one needs `If-Match`. Where there are many customers, a changed rule is on trial
+        first: it is counted whom it would move.
         """
         whole_chain(calling)
         now = self.clock.now()
-        command = DefineSegment(name, body.title, body.rule, now, rests_on)
+        large = self.brake.watches(await self.standings.base.count(self.brake.minimum))
+        command = DefineSegment(name, body.title, body.rule, now, rests_on, calling.id, large)
         request = Request(command_id, _plain(body), now)
         done = await handlers.define(self.writer, self.horizon, request, command)
         response.headers["ETag"] = etag(done.version)
@@ -133,7 +144,7 @@ class DefinitionApi:
         """Evaluate the segment no longer; its history stays."""
         whole_chain(calling)
         request = Request(command_id, "archive", self.clock.now())
-        done = await handlers.archive(self.writer, self.horizon, request, name)
+        done = await handlers.archive(self.writer, self.horizon, request, name, calling.id)
         return Recorded(name=name, version=done.version, repeated=done.repeated)
 
 
@@ -147,7 +158,7 @@ def _plain(body: DefinitionInput) -> object:
     return plain
 
 
-def _view(defined: Defined, figures: Figures) -> SegmentView:
+def _view(defined: Defined, figures: Figures, standing: StandingView) -> SegmentView:
     segment = defined.segment
     rule = dict(segment.rule)
     return SegmentView(
@@ -157,6 +168,10 @@ def _view(defined: Defined, figures: Figures) -> SegmentView:
         archived=segment.archived,
         rule=rule,
         sentence=describe(parse_rule(rule), ENGLISH),
+        stands=standing.stands,
+        trial=standing.trial,
+        held=standing.held,
+        evaluation=standing.evaluation,
         members=figures.members,
         entered=figures.entered,
         exited=figures.exited,

@@ -16,6 +16,7 @@ from services.segment.engine.profile import Profile
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.members import Members, logged_at
 from services.segment.queries.profiles import Profiles
+from services.segment.queries.rules import PresentRules
 from services.segment.rules.instants import instant, moment
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.reading import parse_rule
@@ -97,6 +98,7 @@ class ExplainingApi:
     definitions: Definitions
     members: Members
     profiles: Profiles
+    rules: PresentRules
     speech: Speech
     clock: Clock
     horizon: timedelta
@@ -164,7 +166,9 @@ class ExplainingApi:
         if profile is None:
             raise not_found("customer", customer)
         # A long past takes a while, during which others are to be answered.
-        explained = await asyncio.to_thread(explain, profile, rule, instant(at))
+        explained = await asyncio.to_thread(
+            explain, profile, rule, instant(at), await self.rules.get()
+        )
         return Explanation(
             customer=customer,
             at=show_moment(at),

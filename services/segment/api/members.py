@@ -1,67 +1,45 @@
 """HTTP of who is and was in a segment."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+import msgspec
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 
 from services.segment.api.access import Moment, Reader, whole_chain
-from services.segment.projections.members import FOREVER, Interval, Member
+from services.segment.api.member_views import (
+    CustomerMemberships,
+    MemberPage,
+    MembershipView,
+    MemberView,
+    interval_view,
+    member_view,
+)
+from services.segment.projections.members import Member
+from services.segment.queries.activity import Activities, Summary
 from services.segment.queries.definitions import Definitions
-from services.segment.queries.members import Members, interval_at
+from services.segment.queries.members import Members, logged_at
 from shared.clock import Clock
+from shared.decider import invalid
 from shared.events.contract import show_moment
 from shared.http import Cursor, Limit, cursor_of, position_of
+from shared.tables.writing import Cell, CsvWriter
 
+PIECE = 1_000
+"""Members of one piece of an export."""
+COLUMNS = (
+    "customer", "entered", "exited", "definition", "receipts", "spent_minor", "first_receipt",
+    "last_receipt", "home_branch", "city",
+)  # fmt: skip
 
-class CauseView(BaseModel):
-    """Why a membership began or ended."""
-
-    kind: str
-    event: str | None = None
-    import_id: str | None = None
-
-
-class IntervalView(BaseModel):
-    """In the segment from `entered` on, until just before `exited` (null: still)."""
-
-    entered: str
-    exited: str | None
-    entered_because: CauseView
-    exited_because: CauseView | None
-
-
-class MemberView(BaseModel):
-    """A member with the interval that makes it one."""
-
-    customer: str
-    interval: IntervalView
-
-
-class MemberPage(BaseModel):
-    """Members at a moment; `count` is that of all pages together, exact."""
-
-    segment: str
-    at: str
-    count: int
-    items: list[MemberView]
-    next_cursor: str | None
-
-
-class MembershipView(BaseModel):
-    """One customer's history in one segment."""
-
-    segment: str
-    current: bool
-    intervals: list[IntervalView]
-
-
-class CustomerMemberships(BaseModel):
-    """Every segment that a customer is or was in."""
-
-    customer: str
-    items: list[MembershipView]
+Order = Annotated[
+    Literal["customer", "since", "-since"],
+    Query(description="by id; or by the moment of entering, `-since`: the newest first"),
+]
+Form = Annotated[Literal["csv", "jsonl"], Query(alias="format")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +48,19 @@ class MemberApi:
 
     definitions: Definitions
     members: Members
+    activities: Activities
     clock: Clock
 
     def router(self) -> APIRouter:
         """Members of a segment, and memberships of a customer."""
         router = APIRouter(prefix="/v1", tags=["segments"])
         router.add_api_route("/segments/{name}/members", self.page, methods=["GET"])
+        router.add_api_route(
+            "/segments/{name}/members/export",
+            self.export,
+            methods=["GET"],
+            response_class=StreamingResponse,
+        )
         router.add_api_route("/customers/{customer}/memberships", self.memberships, methods=["GET"])
         return router
 
@@ -83,7 +68,9 @@ class MemberApi:
         self,
         name: str,
         calling: Reader,
+        *,
         at: Moment = None,
+        order: Order = "customer",
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> MemberPage:
@@ -91,46 +78,101 @@ class MemberApi:
         whole_chain(calling)
         await self.definitions.require(name)
         after = position_of(cursor, str)
-        found = await self.members.page(name, at, after, limit)
+        if order == "customer":
+            found = await self.members.page(name, at, after, limit)
+        elif at is not None:
+            raise invalid("order", "is by customer where `at` asks for another moment than now")
+        else:
+            newest_first = order == "-since"
+            found = await self.members.page_by_since(
+                name, after, limit, newest_first=newest_first
+            )
         shown = found[:limit]
         more = len(found) > limit
         return MemberPage(
             segment=name,
             at=show_moment(at or self.clock.now()),
             count=await self.members.count(name, at),
-            items=[_member(each, at) for each in shown],
-            next_cursor=cursor_of(shown[-1].customer) if more else None,
+            items=await self._views(shown, at),
+            next_cursor=cursor_of(_place(shown[-1], order)) if more else None,
         )
 
-    async def memberships(self, customer: str, calling: Reader) -> CustomerMemberships:
-        """Every segment that a customer is or was in, with its intervals and their causes."""
+    async def export(
+        self, name: str, calling: Reader, *, form: Form = "csv", at: Moment = None
+    ) -> StreamingResponse:
+        """All members as one table, or a JSON object per line; nothing personal is in it."""
+        whole_chain(calling)
+        await self.definitions.require(name)
+        pieces = self._csv(name, at) if form == "csv" else self._lines(name, at)
+        return StreamingResponse(
+            pieces,
+            media_type="text/csv; charset=utf-8" if form == "csv" else "application/jsonl",
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}.{form}"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+    async def memberships(
+        self, customer: str, calling: Reader, at: Moment = None
+    ) -> CustomerMemberships:
+        """Every segment that a customer is or was in, with its intervals and their causes.
+
+        With `at` only those that the customer was in at that moment, each with that interval.
+        """
         whole_chain(calling)
         found = await self.members.of_customer(customer)
+        chosen = [
+            (each, each.intervals if at is None else [interval])
+            for each in found
+            if (interval := logged_at(each, at) if at else each.intervals[-1]) is not None
+        ]
         return CustomerMemberships(
             customer=customer,
+            at=at,
             items=[
                 MembershipView(
                     segment=each.segment,
                     current=each.current,
-                    intervals=[_interval(interval) for interval in each.intervals],
+                    intervals=[interval_view(interval) for interval in intervals],
                 )
-                for each in found
+                for each, intervals in chosen
             ],
         )
 
+    async def _views(self, found: Sequence[Member], at: datetime | None) -> list[MemberView]:
+        known = await self.activities.summaries([each.customer for each in found])
+        return [member_view(each, at, known.get(each.customer, Summary())) for each in found]
 
-def _member(member: Member, at: datetime | None) -> MemberView:
-    return MemberView(customer=member.customer, interval=_interval(interval_at(member, at)))
+    async def _pieces(self, name: str, at: datetime | None) -> AsyncIterator[list[MemberView]]:
+        after: str | None = None
+        while True:
+            found = await self.members.page(name, at, after, PIECE)
+            yield await self._views(found[:PIECE], at)
+            if len(found) <= PIECE:
+                return
+            after = found[PIECE - 1].customer
+
+    async def _csv(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
+        with CsvWriter(COLUMNS) as table:
+            async for piece in self._pieces(name, at):
+                yield table.add([_row(each) for each in piece])
+
+    async def _lines(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
+        async for piece in self._pieces(name, at):
+            rows = [dict(zip(COLUMNS, _row(each), strict=True)) for each in piece]
+            yield b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-def _interval(interval: Interval) -> IntervalView:
-    ended = interval.exited != FOREVER
-    left = interval.exited_because
-    return IntervalView(
-        entered=show_moment(interval.entered),
-        exited=show_moment(interval.exited) if ended else None,
-        entered_because=CauseView.model_validate(interval.entered_because, from_attributes=True),
-        exited_because=(
-            None if left is None else CauseView.model_validate(left, from_attributes=True)
-        ),
-    )
+def _place(member: Member, order: str) -> str:
+    return member.customer if order == "customer" else member.since or ""
+
+
+def _row(member: MemberView) -> Sequence[Cell]:
+    interval, profile = member.interval, member.profile
+    first, last = profile.first_receipt, profile.last_receipt
+    return (
+        member.customer, interval.entered, interval.exited, member.definition, profile.receipts,
+        profile.spent_minor, first and show_moment(first), last and show_moment(last),
+        profile.home_branch, profile.city,
+    )  # fmt: skip

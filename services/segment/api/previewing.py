@@ -16,6 +16,7 @@ from services.segment.domain import rule_of
 from services.segment.engine.previewing import Preview, month_starts, preview_at
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.profiles import Profiles
+from services.segment.queries.rules import PresentRules
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.sentences.tree import describe
 from shared.clock import Clock
@@ -72,6 +73,7 @@ class PreviewApi:
 
     definitions: Definitions
     profiles: Profiles
+    rules: PresentRules
     speech: Speech
     clock: Clock
     horizon: timedelta
@@ -109,7 +111,7 @@ class PreviewApi:
 
     async def _lines(self, rule: Rule, sentence: str, beside: list[str]) -> AsyncIterator[str]:
         now = self.clock.now()
-        preview = preview_at(rule, now, self.zone, beside)
+        preview = preview_at(rule, now, self.zone, beside, await self.rules.get())
         done, of, last = 0, await self.profiles.count(), None
         yield self._line(preview, sentence, now, done, of)
         async with self.turns:

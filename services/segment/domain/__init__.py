@@ -1,5 +1,6 @@
 """Decisions of the segment service: one file for each kind of stream. Pure."""
 
+from services.segment.domain.brake import Brake
 from services.segment.domain.definitions import (
     ArchiveSegment,
     Command,
@@ -12,13 +13,13 @@ from services.segment.domain.definitions import (
     rule_of,
     segment_stream,
     segments,
-    too_many,
 )
 from services.segment.domain.segment import Segment, Toll, Version, Wave, evolve
 from services.segment.domain.standing import rule_set
 
 __all__ = [
     "ArchiveSegment",
+    "Brake",
     "Command",
     "DefineSegment",
     "HoldWave",
@@ -35,5 +36,4 @@ __all__ = [
     "rule_set",
     "segment_stream",
     "segments",
-    "too_many",
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.segment.domain.brake import Brake
 from services.segment.domain.segment import NOTHING, Segment, evolve
 from services.segment.rules.language.tree import Rule, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
@@ -78,14 +79,14 @@ class ArchiveSegment:
 
 @dataclass(frozen=True, slots=True)
 class SettleTrial:
-    """It was counted whom a definition on trial would move; it may be `share` percent of all."""
+    """It was counted whom a definition on trial would move, and what may be."""
 
     name: str
     definition: int
     entering: int
     leaving: int
     base: int
-    share: int
+    brake: Brake
     at: datetime
 
 
@@ -199,7 +200,7 @@ def _settle(command: SettleTrial, state: Segment) -> Sequence[NewEvent]:
     if state.trial != command.definition or state.toll is not None:
         return ()
     data: DefinitionHeld | DefinitionReleased
-    if too_many(command.entering + command.leaving, command.base, command.share):
+    if command.brake.too_many(command.entering + command.leaving, command.base):
         data = DefinitionHeld(
             segment=command.name, definition=command.definition,
             entering=command.entering, leaving=command.leaving, base=command.base,
@@ -239,11 +240,6 @@ def _hold(command: HoldWave, state: Segment) -> Sequence[NewEvent]:
         segment=command.name, moved=command.moved, base=command.base, since=command.since
     )
     return (NewEvent(data, command.at),)
-
-
-def too_many(moved: int, base: int, share: int) -> bool:
-    """Whether so many of the base are more than a share in percent."""
-    return moved * 100 > share * base
 
 
 def _require(state: Segment, name: str) -> None:

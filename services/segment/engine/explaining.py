@@ -13,6 +13,7 @@ from services.segment.engine.replaying import Course, replay
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.findings.tree import find
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
+from services.segment.rules.ruleset import NO_RULES, RuleSet
 from services.segment.rules.view import Receipt, View
 from services.segment.rules.words import FieldValue, Word
 
@@ -51,10 +52,13 @@ class Explained:
     clauses: tuple["Explained", ...]
 
 
-def explain(profile: Profile, rule: Rule, at: int) -> Explained:
-    """The explanation at an instant, by what the profile keeps."""
+def explain(profile: Profile, rule: Rule, at: int, around: RuleSet = NO_RULES) -> Explained:
+    """The explanation at an instant, by what the profile keeps.
+
+    `around` has the rules of the segments that the rule names.
+    """
     nodes = list(_nodes(rule))
-    courses, view = replay(profile, nodes, at)
+    courses, view = replay(profile, nodes, at, around)
     return _Explaining(profile, courses, view, at).explained(rule)
 
 
@@ -91,7 +95,7 @@ class _Explaining:
     def _behind(self, told: Receipt | Word) -> Behind:
         if isinstance(told, Receipt):
             return Behind(event_of(told, self.profile.id), told.time, told.total)
-        return Behind(f"customer-{self.profile.id}@{told.version}")
+        return Behind(told.event(self.profile.id))
 
 
 def _nodes(rule: Rule) -> Iterator[Rule]:

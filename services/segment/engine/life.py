@@ -86,6 +86,7 @@ class Life:
         self.told = profile.told.copy()
         self.view = take_view(profile)
         self.view.inside = self.memberships
+        self.view.surroundings = rules.surroundings
 
     def settle(self, until: int) -> None:
         """Fire every timer that is due strictly before an instant."""
@@ -126,7 +127,7 @@ class Life:
         self.view.known.learn(fact.words)
         self.told.append(fact)
         self._learnt = True
-        return {word.touches for word in fact.words}
+        return {name for word in fact.words for name in word.touches}
 
     def ask(self, kinds: Iterable[str], at: int, why: Why) -> None:
         """Evaluate the rules that look at any of this, and those due exactly at the instant."""
@@ -140,10 +141,20 @@ class Life:
 
     def ask_all(self, at: int, why: Why) -> None:
         """Evaluate every rule at an instant, and leave the segments that have none."""
+        self.answer(self._rules.every, at, why)
+
+    def answer(self, changed: NamedRules, at: int, why: Why) -> None:
+        """Evaluate what is new in the rule set at an instant, and leave segments without a rule.
+
+        Memberships in segments that are held stay as they are.
+        """
         self._outdated = frozenset()
-        for name in sorted(self.memberships.keys() - self._rules.rules.keys()):
+        rules = self._rules
+        gone = self.memberships.keys() - rules.rules.keys() - rules.held.keys()
+        for name in sorted(gone):
             self._exit(name, at, why)
-        self._evaluate(self._rules.every, at, why)
+        # Who names a segment that is gone is found nowhere any more: then all are asked.
+        self._evaluate(rules.every if gone else changed, at, why)
 
     def leave_all(self, at: int, why: Why) -> None:
         """Leave every segment for good: this is no person."""
@@ -293,3 +304,4 @@ class Life:
         view.count, view.total = totals.count, totals.total
         view.first, view.last = totals.first, totals.last
         return view
+

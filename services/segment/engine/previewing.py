@@ -13,6 +13,7 @@ from services.segment.engine.profile import Profile
 from services.segment.engine.replaying import replay
 from services.segment.rules.instants import instant
 from services.segment.rules.language.tree import Rule
+from services.segment.rules.ruleset import NO_RULES, RuleSet
 
 MOST_SAMPLED = 20
 MONTHS = 12
@@ -37,6 +38,7 @@ class Preview:
     rule: Rule
     moments: Sequence[int]
     beside: Sequence[str]
+    around: RuleSet = NO_RULES
     seen: int = 0
     counts: list[int] = field(init=False)
     overlaps: dict[str, Overlap] = field(init=False)
@@ -65,7 +67,7 @@ class Preview:
 
     def _look(self, profile: Profile) -> None:
         self.seen += 1
-        (course,), _view = replay(profile, (self.rule,), self.moments[-1])
+        (course,), _view = replay(profile, (self.rule,), self.moments[-1], self.around)
         for index, at in enumerate(self.moments):
             self.counts[index] += course.at(at)
         for name, overlap in self.overlaps.items():
@@ -90,7 +92,9 @@ def month_starts(now: datetime, zone: tzinfo) -> list[datetime]:
     return [datetime(month // 12, month % 12 + 1, 1, tzinfo=zone) for month in reversed(months)]
 
 
-def preview_at(rule: Rule, now: datetime, zone: tzinfo, beside: Sequence[str]) -> Preview:
+def preview_at(
+    rule: Rule, now: datetime, zone: tzinfo, beside: Sequence[str], around: RuleSet = NO_RULES
+) -> Preview:
     """A preview whose moments are the beginnings of the last twelve months, and now."""
     moments = [instant(start) for start in month_starts(now, zone)]
-    return Preview(rule, (*moments, instant(now)), beside)
+    return Preview(rule, (*moments, instant(now)), beside, around)

@@ -6,14 +6,16 @@ known now been known then. It differs from the log of memberships by what was le
 changes the present and never the past. What the profile let go of counts from the beginning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from services.segment.engine.facts import Fact, in_order
 from services.segment.engine.profile import Profile
 from services.segment.rules.evaluating.tree import evaluate
+from services.segment.rules.graph import named_in
 from services.segment.rules.language.tree import Rule
+from services.segment.rules.ruleset import NO_RULES, RuleSet
 from services.segment.rules.view import Receipt, View
 from shared.moments import unpacked
 
@@ -60,28 +62,83 @@ class Course:
             self.ask(view, self.next)
 
 
-def replay(profile: Profile, rules: Sequence[Rule], until: int) -> tuple[Sequence[Course], View]:
-    """The courses of rules up to an instant, which counts; and the view of that instant."""
-    courses = [Course(rule) for rule in rules]
+@dataclass(slots=True)
+class Replay:
+    """Courses that are asked together; `named` are those of segments that others name.
+
+    Each comes after those that it names, so that one pass at an instant settles it.
+    """
+
+    view: View
+    named: Mapping[str, Course]
+    asked: Sequence[Course]
+    inside: set[str]
+
+    def ask(self, at: int) -> None:
+        """Evaluate everything at an instant."""
+        for name, course in self.named.items():
+            course.ask(self.view, at)
+            self._stand(name, course)
+        for course in self.asked:
+            course.ask(self.view, at)
+
+    def settle(self, until: int) -> None:
+        """Fire every timer that is due strictly before an instant, in order."""
+        if not self.named:
+            for course in self.asked:
+                course.settle(self.view, until)
+            return
+        courses = [*self.named.values(), *self.asked]
+        while dues := [each.next for each in courses if each.next is not None]:
+            if (at := min(dues)) >= until:
+                break
+            self.ask(at)
+
+    def _stand(self, name: str, course: Course) -> None:
+        if course.value:
+            self.inside.add(name)
+        else:
+            self.inside.discard(name)
+
+
+def replay(
+    profile: Profile, rules: Sequence[Rule], until: int, around: RuleSet = NO_RULES
+) -> tuple[Sequence[Course], View]:
+    """The courses of rules up to an instant, which counts; and the view of that instant.
+
+    Segments that the rules name are replayed beside them by the rules of `around`; those that are
+    held, and lists, are taken as they are now.
+    """
     view = _beginning(profile)
+    view.surroundings = around.surroundings
+    named = {name: Course(live.rule) for name, live in around.in_order(_named(rules, around))}
+    inside = {name for name in profile.memberships if name not in named}
+    view.inside = inside
+    run = Replay(view, named, [Course(rule) for rule in rules], inside)
     if view.last is not None and view.last <= until:
-        for course in courses:
-            course.ask(view, view.last)
+        run.ask(view.last)
     for at, facts in groupby(_facts(profile), key=_time):
         if at > until:
             break
-        for course in courses:
-            course.settle(view, at)
+        run.settle(at)
         for fact in facts:
             if isinstance(fact, Receipt):
                 view.add(fact)
             else:
                 view.known.learn(fact.words)
-        for course in courses:
-            course.ask(view, at)
-    for course in courses:
-        course.settle(view, until + 1)
-    return courses, view
+        run.ask(at)
+    run.settle(until + 1)
+    return run.asked, view
+
+
+def _named(rules: Sequence[Rule], around: RuleSet) -> frozenset[str]:
+    """The segments whose rules these rest on, directly or not."""
+    found: set[str] = set()
+    level = {name for rule in rules for name in named_in(rule)}
+    while level := (level & around.rules.keys()) - found:
+        found |= level
+        level = {name for each in level for name in named_in(around.rules[each].rule)}
+    return frozenset(found)
 
 
 def _facts(profile: Profile) -> Sequence[Fact]:
@@ -95,6 +152,7 @@ def _time(fact: Fact) -> int:
 def _beginning(profile: Profile) -> View:
     """What is known before the first fact that is kept one by one."""
     view = View()
+    view.customer = profile.id
     kept = profile.receipts
     view.count = profile.totals.count - len(kept)
     view.total = profile.totals.total - sum(receipt.total for receipt in kept)

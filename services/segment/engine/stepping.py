@@ -25,13 +25,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from services.segment.engine.amending import amend, amend_unseen, put_in_motion
+from services.segment.engine.dealing import CHANGES_HANDS
 from services.segment.engine.facts import (
-    Absorbed,
     Erased,
     Fact,
     Merged,
     Returned,
-    Reverted,
     Voided,
     event_of,
     fact_of,
@@ -39,6 +38,7 @@ from services.segment.engine.facts import (
 )
 from services.segment.engine.life import Life, Why
 from services.segment.engine.profile import Profile, Totals, Waiting, forgotten
+from services.segment.engine.telling import Absorbed, Reverted
 from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
 from services.segment.rules.view import Receipt
@@ -92,7 +92,7 @@ class Engine:
         at = instant(light.recordedtime)
         if life.clock is not None:
             at = max(at, life.clock)
-        merging = gone or isinstance(data, Absorbed | Reverted | Ended)
+        merging = gone or isinstance(data, (Absorbed, Reverted, Ended, *CHANGES_HANDS))
         why = Why(
             "merge" if merging else "event",
             light.id, None, light.correlationid or None, light.causedepth + 1,
@@ -162,6 +162,8 @@ class Engine:
         """
         if profile.rules >= self.rules.number:
             return profile, ()
+        if profile.removed:
+            return msgspec.structs.replace(profile, rules=self.rules.number), ()
         life = Life(profile, self.rules)
         self._answer_definitions(life, profile)
         return life.profile(self.rules.number), life.events
@@ -250,15 +252,16 @@ class Engine:
     def _answer_definitions(self, life: Life, known: Profile) -> None:
         """Bring the life up to the present rule set; before the first fact there is nothing to ask.
 
-        A timer of an unchanged rule fires as ever, also when it is due at that very moment; what
-        else changes then, changes because of the definitions.
+        Only rules that changed are asked: the others answer as they did when time was settled. A
+        timer of an unchanged rule fires as ever, also when it is due at that very moment; what else
+        changes then, changes because of the definitions.
         """
         if known.rules == self.rules.number or life.clock is None:
             return
         at = max(life.clock, instant(self.rules.at))
         life.forget_outdated()
         life.settle(at + 1)
-        life.ask_all(at, Why("definition"))
+        life.answer(self.rules.changed_since(known.rules), at, Why("definition"))
 
     def _close(self, life: Life, at: int, why: Why) -> Outcome:
         life.trim(self._kept)

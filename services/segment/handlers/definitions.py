@@ -29,17 +29,23 @@ class Request:
     at: datetime
 
 
+async def carry_out(writer: Writer, horizon: timedelta, request: Request, command: Command) -> Done:
+    """Carry out what is asked of a segment. Raises `Refused` that says what is wrong with it."""
+    return await writer.one(segments(horizon), _execution(request, command.name, command))
+
+
 async def define(
     writer: Writer, horizon: timedelta, request: Request, command: DefineSegment
 ) -> Done:
     """Give a segment its (new) definition. Raises `Refused` that names what is wrong in it."""
-    return await writer.one(segments(horizon), _execution(request, command.name, command))
+    return await carry_out(writer, horizon, request, command)
 
 
-async def archive(writer: Writer, horizon: timedelta, request: Request, name: str) -> Done:
+async def archive(
+    writer: Writer, horizon: timedelta, request: Request, name: str, by: str | None = None
+) -> Done:
     """Evaluate a segment no longer; who was in it leaves."""
-    command = ArchiveSegment(name, request.at)
-    return await writer.one(segments(horizon), _execution(request, name, command))
+    return await carry_out(writer, horizon, request, ArchiveSegment(name, request.at, by))
 
 
 async def load_rules(store: EventStore) -> RuleSet:

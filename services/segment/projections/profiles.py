@@ -11,6 +11,7 @@ from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
 from shared.events import topic_of
 from shared.events.customer import CustomerRegistered
+from shared.events.deal import DealOpened
 from shared.events.imports import ImportEnded
 from shared.events.interaction import ReceiptRecorded
 from shared.projection import Event, Projection, Stepped
@@ -36,6 +37,7 @@ def profiles_v1(engine: Engine) -> Stepped[Profile]:
         topics=(
             topic_of(CustomerRegistered.type, "customer"),
             topic_of(ReceiptRecorded.type, "interaction"),
+            topic_of(DealOpened.type, "customer"),
         ),
         reads={**READS, ImportEnded.type: Ended},
         document=Profile,

@@ -1,10 +1,13 @@
 """Questions to the definitions of segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.segment.domain import Segment, evolve, segment_stream
 from shared.decider import Decider, not_found
+from shared.envelope import decode
+from shared.events.segment import SegmentDefined
 from shared.execute import Writer
 
 _SEGMENT: Decider[None, Segment] = Decider(Segment, lambda _command, _state: (), evolve)
@@ -37,6 +40,18 @@ class Definitions:
         if defined is None:
             raise not_found("segment", name)
         return defined
+
+    async def moments(self, name: str) -> Mapping[int, datetime]:
+        """When each version of a definition was defined."""
+        stream = segment_stream(name)
+        commits = (await self.writer.store.read([stream])).get(stream, ())
+        events = [decode(text) for commit in commits for text in commit.events]
+        moments = {}
+        for event in events:
+            if event.type == SegmentDefined.type:
+                data = SegmentDefined.model_validate_json(bytes(event.data))
+                moments[data.definition] = datetime.fromisoformat(event.time)
+        return moments
 
     async def all(self) -> Sequence[Defined]:
         """All segments by name, archived ones too."""

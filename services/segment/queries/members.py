@@ -58,6 +58,20 @@ class Members:
         found = await self.collection.find(where, sort=[("_id", 1)], limit=limit + 1)
         return [msgspec.convert(raw, Member) for raw in found]
 
+    async def page_by_since(
+        self, segment: str, after: str | None, limit: int, *, newest_first: bool
+    ) -> Sequence[Member]:
+        """Who is in it now, by the moment of entering; `after` is the `since` of a member."""
+        low, high = f"{segment}|", f"{segment}}}"
+        if newest_first:
+            where, direction = {"$gte": low, "$lt": after or high}, -1
+        else:
+            where, direction = {"$gt": after or low, "$lt": high}, 1
+        found = await self.collection.find(
+            {"since": where}, sort=[("since", direction)], limit=limit + 1
+        )
+        return [msgspec.convert(raw, Member) for raw in found]
+
     async def of(self, segment: str, customer: str) -> Member | None:
         """A customer in a segment, now or once."""
         found = await self.collection.find({"_id": member_id(segment, customer)}, limit=1)

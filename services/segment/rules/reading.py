@@ -105,11 +105,6 @@ def _explain(detail: ErrorDetails, path: str, node: object) -> tuple[str, str]:
             path, message = f"{path}.{field}", f"must be one of {context['expected_tags']}"
         case "model_attributes_type" | "model_type":
             message = f"must be an object, not {_show_kind(node)}"
-        case "string_pattern_mismatch":
-            message = (
-                "must be home_branch, language, gender, acquisition,"
-                " or `custom.` and the name of a custom field"
-            )
         case "rule":
             message = detail["msg"]
         case _:

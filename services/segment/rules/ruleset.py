@@ -19,6 +19,7 @@ from services.segment.rules.graph import circle, depths, named_in
 from services.segment.rules.instants import instant
 from services.segment.rules.language.relations import segment_read
 from services.segment.rules.language.tree import Rule, look_back, reads
+from services.segment.rules.surroundings import NOWHERE, Surroundings
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 READ_TOGETHER = timedelta(seconds=30)
@@ -49,7 +50,7 @@ NamedRules = tuple[tuple[str, LiveRule], ...]
 class RuleSet:
     """Every live rule by the name of its segment, in the order of names.
 
-        Of rules that name each other in a circle the last one is left out. `number` is how many
+    Of rules that name each other in a circle the last one is left out. `number` is how many
     definition events it is the fold of; `at` is when the last of them was recorded. `held` are
     rules that nobody is asked: memberships in their segments stand still. `moments` are those of
     all the events, in order.
@@ -60,6 +61,7 @@ class RuleSet:
     at: datetime = _NEVER
     held: Mapping[str, LiveRule] = field(default_factory=dict)
     moments: Sequence[datetime] = ()
+    surroundings: Surroundings = NOWHERE
 
     def __post_init__(self) -> None:
         rules = dict(sorted(_without_circles(self.rules).items()))

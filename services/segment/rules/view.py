@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from services.segment.rules.language.facts import FilterKey
+from services.segment.rules.surroundings import NOWHERE
 from services.segment.rules.words import Known
 from shared.moments import unpacked, without_moment
 
@@ -76,7 +77,7 @@ class View:
 
     __slots__ = (
         "_series", "count", "customer", "first", "inside", "known", "last", "let_go", "receipts",
-        "total",
+        "surroundings", "total",
     )  # fmt: skip
 
     def __init__(self, receipts: list[Receipt] | None = None, inside: Container[str] = ()) -> None:
@@ -89,6 +90,7 @@ class View:
         self.let_go = b""
         self.customer = ""
         self.inside = inside
+        self.surroundings = NOWHERE
         self._series: dict[FilterKey | None, Series] = {}
 
     def add(self, receipt: Receipt) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.segment.rules.evaluating import facts, record, relations
+from services.segment.rules.evaluating import dates, deals, facts, record, relations, tasks
 from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.view import View
@@ -57,6 +57,11 @@ _FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "first_receipt": facts.first_receipt,
     "attribute": record.attribute,
     "consent": record.consent,
+    "identifier": record.identifier,
+    "date": dates.dated,
+    "age": dates.age,
+    "deals": deals.deals,
+    "tasks": tasks.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
 }

@@ -20,6 +20,11 @@ _FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
     "first_receipt": facts.first_receipt,
     "attribute": record.attribute,
     "consent": record.consent,
+    "identifier": record.identifier,
+    "date": record.dated,
+    "age": record.age,
+    "deals": record.deals,
+    "tasks": record.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
 }

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from services.segment.rules.language.dates import Age, Date
+from services.segment.rules.language.deals import Deals
 from services.segment.rules.language.facts import FirstReceipt, Receipts
 from services.segment.rules.language.forms import Form, Leaf, Several
-from services.segment.rules.language.record import Attribute, Consent
+from services.segment.rules.language.record import Attribute, Consent, Contact
 from services.segment.rules.language.relations import InSegment, RandomShare
+from services.segment.rules.language.tasks import Tasks
 
 MOST_CLAUSES = 100
 DEEPEST = 8
@@ -36,7 +39,20 @@ class Not(Form):
 
 
 Rule = Annotated[
-    All | AnyOf | Not | Receipts | FirstReceipt | Attribute | Consent | InSegment | RandomShare,
+    All
+    | AnyOf
+    | Not
+    | Receipts
+    | FirstReceipt
+    | Attribute
+    | Consent
+    | Contact
+    | Date
+    | Age
+    | Deals
+    | Tasks
+    | InSegment
+    | RandomShare,
     Field(discriminator="kind"),
 ]
 All.model_rebuild()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
-from services.segment.rules.sentences import facts, record, relations
+from services.segment.rules.sentences import dates, deals, facts, record, relations, tasks
 from shared.wording import Wording
 
 
@@ -38,6 +38,11 @@ _FORMS: Mapping[str, Callable[[Any, Wording], str]] = {
     "first_receipt": facts.first_receipt,
     "attribute": record.attribute,
     "consent": record.consent,
+    "identifier": record.identifier,
+    "date": dates.dated,
+    "age": dates.age,
+    "deals": deals.deals,
+    "tasks": tasks.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
 }

@@ -1,6 +1,9 @@
 """Small words that sentences share."""
 
 from collections.abc import Sequence
+from datetime import date
+
+from babel.dates import format_date
 
 from services.segment.rules.instants import UNITS
 from services.segment.rules.language.forms import Comparison, Value
@@ -44,3 +47,18 @@ def value(shown: Value, wording: Wording) -> str:
     if isinstance(shown, bool):
         return wording.text("yes") if shown else wording.text("no")
     return str(shown)
+
+
+def listed_day(text: str, wording: Wording) -> str:
+    """A date such as `2017-12-31`."""
+    return wording.day(date.fromisoformat(text))
+
+
+def day_of_year(text: str, wording: Wording) -> str:
+    """A day of any year such as `12-24`."""
+    return format_date(date.fromisoformat(f"2000-{text}"), "d MMMM", locale=wording.locale)
+
+
+def how_many(compare: Comparison, wording: Wording) -> str:
+    """A comparison of a number."""
+    return f"{sign(compare, wording)} {wording.number(compare.value)}"
