@@ -10,6 +10,7 @@ from shared.http.batches import (
     RawItems,
     batch_body,
     batch_response,
+    in_order,
     parse_items,
 )
 from shared.http.callers import Caller, CommandId, asked_hash, principal
@@ -44,6 +45,7 @@ __all__ = [
     "build_app",
     "cursor_of",
     "etag",
+    "in_order",
     "page_of",
     "parse_items",
     "position_of",

@@ -6,7 +6,7 @@ with too many items (422); a wrong item is refused alone, and its neighbours go 
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from fastapi import Depends, Request, Response
@@ -91,6 +91,25 @@ class _Item(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Named(Protocol):
+    """An item that brings its id with it."""
+
+    @property
+    def id(self) -> str:
+        """The id of what is recorded."""
+        ...
+
+
+def in_order(
+    parsed: Iterable[Named | Refused], outcomes: Iterable[Outcome]
+) -> Sequence[tuple[str | None, Outcome]]:
+    """The outcome of each item: its own refusal, or the next one of those that were carried out."""
+    following = iter(outcomes)
+    return [
+        (None, each) if isinstance(each, Refused) else (each.id, next(following)) for each in parsed
+    ]
 
 
 def batch_response(outcomes: Sequence[tuple[str | None, Outcome]]) -> Response:

@@ -34,6 +34,7 @@ from shared.http import (
     batch_response,
     build_app,
     etag,
+    in_order,
     page_of,
     parse_items,
     position_of,
@@ -451,6 +452,17 @@ async def test_each_item_of_a_batch_has_its_own_answer() -> None:
     assert second["problem"]["errors"][0]["field"] == "animal.cat.lives"
     assert PERSONAL not in json.dumps(second)
     assert third["repeated"] is True
+
+
+def test_what_was_carried_out_of_a_batch_stands_where_it_was_asked_for() -> None:
+    class Named(BaseModel):
+        id: str
+
+    wrong, refused, done = not_found("pet", "1"), not_found("pet", "2"), Done("pet-3", 4)
+    parsed = [wrong, Named(id="2"), wrong, Named(id="3")]
+    assert in_order(parsed, [refused, done]) == [
+        (None, wrong), ("2", refused), (None, wrong), ("3", done),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"items": 1}', b'{"items": [{]}', b"\xff"])

@@ -16,7 +16,7 @@ from services.interaction.api.product_inputs import (
     changed_view,
     tree_view,
 )
-from services.interaction.api.products import Reading, Writing, hash_of, in_order, require_chain
+from services.interaction.api.products import Reading, Writing, hash_of, require_chain
 from services.interaction.domain.product_categories import (
     ArchiveCategory,
     CategoryCommand,
@@ -37,6 +37,7 @@ from shared.http import (
     batch_body,
     batch_response,
     etag,
+    in_order,
     parse_items,
 )
 

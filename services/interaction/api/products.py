@@ -4,9 +4,8 @@ It belongs to the whole chain: a key of some branches reads it and changes none 
 already is changed by naming its ETag; a batch is what another system keeps, and names none.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, TypeAdapter
@@ -39,7 +38,7 @@ from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
 from shared.decider import Refused, not_found
 from shared.eventstore import body_hash
-from shared.execute import Outcome, Writer
+from shared.execute import Writer
 from shared.http import (
     BatchAnswer,
     CommandId,
@@ -53,6 +52,7 @@ from shared.http import (
     batch_body,
     batch_response,
     etag,
+    in_order,
     page_of,
     parse_items,
     position_of,
@@ -225,13 +225,3 @@ _ITEM: TypeAdapter[ProductItem] = TypeAdapter(ProductItem)
 
 def _lives(tree: CategoryTree, category: str | None) -> bool:
     return category is not None and tree.lives(category)
-
-
-def in_order(
-    parsed: Sequence[Any], outcomes: Sequence[Outcome]
-) -> list[tuple[str | None, Outcome]]:
-    """The outcome of each item: its own refusal, or the next one of those that were carried out."""
-    following = iter(outcomes)
-    return [
-        (None, each) if isinstance(each, Refused) else (each.id, next(following)) for each in parsed
-    ]
