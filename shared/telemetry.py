@@ -87,6 +87,12 @@ ROBOTS = Counter(
     "that set each other off.",
     ["outcome"],
 )
+SEGMENTS_HELD = Gauge(
+    "regulars_segments_held",
+    "Segments that wait for a person's yes, because too many customers would be moved at once: by "
+    "a wave of what happens, or by a new definition.",
+    ["why"],
+)
 WEBHOOKS = Counter(
     "regulars_webhooks", "Calls of other systems by outcome: sent, failed, given_up.", ["outcome"]
 )
