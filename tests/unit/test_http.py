@@ -459,7 +459,7 @@ def test_what_was_carried_out_of_a_batch_stands_where_it_was_asked_for() -> None
         id: str
 
     wrong, refused, done = not_found("pet", "1"), not_found("pet", "2"), Done("pet-3", 4)
-    parsed = [wrong, Named(id="2"), wrong, Named(id="3")]
+    parsed: list[Named | Refused] = [wrong, Named(id="2"), wrong, Named(id="3")]
     assert in_order(parsed, [refused, done]) == [
         (None, wrong), ("2", refused), (None, wrong), ("3", done),
     ]  # fmt: skip
