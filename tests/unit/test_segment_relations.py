@@ -5,11 +5,13 @@ Days count from 1 January 2026.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from services.segment.domain import ArchiveSegment, DefineSegment, References, segments
 from services.segment.engine.facts import Merged, Recorded
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
@@ -23,8 +25,9 @@ from services.segment.rules.sentences.tree import describe
 from services.segment.rules.view import View
 from shared.decider import NewEvent
 from shared.envelope import Light
-from shared.events.segment import SegmentEntered, SegmentExited
+from shared.events.segment import SegmentArchived, SegmentDefined, SegmentEntered, SegmentExited
 from shared.projection import Event
+from shared.testing import given
 from shared.wording import Languages
 
 ENGLISH = Languages().wording("en")
@@ -263,3 +266,53 @@ def test_what_is_wrong_is_named_with_its_path(rule: Rule, path: str, words: str)
         parse_rule(rule)
     assert [error.field for error in refused.value.errors] == [path]
     assert words in refused.value.errors[0].message
+
+
+# Definitions
+
+BEHAVIOUR = segments(timedelta(days=400))
+STANDING = References(
+    {"new": parse_rule(WEEKLY), "a": parse_rule(member("b")), "b": parse_rule(WEEKLY)}
+)
+
+
+def define(name: str, rule: Rule) -> DefineSegment:
+    return DefineSegment(name, "Title", rule, day(0), refers=partial(STANDING.require, name))
+
+
+def test_a_segment_that_names_another_is_defined() -> None:
+    rule = member("a")
+    (event,) = given(BEHAVIOUR).when(define("c", rule)).events
+    assert isinstance(event.data, SegmentDefined)
+    assert event.data.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "path", "words"),
+    [
+        ("c", member("gone"), "rule.segment", "there is no segment gone that stands"),
+        ("c", member("c"), "rule.segment", "closes a circle: c → c"),
+        ("b", member("a"), "rule.segment", "closes a circle: b → a → b"),
+        (
+            "b",
+            {"kind": "all", "clauses": [WEEKLY, {"kind": "not", "clause": member("a")}]},
+            "rule.clauses[1].clause.segment",
+            "closes a circle: b → a → b",
+        ),
+    ],
+)
+def test_a_definition_that_names_what_is_not_there_or_itself_is_refused(
+    name: str, rule: Rule, path: str, words: str
+) -> None:
+    refusal = given(BEHAVIOUR).when(define(name, rule)).then_refused("invalid", path)
+    assert words in refusal.errors[0].message
+
+
+def test_a_segment_that_others_name_is_not_archived() -> None:
+    defined = SegmentDefined(segment="b", definition=1, title="Title", rule=WEEKLY)
+    archive = ArchiveSegment("b", day(1), naming=STANDING.naming("b"))
+    refusal = given(BEHAVIOUR, [defined]).when(archive).then_refused("segment-named")
+    assert (refusal.status, refusal.detail) == (409, "change or archive them first: a")
+    archived = SegmentArchived(segment="b")
+    given(BEHAVIOUR, [defined, archived]).when(archive).then_nothing()
+    given(BEHAVIOUR, [defined]).when(ArchiveSegment("b", day(1))).then([archived])

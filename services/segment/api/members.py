@@ -84,9 +84,7 @@ class MemberApi:
             raise invalid("order", "is by customer where `at` asks for another moment than now")
         else:
             newest_first = order == "-since"
-            found = await self.members.page_by_since(
-                name, after, limit, newest_first=newest_first
-            )
+            found = await self.members.page_by_since(name, after, limit, newest_first=newest_first)
         shown = found[:limit]
         more = len(found) > limit
         return MemberPage(

@@ -14,6 +14,7 @@ from services.segment.domain.definitions import (
     segment_stream,
     segments,
 )
+from services.segment.domain.references import References
 from services.segment.domain.segment import Segment, Toll, Version, Wave, evolve
 from services.segment.domain.standing import rule_set
 
@@ -23,6 +24,7 @@ __all__ = [
     "Command",
     "DefineSegment",
     "HoldWave",
+    "References",
     "Release",
     "RestoreDefinition",
     "Segment",

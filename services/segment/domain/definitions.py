@@ -7,12 +7,13 @@ let it stand. What stands and moves too many may be held the same way.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.segment.domain.brake import Brake
+from services.segment.domain.references import require_unnamed
 from services.segment.domain.segment import NOTHING, Segment, evolve
 from services.segment.rules.language.tree import Rule, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
@@ -42,9 +43,9 @@ def segment_stream(name: str) -> str:
 class DefineSegment:
     """Give a segment its (new) title and rule; `rule` is JSON of the rule language.
 
-    `rests_on` is told the version that is there (None: there is none), and may refuse the change.
-    `by` is the principal who asks. `large` says that there are so many customers that a changed
-    rule is on trial first.
+    `rests_on` is told the version that is there (None: there is none), and may refuse the change;
+    so may `refers`, which is told the rule. `by` is the principal who asks. `large` says that there
+    are so many customers that a changed rule is on trial first.
     """
 
     name: str
@@ -54,6 +55,7 @@ class DefineSegment:
     rests_on: Callable[[int | None], None] = lambda _version: None
     by: str | None = None
     large: bool = False
+    refers: Callable[[Rule], None] = lambda _rule: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,17 @@ class RestoreDefinition:
     rests_on: Callable[[int | None], None] = lambda _version: None
     by: str | None = None
     large: bool = False
+    refers: Callable[[Rule], None] = lambda _rule: None
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSegment:
-    """Evaluate the segment no longer."""
+    """Evaluate the segment no longer; `naming` are the segments whose rules name it."""
 
     name: str
     at: datetime
     by: str | None = None
+    naming: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +162,12 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
     title = command.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
-    rule = to_json(rule_of(command.rule, horizon))
+    parsed = rule_of(command.rule, horizon)
+    rule = to_json(parsed)
     there = state.shown if state.trial or state.stands else NOTHING
     if (title, rule) == (there.title, there.rule):
         return ()
+    command.refers(parsed)
     command.rests_on(state.version or None)
     standing = state.standing
     changes = standing is None or standing.rule != rule
@@ -183,7 +189,7 @@ def _restore(command: RestoreDefinition, state: Segment, horizon: timedelta) -> 
     old = state.versions[command.number - 1]
     again = DefineSegment(
         command.name, old.title, old.rule or {}, command.at,
-        command.rests_on, command.by, command.large,
+        command.rests_on, command.by, command.large, command.refers,
     )  # fmt: skip
     return _define(again, state, horizon)
 
@@ -192,6 +198,7 @@ def _archive(command: ArchiveSegment, state: Segment) -> Sequence[NewEvent]:
     _require(state, command.name)
     if state.archived:
         return ()
+    require_unnamed(command.naming)
     return (NewEvent(SegmentArchived(segment=command.name, by=command.by), command.at),)
 
 

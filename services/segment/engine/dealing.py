@@ -231,9 +231,7 @@ def _moved(data: Moved, light: Light) -> Deal:
     at, version = _time(light), _version(light, data.deal)
     state = _CLOSING.get(light.type, "open")
     closed = None if state == "open" else at
-    return Deal(
-        data.deal, stand=DealStand(version, state, data.pipeline, data.stage, at, closed)
-    )
+    return Deal(data.deal, stand=DealStand(version, state, data.pipeline, data.stage, at, closed))
 
 
 def _assigned(data: Assigned, light: Light) -> Deal:

@@ -304,4 +304,3 @@ class Life:
         view.count, view.total = totals.count, totals.total
         view.first, view.last = totals.first, totals.last
         return view
-

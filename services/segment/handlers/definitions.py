@@ -1,12 +1,15 @@
 """Use cases of definitions of segments: each loads, decides and appends, and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.segment.domain import (
     ArchiveSegment,
     Command,
     DefineSegment,
+    References,
+    RestoreDefinition,
     rule_set,
     segment_stream,
     segments,
@@ -31,7 +34,8 @@ class Request:
 
 async def carry_out(writer: Writer, horizon: timedelta, request: Request, command: Command) -> Done:
     """Carry out what is asked of a segment. Raises `Refused` that says what is wrong with it."""
-    return await writer.one(segments(horizon), _execution(request, command.name, command))
+    found = await _with_references(writer.store, command)
+    return await writer.one(segments(horizon), _execution(request, found.name, found))
 
 
 async def define(
@@ -54,6 +58,18 @@ async def load_rules(store: EventStore) -> RuleSet:
     return rule_set(
         decode(text) for stream in commits.values() for commit in stream for text in commit.events
     )
+
+
+async def _with_references(store: EventStore, command: Command) -> Command:
+    """The command with what it must know of other segments."""
+    if not isinstance(command, DefineSegment | RestoreDefinition | ArchiveSegment):
+        return command
+    rules = await load_rules(store)
+    standing = {**rules.rules, **rules.held}
+    references = References({name: live.rule for name, live in standing.items()})
+    if isinstance(command, ArchiveSegment):
+        return replace(command, naming=references.naming(command.name))
+    return replace(command, refers=partial(references.require, command.name))
 
 
 def _execution(request: Request, name: str, command: Command) -> Execution[Command]:
