@@ -128,6 +128,8 @@ def _holds(values: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - any va
         return wanted in values
     if "$elemMatch" in wanted:
         (wanted,) = wanted.values()
+        if not all(name in _OPERATORS for name in wanted):
+            return any(isinstance(value, dict) and _matches(value, wanted) for value in values)
     return any(
         all(_OPERATORS[name](value, bound) for name, bound in wanted.items()) for value in values
     )
