@@ -4,7 +4,6 @@ Nobody waits for Kafka to see a change: heads are asked at most each second, onl
 grown are read again, and whoever changes something here reads it at once.
 """
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,11 +19,11 @@ from services.customer.domain.configuration.employees import (
 )
 from shared.envelope import Causation
 from shared.execute import Command, Done, Writer
+from shared.freshness import Freshness
 from shared.recurring import again_and_again
 
 OLDEST_SECONDS = 1.0
 FOLLOW_SECONDS = 0.5
-_NEVER = float("-inf")
 STREAMS = {stream_of(kind): kind for kind in DECIDERS}
 
 log = structlog.stdlib.get_logger(__name__)
@@ -46,24 +45,21 @@ class ConfigurationBook:
     writer: Writer
     _known: Configuration = field(default_factory=Configuration)
     _versions: dict[str, int] = field(default_factory=dict)
-    _read_at: float = _NEVER
-    _changes: int = 0
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _freshness: Freshness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read yet."""
+        self._freshness = Freshness(self._read, OLDEST_SECONDS)
 
     async def fresh(self) -> Configuration:
         """The configuration as it was within the last second. Raises `StoreUnavailable`."""
-        if asyncio.get_running_loop().time() - self._read_at <= OLDEST_SECONDS:
-            return self._known
-        async with self._lock:
-            if asyncio.get_running_loop().time() - self._read_at > OLDEST_SECONDS:
-                await self._read()
-            return self._known
+        await self._freshness.ensure()
+        return self._known
 
     async def now(self) -> Configuration:
         """The configuration as it is. Raises `StoreUnavailable`."""
-        async with self._lock:
-            await self._read()
-            return self._known
+        await self._freshness.renew()
+        return self._known
 
     @property
     def latest(self) -> Configuration:
@@ -95,8 +91,7 @@ class ConfigurationBook:
                 ),
             )
         finally:
-            self._changes += 1
-            self._read_at = _NEVER
+            self._freshness.forget()
 
     async def erase_employee(self, request: Request, employee: str) -> Done:
         """Let the name of somebody who left be unknown for ever. Raises its refusal.
@@ -110,7 +105,6 @@ class ConfigurationBook:
         return await self.change("employees", request, EraseEmployee(employee, request.at))
 
     async def _read(self) -> None:
-        asked_at, changes = asyncio.get_running_loop().time(), self._changes
         heads = await self.writer.store.heads(list(STREAMS))
         grown = [
             stream
@@ -126,5 +120,3 @@ class ConfigurationBook:
                 self._versions[stream] = head.version
             number = sum(self._versions.values())
             self._known = replace(self._known, number=number, **states)
-        # What was changed here while it was being read may not be in what was read.
-        self._read_at = asked_at if changes == self._changes else _NEVER
