@@ -8,9 +8,9 @@ done twice it changes nothing.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -22,10 +22,10 @@ from services.segment.queries.definitions import Defined, Definitions
 from services.segment.rules.ruleset import RuleSet
 from shared import telemetry
 from shared.clock import Clock
-from shared.eventstore import StoreUnavailable
 from shared.execute import Writer
 from shared.jobs import Jobs
 from shared.readmodel import Leases
+from shared.recurring import again_and_again
 
 LEASE = "wave-brake"
 LEASE_SECONDS = 15.0
@@ -59,19 +59,18 @@ class BrakeWatch:
 
     async def run(self) -> None:
         """Look while the lease is ours, until cancelled."""
+        await again_and_again(self._hold, LOOK_SECONDS, partial(log.warning, "the brake waits"))
+
+    async def _hold(self) -> None:
+        """Look again and again; returns when somebody else has the lease."""
         loop = asyncio.get_running_loop()
-        while True:
-            with suppress(StoreUnavailable):
-                lease = await self.leases.acquire(LEASE, self.owner, LEASE_SECONDS)
-                while lease is not None:
-                    began = loop.time()
-                    await self.look()
-                    took = loop.time() - began
-                    await asyncio.sleep(
-                        max(LOOK_SECONDS, min(took / WORK_SHARE, LEASE_SECONDS / 3))
-                    )
-                    lease = await self.leases.renew(lease, LEASE_SECONDS)
-            await asyncio.sleep(LOOK_SECONDS)
+        lease = await self.leases.acquire(LEASE, self.owner, LEASE_SECONDS)
+        while lease is not None:
+            began = loop.time()
+            await self.look()
+            pause = (loop.time() - began) / WORK_SHARE
+            await asyncio.sleep(min(max(pause, LOOK_SECONDS), LEASE_SECONDS / 3))
+            lease = await self.leases.renew(lease, LEASE_SECONDS)
 
     async def look(self) -> None:
         """Do what follows from what there is. Raises `StoreUnavailable`."""
