@@ -23,7 +23,7 @@ from shared.importing.drafts import (
     raw_of,
     unreadable,
 )
-from shared.importing.grouping import Groups, Key, merged, places_of, sorted_files
+from shared.importing.grouping import Groups, Keys, merged, places_of, sorted_files
 from shared.jobs import Flaw, Job, RowResult
 from shared.readmodel import Documents
 from shared.tables import Row, TableError
@@ -64,29 +64,29 @@ class Sources(Generic[ReadingT]):
 
     @asynccontextmanager
     async def grouped(
-        self, job: Job, key: Key, by: str, most: int, passed: Callable[[], Awaitable[None]]
+        self, job: Job, keys: Keys, by: str, most: int, passed: Callable[[], Awaitable[None]]
     ) -> AsyncIterator[tuple[Draft[ReadingT], Groups]]:
-        """The draft of a job, and its rows by group; `by` stands for what `key` rests on.
+        """The draft of a job, and its rows by group; `by` stands for what `keys` rest on.
 
         The first time the file is looked through, and sorted where it has to be. Raises as `rows`
         does, and for a group of more than `most` rows.
         """
-        order = await self._order(job, key, by, most, passed)
+        order = await self._order(job, keys, by, most, passed)
         async with self.rows(job) as (draft, table):
             if not order.files:
-                yield draft, Groups(table, key)
+                yield draft, Groups(table, keys)
                 return
             opened = [await self.files.open(each) for each in order.files]
             async with merged(self.files, opened, table.header) as whole:
-                yield draft, Groups(whole, key)
+                yield draft, Groups(whole, keys)
 
     async def _order(
-        self, job: Job, key: Key, by: str, most: int, passed: Callable[[], Awaitable[None]]
+        self, job: Job, keys: Keys, by: str, most: int, passed: Callable[[], Awaitable[None]]
     ) -> Sorted:
         async with self.rows(job) as (draft, table):
             if draft.sorted is not None and draft.sorted.by == by:
                 return draft.sorted
-            places = await places_of(table, key, most, passed)
+            places = await places_of(table, keys, most, passed)
         if places is None:
             return await self._note(job, Sorted(by))
         async with self.rows(job) as (draft, table):

@@ -1,7 +1,8 @@
 """Tables in files: CSV, XLSX and Parquet come in as text, CSV and XLSX go out for people."""
 
+from shared.tables.blocks import Block, Row
 from shared.tables.reading import Survey, read, recognise, survey
-from shared.tables.table import Form, Row, Table, TableError
+from shared.tables.table import Form, Table, TableError
 from shared.tables.writing import (
     Cell,
     CsvWriter,
@@ -13,6 +14,7 @@ from shared.tables.writing import (
 )
 
 __all__ = [
+    "Block",
     "Cell",
     "CsvWriter",
     "Form",

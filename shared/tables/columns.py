@@ -1,38 +1,59 @@
-"""Parquet by pyarrow, some rows at a time."""
+"""Parquet by pyarrow, some rows at a time, and by columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.tables.table import MAX_COLUMNS, TableError
+from shared.tables.blocks import Block, block_of
+from shared.tables.table import (
+    MAX_COLUMNS,
+    NO_NAMES,
+    READ_ROWS,
+    Table,
+    TableError,
+    header_of,
+    require_few,
+)
 from shared.tables.workbooks import text_of
 
-BATCH_ROWS = 1000
 MAX_GROUP = 256 * 1024 * 1024
 UNREADABLE = "the Parquet file cannot be read: write it again"
 
 
-def records(stream: BinaryIO) -> Iterator[Sequence[str]]:
-    """The names of the columns, then the rows. Raises `TableError`."""
+def table(stream: BinaryIO) -> Table:
+    """The table in the file. Raises `TableError`, and so does reading on."""
     stream.seek(0)
     try:
         file = pq.ParquetFile(stream)
-        schema = file.schema_arrow
+        names = list(file.schema_arrow.names)
         _require_readable(file)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(UNREADABLE) from error
-    yield list(schema.names)
-    number = 1
+    header = header_of(names, 1)
+    if not header:
+        raise TableError(NO_NAMES, 1)
+    return Table(header, _blocks(file, len(header)))
+
+
+def _blocks(file: pq.ParquetFile, width: int) -> Iterator[Block]:
+    number = 2
     try:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-            columns = [column.to_pylist() for column in batch.columns]
-            for cells in zip(*columns, strict=True):
-                number += 1
-                yield [text_of(cell) for cell in cells]
+        for batch in file.iter_batches(batch_size=READ_ROWS, use_threads=False):
+            require_few(number + len(batch) - 1)
+            yield block_of(number, [_texts(column) for column in batch.columns], width)
+            number += len(batch)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise TableError(UNREADABLE, number + 1) from error
+        raise TableError(UNREADABLE, number) from error
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """The cells as texts; a value that comes again is made one once."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    texts = [*map(text_of, column.dictionary.to_pylist()), ""]
+    return [texts[place] for place in column.indices.fill_null(len(texts) - 1).to_pylist()]
 
 
 def _require_readable(file: pq.ParquetFile) -> None:

@@ -1,11 +1,11 @@
 """From a file to a table: which kind it is, and its rows."""
 
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import BinaryIO
 
 from shared.tables import columns, separated, workbooks
-from shared.tables.table import Form, Row, Table, TableError, table_of
+from shared.tables.blocks import Row
+from shared.tables.table import READ_ROWS, Form, Table, TableError, table_of
 
 ZIP = b"PK\x03\x04"
 OLE = b"\xd0\xcf\x11\xe0"
@@ -46,22 +46,22 @@ def read(stream: BinaryIO, form: Form) -> Table:
     """
     match form.kind:
         case "csv":
-            return table_of(separated.records(stream, form))
+            return separated.table(stream, form)
         case "xlsx":
             return table_of(workbooks.records(stream))
         case "parquet":
-            return table_of(columns.records(stream))
+            return columns.table(stream)
 
 
 def survey(stream: BinaryIO) -> Survey:
     """Look through a whole file once. Raises `TableError` where it cannot be read to its end."""
     form = recognise(stream)
     table = read(stream, form)
-    sample = tuple(islice(table.rows, SAMPLE_ROWS))
-    rows, last = 0, 1
-    for row in chain(sample, table.rows):
-        rows += 1
-        last = row.number
-    if not rows:
+    sample = tuple(table.take(SAMPLE_ROWS).rows())
+    if not sample:
         raise TableError("there are no rows below the header")
+    rows, last = len(sample), sample[-1].number
+    while block := table.take(READ_ROWS):
+        rows += len(block)
+        last = block.numbers[-1]
     return Survey(form, table.header, sample, rows, last)

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import BinaryIO, TypeVar, cast
 
 from shared.files import CHUNK_BYTES, FileReader, Files, OpenFile
+from shared.tables.blocks import Row
 from shared.tables.reading import Survey, read, survey
-from shared.tables.table import Form, Row, Table
+from shared.tables.table import READ_ROWS, Form, Table
 
 ResultT = TypeVar("ResultT")
 
@@ -30,11 +30,21 @@ class StoredTable:
 
     async def take(self, count: int) -> list[Row]:
         """The next rows, fewer at the end. Raises `TableError`, and what the file raises."""
-        return await _in_thread(self.thread, lambda: list(islice(self.table.rows, count)))
+        return await self.work(lambda table: list(table.take(count).rows()))
+
+    async def work(self, do: Callable[[Table], ResultT]) -> ResultT:
+        """Do something with the table, where it may be read."""
+        return await _in_thread(self.thread, lambda: do(self.table))
 
     async def skip(self, count: int) -> None:
         """Pass rows over."""
-        await _in_thread(self.thread, lambda: sum(1 for _ in islice(self.table.rows, count)))
+
+        def skipped(table: Table) -> None:
+            left = count
+            while left and (block := table.take(min(left, READ_ROWS))):
+                left -= len(block)
+
+        await self.work(skipped)
 
 
 @asynccontextmanager

@@ -1,22 +1,25 @@
 """A table as importers see it: a header, and rows of text, whatever file it came in.
 
 Rows are numbered as a spreadsheet shows them, from 1; the header is the first that is not empty.
+They come some at a time and by columns (`Block`), since what holds for a whole column is looked at
+once: a table has millions of cells.
 What is wrong with one row is a flaw of that row; what makes the rest unreadable is a `TableError`.
 Neither quotes a cell.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
+
+from shared.tables.blocks import Block, Row, block_of, columns_of, joined
 
 Kind = Literal["csv", "xlsx", "parquet"]
 MAX_COLUMNS = 300
 MAX_ROWS = 2_000_000
-MAX_CELL = 10_000
 MAX_NAME = 200
-TOO_MANY_CELLS = "has more cells than the header"
-UNREADABLE_TEXT = "has a byte that is no letter of its encoding"
-TOO_LONG_CELL = f"has a cell of more than {MAX_CELL} characters"
+NO_NAMES = "there should be the names of the columns"
+READ_ROWS = 2_000
 
 
 class TableError(Exception):
@@ -37,38 +40,47 @@ class Form:
     delimiter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row, as many cells as the header has; `flaw` says why it is not to be used."""
-
-    number: int
-    cells: tuple[str, ...]
-    flaw: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Table:
     """A header of distinct names, and the rows below it, read as they are asked for."""
 
     header: tuple[str, ...]
-    rows: Iterator[Row]
+    blocks: Iterator[Block]
+    _held: Block | None = field(default=None, init=False)
+
+    def take(self, count: int) -> Block:
+        """The next rows, so many; fewer at the end. Raises `TableError`."""
+        parts: list[Block] = []
+        while count > 0 and (block := self._held or next(self.blocks, None)) is not None:
+            self._held = None
+            if len(block) > count:
+                self._held, block = block.cut(count, len(block)), block.cut(0, count)
+            parts.append(block)
+            count -= len(block)
+        return joined(parts, len(self.header))
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """The rows that were not taken yet, one by one."""
+        while block := self.take(READ_ROWS):
+            yield from block.rows()
 
 
 def table_of(records: Iterator[Sequence[str]]) -> Table:
     """The table of raw records, the first of which is the header.
 
-    Raises `TableError` for a header without names or with too many columns; iterating raises it
+    Raises `TableError` for a header without names or with too many columns; reading on raises it
     for too many rows. Empty rows are counted and left out.
     """
-    numbered = enumerate(records, 1)
-    for number, record in numbered:
+    for number, record in enumerate(records, 1):
         if any(cell.strip() for cell in record):
-            header = _header(record, number)
-            return Table(header, _rows(numbered, len(header)))
-    raise TableError("there should be the names of the columns", 1)
+            header = header_of(record, number)
+            return Table(header, _blocks(records, number + 1, len(header)))
+    raise TableError(NO_NAMES, 1)
 
 
-def _header(record: Sequence[str], number: int) -> tuple[str, ...]:
+def header_of(record: Sequence[str], number: int) -> tuple[str, ...]:
+    """The names of the columns, made distinct. Raises `TableError`."""
     cells = [cell.strip()[:MAX_NAME] for cell in record]
     while cells and not cells[-1]:
         cells.pop()
@@ -83,31 +95,15 @@ def _header(record: Sequence[str], number: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _rows(numbered: Iterator[tuple[int, Sequence[str]]], width: int) -> Iterator[Row]:
-    for number, record in numbered:
-        if number > MAX_ROWS:
-            raise TableError(f"there should be at most {MAX_ROWS} rows; split the file", number)
-        row = _row(number, record, width)
-        if row is not None:
-            yield row
+def _blocks(records: Iterator[Sequence[str]], number: int, width: int) -> Iterator[Block]:
+    while batch := list(islice(records, READ_ROWS)):
+        require_few(number + len(batch) - 1)
+        yield block_of(number, columns_of(batch, width), width)
+        number += len(batch)
 
 
-def _row(number: int, record: Sequence[str], width: int) -> Row | None:
-    cells = tuple(cell.strip() for cell in record[:width])
-    cells += ("",) * (width - len(cells))
-    if any(cell.strip() for cell in record[width:]):
-        return Row(number, cells, TOO_MANY_CELLS)
-    if any(len(cell) > MAX_CELL for cell in cells):
-        return Row(number, cells, TOO_LONG_CELL)
-    if not _is_text(cells):
-        return Row(number, cells, UNREADABLE_TEXT)
-    return Row(number, cells) if any(cells) else None
-
-
-def _is_text(cells: Sequence[str]) -> bool:
-    """Whether there is no half of a surrogate pair: what stands for a byte that was no letter."""
-    try:
-        "".join(cells).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def require_few(last: int) -> None:
+    """Raise `TableError` for a row of too high a number."""
+    if last > MAX_ROWS:
+        message = f"there should be at most {MAX_ROWS} rows; split the file"
+        raise TableError(message, MAX_ROWS + 1)

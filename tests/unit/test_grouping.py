@@ -14,20 +14,21 @@ from shared.files import Files
 from shared.importing import grouping
 from shared.importing.grouping import Groups, merged, places_of, sorted_files
 from shared.memory import MemoryFiles
-from shared.tables import Row, Table, TableError
+from shared.tables import Block, Table, TableError
 from shared.tables.stored import StoredTable
 from shared.testing import DAY
 
 MOST = 50
 
 
-def key(row: Row) -> str | None:
-    return row.cells[0] or None
+def keys(block: Block) -> Sequence[str | None]:
+    return [cell or None for cell in block.columns[0]]
 
 
 def table(names: Sequence[str]) -> StoredTable:
-    rows = (Row(number, (name, f"c{number}")) for number, name in enumerate(names, 2))
-    return StoredTable(Table(("id", "cell"), rows), ThreadPoolExecutor(1))
+    numbers = range(2, 2 + len(names))
+    block = Block(numbers, [list(names), [f"c{number}" for number in numbers]])
+    return StoredTable(Table(("id", "cell"), iter([block])), ThreadPoolExecutor(1))
 
 
 async def passed() -> None:
@@ -37,31 +38,31 @@ async def passed() -> None:
 async def grouped(names: Sequence[str], skip: int = 0) -> list[list[int]]:
     """The rows of each group, as an import would take them."""
     files = Files(MemoryFiles(), AESGCM(b"m" * 32), b"s" * 32, ManualClock(DAY))
-    places = await places_of(table(names), key, MOST, passed)
+    places = await places_of(table(names), keys, MOST, passed)
     if places is None:
-        return await taken(Groups(table(names), key), skip)
+        return await taken(Groups(table(names), keys), skip)
     sorted_ = await sorted_files(files, table(names), places, "owner", passed)
     opened = [await files.open(each) for each in sorted_]
     async with merged(files, opened, ("id", "cell")) as whole:
-        return await taken(Groups(whole, key), skip)
+        return await taken(Groups(whole, keys), skip)
 
 
 async def taken(groups: Groups, skip: int) -> list[list[int]]:
     await groups.skip(skip)
     found: list[list[int]] = []
     while chunk := await groups.take(3, 2):
-        assert len(chunk) <= 2
-        found += [[row.number for row in group] for group in chunk]
+        assert len(chunk.begins) <= 2
+        found += [list(chunk.rows.numbers[begin:end]) for begin, end in chunk.bounds]
     return found
 
 
 async def test_groups_that_stand_together_are_taken_as_they_stand() -> None:
-    assert await places_of(table("aabccc"), key, MOST, passed) is None
+    assert await places_of(table("aabccc"), keys, MOST, passed) is None
     assert await grouped("aabccc") == [[2, 3], [4], [5, 6, 7]]
 
 
 async def test_groups_that_stand_apart_come_in_the_order_of_their_first_rows() -> None:
-    assert await places_of(table("abab"), key, MOST, passed) is not None
+    assert await places_of(table("abab"), keys, MOST, passed) is not None
     assert await grouped("abcab") == [[2, 5], [3, 6], [4]]
 
 
@@ -71,8 +72,8 @@ async def test_rows_without_a_key_stand_alone() -> None:
 
 async def test_a_group_that_is_too_large_is_refused() -> None:
     with pytest.raises(TableError, match="51 rows are of one and the same thing"):
-        await places_of(table(["a"] * 51 + ["b"]), key, MOST, passed)
-    assert await places_of(table(["a"] * 50 + ["b"]), key, MOST, passed) is None
+        await places_of(table(["a"] * 51 + ["b"]), keys, MOST, passed)
+    assert await places_of(table(["a"] * 50 + ["b"]), keys, MOST, passed) is None
 
 
 async def test_an_import_that_goes_on_finds_the_same_order(
@@ -87,9 +88,10 @@ async def test_an_import_that_goes_on_finds_the_same_order(
     names=st.lists(st.sampled_from(["", "a", "b", "c", "d"]), max_size=40),
     run=st.integers(1, 12),
     look=st.integers(1, 12),
+    piece=st.integers(1, 6),
 )
 def test_every_row_comes_once_with_its_group_in_any_order(
-    names: list[str], run: int, look: int
+    names: list[str], run: int, look: int, piece: int
 ) -> None:
     expected: dict[str, list[int]] = {}
     for number, name in enumerate(names, 2):
@@ -97,4 +99,5 @@ def test_every_row_comes_once_with_its_group_in_any_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouping, "RUN_ROWS", run)
         patch.setattr(grouping, "LOOK_ROWS", look)
+        patch.setattr(grouping, "PIECE_ROWS", piece)
         assert asyncio.run(grouped(names)) == list(expected.values())

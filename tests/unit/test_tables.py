@@ -20,6 +20,7 @@ from shared.tables import (
     Form,
     TableError,
     XlsxWriter,
+    blocks,
     defused,
     fused,
     read,
@@ -29,6 +30,7 @@ from shared.tables import (
     table,
     workbooks,
 )
+from shared.tables import separated as separated_tables
 from shared.tables.writing import FOLDER_PREFIX
 
 HEADER = ("Телефон", "Имя")
@@ -80,6 +82,32 @@ def test_a_csv_is_read_in_the_encodings_and_with_the_separators_it_is_met_with(
     assert cells(separated(encoding, delimiter)) == [HEADER, *ROWS]
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.lists(
+        st.sampled_from(['"', '""', ",", ",", "\n", "\n", "\r\n", "\r", "a", "b c", " ", "\u2028"]),
+        max_size=40,
+    ),
+    piece=st.integers(1, 40),
+)
+def test_pieces_of_a_csv_are_cut_as_the_library_cuts_it_record_by_record(
+    text: list[str], piece: int
+) -> None:
+    content = "x,y\n" + "".join(text) + "\nend,of it"
+    records = list(csv.reader(io.StringIO(content, newline="")))
+    # The first two cells of each record, where it has one that is not blank.
+    expected = [
+        (number, tuple(cell.strip() for cell in (*record, "", "")[:2]))
+        for number, record in enumerate(records, 1)
+        if any(cell.strip() for cell in record)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(separated_tables, "PIECE_CHARACTERS", piece)
+        found = read(stream(content.encode()), Form("csv", "utf-8", ","))
+        rows = [(row.number, row.cells) for row in found.rows]
+    assert [(1, found.header), *rows] == expected
+
+
 def test_windows_1251_is_noticed_where_the_first_such_letter_comes_late() -> None:
     # 300,000 bytes of ASCII before it: more than the sample and than one read.
     content = b"name\n" + b"anna\n" * 60_000 + "Анна\n".encode("cp1251")
@@ -98,10 +126,10 @@ def test_rows_have_the_numbers_that_a_spreadsheet_shows_and_empty_ones_are_left_
 
 
 def test_a_row_that_does_not_fit_the_header_has_a_flaw_and_the_next_ones_none() -> None:
-    content = b"phone,name\n1\n2,b,c\n3,d,,\n" + b"4," + b"x" * (table.MAX_CELL + 1) + b"\n5,e\n"
+    content = b"phone,name\n1\n2,b,c\n3,d,,\n" + b"4," + b"x" * (blocks.MAX_CELL + 1) + b"\n5,e\n"
     rows = list(read(stream(content), Form("csv", "utf-8", ",")).rows)
     assert [row.flaw for row in rows] == [
-        None, table.TOO_MANY_CELLS, None, table.TOO_LONG_CELL, None,
+        None, blocks.TOO_MANY_CELLS, None, blocks.TOO_LONG_CELL, None,
     ]  # fmt: skip
     assert rows[0].cells == ("1", "")
 
@@ -109,7 +137,7 @@ def test_a_row_that_does_not_fit_the_header_has_a_flaw_and_the_next_ones_none() 
 def test_a_byte_that_is_no_letter_spoils_its_row_alone() -> None:
     content = "имя\nАнна\n".encode("cp1251") + b"\x98\n" + "Борис\n".encode("cp1251")
     rows = survey(stream(content)).sample
-    assert [row.flaw for row in rows] == [None, table.UNREADABLE_TEXT, None]
+    assert [row.flaw for row in rows] == [None, blocks.UNREADABLE_TEXT, None]
     assert rows[2].cells == ("Борис",)
 
 

@@ -24,7 +24,7 @@ from shared.decider import Refused
 from shared.events.contract import show_moment
 from shared.identifiers import IdentifierRules
 from shared.importing import ERROR, values
-from shared.importing.values import Mark, WrongCell
+from shared.importing.values import DateOrder, Mark, WrongCell
 from shared.jobs import Flaw, RowResult
 from shared.tables import Row, fused
 from shared.tables.writing import APOSTROPHE
@@ -39,11 +39,16 @@ _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode
 
 
+def text_of(cell: str) -> str:
+    """The text of a cell, as it was before a spreadsheet was kept from running it."""
+    return fused(cell).strip() if cell.startswith(APOSTROPHE) else cell.strip()
+
+
 @dataclass(slots=True)
 class Wrong:
-    """What is wrong with the rows of one fact."""
+    """What is wrong with the rows of one fact, of which `first` is the number of the first."""
 
-    rows: Sequence[Row]
+    first: int
     flaws: dict[int, list[Flaw]] = field(default_factory=dict)
 
     def note(self, row: int, path: str | None, message: str) -> None:
@@ -59,10 +64,9 @@ class Wrong:
 
     def results(self) -> list[RowResult]:
         """One for each wrong row, and one at the first row, which stands for the fact."""
-        first = self.rows[0].number
-        if first not in self.flaws:
+        if self.first not in self.flaws:
             others = ", ".join(str(row) for row in sorted(self.flaws)[:5])
-            self.note(first, None, f"nothing is recorded of it: see row {others}")
+            self.note(self.first, None, f"nothing is recorded of it: see row {others}")
         return [
             RowResult(row=row, outcome=ERROR, flaws=tuple(flaws))
             for row, flaws in sorted(self.flaws.items())
@@ -79,7 +83,7 @@ class Item:
 
     def wrong(self, refusal: Refused) -> list[RowResult]:
         """The results where it was refused: each flaw at the row that it is of."""
-        wrong = Wrong(self.rows)
+        wrong = Wrong(self.rows[0].number)
         for each in refusal.errors:
             row, path = self._place(each.field)
             wrong.note(row.number, path, each.message)
@@ -100,16 +104,13 @@ class RowReader:
 
     def __init__(self, reading: FactReading, rules: IdentifierRules, zone: str) -> None:
         """`zone` is the chain's, where the mapping names none."""
-        self._reading, self._rules, shape = reading, rules, reading.shape
+        self.reading, self.rules, shape = reading, rules, reading.shape
         self._shape = shape
         places = [(place, to) for place, to in enumerate(reading.columns) if to is not None]
         self._head = [(place, to) for place, to in places if to not in shape.lines]
         self._lines = [(place, to) for place, to in places if to in shape.lines]
         self._place = {to: place for place, to in places}
-        self._named = [self._place[to] for to in NAMED if to in self._place]
-        # Rows of one fact mostly stand together, and are asked for their key one after the other.
-        self._before: list[str] | None = None
-        self._name: str | None = None
+        self._needed = ("source_id", *sorted(shape.needs - shape.lines.keys()))
         self._zone = _zone(reading.zone or zone)
         self._zones = {branch: _zone(name) for branch, name in reading.zones.items()}
         self._how: Mapping[How, Callable[[str, ZoneInfo], object]] = {
@@ -121,40 +122,18 @@ class RowReader:
             "yes_no": lambda cell, _: values.yes_no(cell),
             "list": lambda cell, _: list(values.several(cell)),
             "receipt": lambda cell, _: {"source_id": cell},
-            "moment": lambda cell, zone: show_moment(
-                values.local_moment(cell, reading.date_order, zone)
-            ),
+            "moment": lambda cell, zone: _moment(cell, reading.date_order, zone),
         }
-
-    def key(self, row: Row) -> str | None:
-        """What the rows of one fact share; None for a row that is one, or is wrong."""
-        if not self._shape.lines or row.flaw is not None:
-            return None
-        cells = [row.cells[place] for place in self._named]
-        if cells != self._before:
-            names = [self._cell(row, to) for to in NAMED]
-            self._before, self._name = cells, SEPARATOR.join(names) if names[2] else None
-        return self._name
-
-    def key_columns(self) -> Sequence[object]:
-        """What `key` rests on: another mapping with the same needs no other order."""
-        places = [self._place.get(to) for to in NAMED]
-        return [self._reading.facts, places, [self._reading.defaults.get(to) for to in NAMED]]
-
-    def _cell(self, row: Row, to: str) -> str:
-        place = self._place.get(to)
-        cell = "" if place is None else _text(row.cells[place])
-        return cell or self._reading.defaults.get(to, "")
 
     def item(self, rows: Sequence[Row]) -> Item | list[RowResult]:
         """The fact that the rows tell, or what is wrong with them."""
-        wrong = Wrong(rows)
+        wrong = Wrong(rows[0].number)
         for row in rows:
             if row.flaw is not None:
                 wrong.note(row.number, None, row.flaw)
         if wrong.flaws:
             return wrong.results()
-        fact = self._fact(rows, wrong)
+        fact = self.head(self._said(rows, wrong), wrong)
         lines = self._told(rows, fact, wrong) if self._shape.lines else []
         if wrong.flaws:
             return wrong.results()
@@ -163,9 +142,13 @@ class RowReader:
             fact["payments"] = [{"kind": kind, "amount": amount}]
         return Item(rows, lines, _encode(fact))
 
-    def _fact(self, rows: Sequence[Row], wrong: Wrong) -> dict[str, Any]:
-        """The fields of the fact."""
-        said = self._said(rows, wrong)
+    def refused(self, rows: Sequence[Row], refusal: Refused) -> list[RowResult]:
+        """The results where the fact that the rows tell was refused."""
+        item = self.item(rows)
+        return item.wrong(refusal) if isinstance(item, Item) else item
+
+    def head(self, said: Mapping[str, tuple[int, str]], wrong: Wrong) -> dict[str, Any]:
+        """The fields of the fact, but for its lines; `said` are rows and cells by their columns."""
         zone = self._zones.get(said["branch"][1], self._zone) if "branch" in said else self._zone
         fact: dict[str, Any] = {}
         for to, (number, cell) in said.items():
@@ -175,10 +158,14 @@ class RowReader:
                 wrong.note(number, to, str(problem))
         self._date(fact, said, zone, wrong)
         self._identify(fact, said, wrong)
-        for need in ("source_id", *sorted(self._shape.needs - self._shape.lines.keys())):
+        for need in self._needed:
             if need not in said:
-                wrong.note(rows[0].number, need, EMPTY)
+                wrong.note(wrong.first, need, EMPTY)
         return fact
+
+    def line_value(self, to: str, text: str) -> object:
+        """What a field of a line is by its text. Raises `WrongCell`."""
+        return self._how[self._shape.lines[to]](text, self._zone)
 
     def _said(self, rows: Sequence[Row], wrong: Wrong) -> dict[str, tuple[int, str]]:
         """What is said of the fact, each by the first row that says something of it."""
@@ -191,14 +178,20 @@ class RowReader:
             ):
                 continue
             for place, to in self._head:
-                if not (cell := _text(row.cells[place])):
+                if not (cell := text_of(row.cells[place])):
                     continue
                 first = said.setdefault(to, (row.number, cell))
                 if first[1] != cell:
                     wrong.note(row.number, to, f"should be as in row {first[0]}, of the same id")
-        for to, cell in self._reading.defaults.items():
+        return self.with_defaults(said, rows[0].number)
+
+    def with_defaults(
+        self, said: dict[str, tuple[int, str]], number: int
+    ) -> dict[str, tuple[int, str]]:
+        """The same with what stands where the rows say nothing, as if the row of the number did."""
+        for to, cell in self.reading.defaults.items():
             if to not in self._shape.lines:
-                said.setdefault(to, (rows[0].number, cell))
+                said.setdefault(to, (number, cell))
         return said
 
     def _take(self, fact: dict[str, Any], to: str, cell: str, zone: ZoneInfo) -> None:
@@ -216,17 +209,15 @@ class RowReader:
         zone: ZoneInfo,
         wrong: Wrong,
     ) -> None:
-        number, day = said.get("time", (wrong.rows[0].number, ""))
+        number, day = said.get("time", (wrong.first, ""))
         if not day:
             wrong.note(number, "time", EMPTY)
             return
         _, clock = said.get("clock", (0, ""))
         try:
-            moment = values.local_moment(f"{day} {clock}".strip(), self._reading.date_order, zone)
+            fact["time"] = _moment(f"{day} {clock}".strip(), self.reading.date_order, zone)
         except WrongCell as problem:
             wrong.note(number, "time", str(problem))
-        else:
-            fact["time"] = show_moment(moment)
 
     def _identify(
         self, fact: dict[str, Any], said: Mapping[str, tuple[int, str]], wrong: Wrong
@@ -240,7 +231,7 @@ class RowReader:
             several = values.contacts(cell) if kind in {"phone", "email"} else [cell]
             for each in several if cell else ():
                 try:
-                    known = values.identifier(self._rules, kind, each, to)
+                    known = values.identifier(self.rules, kind, each, to)
                     found.append({"kind": kind, "value": known.value})
                 except Refused as refusal:
                     wrong.refused(number, refusal)
@@ -263,16 +254,16 @@ class RowReader:
         return [row for *_, row in told]
 
     def _line(self, row: Row, wrong: Wrong) -> dict[str, object] | None:
-        cells = {to: cell for place, to in self._lines if (cell := _text(row.cells[place]))}
+        cells = {to: cell for place, to in self._lines if (cell := text_of(row.cells[place]))}
         if not cells and not self._shape.needs & self._shape.lines.keys():
             return None
-        for to, default in self._reading.defaults.items():
+        for to, default in self.reading.defaults.items():
             if to in self._shape.lines:
                 cells.setdefault(to, default)
         line: dict[str, object] = {"quantity": 1}
         for to, cell in cells.items():
             try:
-                line[to] = self._how[self._shape.lines[to]](cell, self._zone)
+                line[to] = self.line_value(to, cell)
             except WrongCell as problem:
                 wrong.note(row.number, to, str(problem))
         placed = (POSITION,) if POSITION in self._place else ()
@@ -285,16 +276,17 @@ class RowReader:
         return line
 
 
-def _text(cell: str) -> str:
-    return fused(cell).strip() if cell.startswith(APOSTROPHE) else cell.strip()
-
-
 def _in_order(told: tuple[object, bytes, dict[str, object], Row]) -> tuple[Any, bytes]:
     return told[0], told[1]
 
 
 def _word(cell: str) -> str:
     return "_".join(cell.casefold().replace("-", " ").split())
+
+
+@lru_cache(maxsize=values.REMEMBERED)
+def _moment(text: str, order: DateOrder, zone: ZoneInfo) -> str:
+    return show_moment(values.local_moment(text, order, zone))
 
 
 @lru_cache(maxsize=values.REMEMBERED)

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.interaction.handlers.importing.columns import FactReading
+from services.interaction.handlers.importing.columnwise import ColumnReader
 from services.interaction.handlers.importing.drafts import DRY_RUN, IMPORT
-from services.interaction.handlers.importing.rows import RowReader
 from services.interaction.handlers.importing.source import (
     CHUNK_FACTS,
     CHUNK_ROWS,
@@ -26,7 +26,6 @@ from shared.execute import Outcome
 from shared.importing import Draft, counted
 from shared.importing.grouping import Groups
 from shared.jobs import Checkpoint, Flaw, Job, RowResult
-from shared.tables import Row
 
 NEW, REPEATED, CONFLICT = "new", "repeated", "conflict"
 DIFFERS = "command-differs"
@@ -65,7 +64,7 @@ class FactImport:
         job: Job,
         checkpoint: Checkpoint,
         draft: Draft[FactReading],
-        reader: RowReader,
+        reader: ColumnReader,
         groups: Groups,
     ) -> None:
         resumed, position = job.position > 0 or job.fence > 1, job.position
@@ -85,7 +84,7 @@ class FactImport:
             ]
             ours = await self._ours(job, doubtful) if doubtful else frozenset()
             results = _results(read, outcomes, ours)
-            position, resumed = position + _rows(chunk), False
+            position, resumed = position + len(chunk.rows), False
             await checkpoint(position, counted(results), results)
 
     async def _ours(self, job: Job, names: Sequence[str]) -> frozenset[str]:
@@ -106,10 +105,6 @@ class FactImport:
         )
 
 
-def _rows(chunk: Sequence[Sequence[Row]]) -> int:
-    return sum(map(len, chunk))
-
-
 def _results(
     read: Sequence[Ready | list[RowResult]], outcomes: Sequence[Outcome], ours: frozenset[str]
 ) -> list[RowResult]:
@@ -124,11 +119,11 @@ def _results(
 
 
 def _result(ready: Ready, outcome: Outcome, ours: set[str]) -> list[RowResult]:
-    row, sent = ready.item.rows[0].number, ready.sent.command
+    row, sent = ready.row, ready.sent.command
     if isinstance(outcome, Refused):
         if outcome.type == CLOSED:
             raise outcome
-        return [_conflict(row)] if outcome.type == DIFFERS else ready.item.wrong(outcome)
+        return [_conflict(row)] if outcome.type == DIFFERS else ready.wrong(outcome)
     new = not outcome.repeated or sent.id in ours
     # Of two rows with one id the first has brought the fact.
     ours.discard(sent.id)
@@ -169,14 +164,14 @@ class DryRun:
             while (left := job.position - position) > 0:
                 # A chunk that was saved has ended with a fact, and so does this one.
                 chunk = await groups.take(min(left, CHUNK_ROWS), CHUNK_FACTS)
-                position += _rows(chunk)
+                position += len(chunk.rows)
                 self._known(await self.source.read(job, draft, reader, chunk), {}, seen)
             while chunk := await groups.take(CHUNK_ROWS, CHUNK_FACTS):
                 read = await self.source.read(job, draft, reader, chunk)
                 names = [each.sent.command.id for each in read if isinstance(each, Ready)]
                 known = await self.source.recorder.writer.store.known(names) if names else {}
                 results = self._known(read, known, seen)
-                position += _rows(chunk)
+                position += len(chunk.rows)
                 await checkpoint(position, counted(results), results)
 
     def _known(
@@ -192,7 +187,7 @@ class DryRun:
 
 
 def _tried(ready: Ready, known: Mapping[str, Known], seen: _Seen | None) -> RowResult:
-    sent, row = ready.sent, ready.item.rows[0].number
+    sent, row = ready.sent, ready.row
     recorded = known.get(sent.command.id)
     name, content = hash(sent.command.id), hash(sent.hash)
     said = {} if seen is None else seen.said
