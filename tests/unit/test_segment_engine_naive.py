@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.segment.engine.facts import Recorded, Returned, Voided
+from services.segment.engine.glancing import UNSEEN, glance
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
@@ -328,9 +329,11 @@ class Oracle:
         past = sorted(
             [*facts, *self.known],
             key=lambda fact: (
-                fact.counts_from, fact.version, fact.kind == "receipt",
-                "" if fact.stream.endswith("n-c1") or fact.stream == "customer-c1" else fact.stream,
-            ),  # fmt: skip
+                fact.counts_from,
+                fact.version,
+                fact.kind == "receipt",
+                "" if fact.stream in {"interaction-c1", "customer-c1"} else fact.stream,
+            ),
         )
         self.known, self.inside, self.clock, self.looked = [], {}, None, -(10**15)
         for fact in past:
@@ -432,6 +435,11 @@ def as_event(fact: Fact) -> Event:
     return Event(light, data, 0)
 
 
+def stored(profile: Profile) -> dict[str, Any]:
+    raw: dict[str, Any] = msgspec.to_builtins(profile, builtin_types=(datetime, bytes))
+    return raw
+
+
 @dataclass
 class Driven:
     engine: Engine
@@ -464,7 +472,20 @@ class Driven:
 
     def revise(self) -> None:
         if self.profile is not None:
-            self.note(self.engine.revise(self.profile, START))
+            glanced = self.glanced()
+            revised, events = self.engine.revise(self.profile, START)
+            if glanced is not None:
+                assert (stored(glanced), []) == (stored(revised), list(events))
+            self.note((revised, events))
+
+    def glanced(self) -> Profile | None:
+        """What a glance would make of the profile, as it is stored without what it does not see."""
+        if self.profile is None or self.profile.rules == self.engine.rules.number:
+            return None
+        raw = stored(self.profile)
+        seen = {name: value for name, value in raw.items() if name not in UNSEEN}
+        fields = glance(self.engine, msgspec.convert(seen, Profile))
+        return None if fields is None else msgspec.convert({**raw, **fields}, Profile)
 
     def happen(self, what: Happening, *, at_once: bool) -> None:
         match what:
@@ -612,6 +633,16 @@ def change_of(
         yield Amended(chosen.id, recorded, total, left, version[stream])
 
 
+def told(draw: st.DrawFn, fact: Fact, begun: set[str]) -> Fact:
+    """The fact with what it tells."""
+    if fact.kind == "receipt":
+        branch = draw(st.sampled_from([*BRANCHES, None]))
+        return replace(fact, data=draw(RECEIPT), branch=branch)
+    kind = draw(st.sampled_from(record_histories.KINDS))
+    stream, data = record_histories.content(draw, kind, begun)
+    return replace(fact, kind=kind, data=data, stream=stream)
+
+
 @st.composite
 def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
     """Up to 16 things in the order of reading; recorded times may step back a little."""
@@ -654,13 +685,7 @@ def happenings(draw: st.DrawFn, rules: Rules) -> list[Happening]:
             continue
         time = recorded - draw(DELAYS)
         history = draw(st.sampled_from(imports))
-        branch = draw(st.sampled_from([*BRANCHES, None])) if kind == "receipt" else None
-        if kind == "record":
-            kind = draw(st.sampled_from(record_histories.KINDS))
-            stream, data = record_histories.content(draw, kind, begun)
-            fact = Fact(kind, time, recorded, history, data, stream=stream)
-        else:
-            fact = Fact(kind, time, recorded, history, draw(RECEIPT), branch)
+        fact = told(draw, Fact(kind, time, recorded, history, None), begun)
         version[fact.stream] += 1
         what.append(fact := replace(fact, version=version[fact.stream]))
         if kind == "receipt":
