@@ -1,11 +1,14 @@
 """Tasks follow what becomes of their customers and of those who do them; timers are exact."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.interaction.consumers.tasks import subscription
+from services.interaction.domain.task_rules import DefineRules
 from services.interaction.handlers.task_following import TaskFollowing, TaskTimers
 from services.interaction.handlers.task_planning import Asked, ByRule
 from services.interaction.projections.agenda import AGENDA
@@ -21,7 +24,7 @@ from shared.events.configuration import EmployeeLeft, EmployeeReturned
 from shared.events.customer import CustomerChanged
 from shared.events.deal import DealOpened, DealResponsibleAssigned, DealTaskRequested, Terms
 from shared.events.task import Escalation, Recurrence, Reminder
-from shared.eventstore import EventStore, StoreUnavailable
+from shared.eventstore import Commit, EventStore, StoreUnavailable
 from shared.execute import Writer
 from shared.keyring import PREFIX
 from shared.testing import DAY, InterceptedStore
@@ -445,8 +448,8 @@ async def test_confirming_or_changing_the_field_closes_its_task(
 ) -> None:
     bureau = Bureau()
     await bureau.customer("anna", "12")
-    for field in ("city", "surname"):
-        await bureau.tell("care-anna", "anna", ConfirmationOverdue(field=field, since=DAY))
+    for name in ("city", "surname"):
+        await bureau.tell("care-anna", "anna", ConfirmationOverdue(field=name, since=DAY))
     await bureau.follow()
     bureau.clock.advance(HOUR)
     await bureau.tell("customer-anna", "anna", answer)
@@ -529,3 +532,29 @@ async def test_who_is_asked_for_is_found_at_most_a_second_late() -> None:
     assert (await grounds.now()).people.who("key:fay") == "key:fay"
     found = await bureau.questions(STAFF).find({})
     assert [raw["_id"] for raw in found] == ["employee|eve"]
+
+
+@dataclass(slots=True)
+class SlowlyRead(InterceptedStore):
+    """A store whose answer to the first reading comes late."""
+
+    late: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self, streams: Sequence[str]) -> Mapping[str, Sequence[Commit]]:
+        found = await InterceptedStore.read(self, streams)
+        if self.questions.count("read") == 1:
+            await self.late.wait()
+        return found
+
+
+async def test_rules_that_are_changed_while_they_are_being_read_are_seen_at_once() -> None:
+    bureau = Bureau()
+    store = SlowlyRead(bureau.store)
+    bureau.writer = Writer(store, bureau.keyring, bureau.clock, "interaction")
+    grounds = bureau.grounds
+    reading = asyncio.ensure_future(grounds.rules())
+    await asyncio.sleep(0)
+    await grounds.define("1", "", DefineRules(DAY, "Europe/Moscow", escalation=None))
+    store.late.set()
+    assert (await reading)[1] == 0
+    assert (await grounds.rules())[0].zone == "Europe/Moscow"

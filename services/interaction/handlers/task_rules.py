@@ -1,6 +1,5 @@
 """What decisions on tasks rest on besides the task: the chain's rules, and who works where."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from services.interaction.domain.tasks import UTC_ZONE
 from services.interaction.queries.staff import People, Staff
 from shared.envelope import Causation
 from shared.execute import Command, Done, Writer
+from shared.freshness import Freshness
 
 OLDEST_SECONDS = 1.0
 
@@ -56,8 +56,11 @@ class TaskGrounds:
     staff: Staff
     otherwise: str = UTC_ZONE
     _rules: tuple[TaskRules, int] = (TaskRules(), 0)
-    _read_at: float = float("-inf")
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _freshness: Freshness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read yet."""
+        self._freshness = Freshness(self._read, OLDEST_SECONDS)
 
     async def now(self) -> TaskGround:
         """As it was within the last second. Raises `StoreUnavailable`."""
@@ -66,14 +69,8 @@ class TaskGrounds:
 
     async def rules(self) -> tuple[TaskRules, int]:
         """The rules and their version (0: nobody has agreed on anything yet)."""
-        loop = asyncio.get_running_loop()
-        async with self._lock:
-            if loop.time() - self._read_at > OLDEST_SECONDS:
-                asked_at = loop.time()
-                rules, version = await self.writer.state(RULES, RULES_STREAM)
-                self._rules = (rules if version else TaskRules(self.otherwise), version)
-                self._read_at = asked_at
-            return self._rules
+        await self._freshness.ensure()
+        return self._rules
 
     async def define(self, command_id: str, hashed: str, command: DefineRules) -> Done:
         """Agree on something else; tasks that are planned from now on get it."""
@@ -90,4 +87,8 @@ class TaskGrounds:
                 ),
             )
         finally:
-            self._read_at = float("-inf")
+            self._freshness.forget()
+
+    async def _read(self) -> None:
+        rules, version = await self.writer.state(RULES, RULES_STREAM)
+        self._rules = (rules if version else TaskRules(self.otherwise), version)

@@ -3,7 +3,6 @@
 There are few of them, and tasks ask for them all the time.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ import msgspec
 from services.interaction.domain.tasks import UTC_ZONE
 from services.interaction.projections.staff import BRANCH, EMPLOYEE, StaffEntry
 from shared.clock import to_milliseconds
+from shared.freshness import Freshness
 from shared.readmodel import Questions
 
 OLDEST_SECONDS = 1.0
@@ -101,16 +101,17 @@ class Staff:
 
     collection: Questions
     _known: People = field(default_factory=People)
-    _read_at: float = float("-inf")
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _freshness: Freshness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read yet."""
+        self._freshness = Freshness(self._read, OLDEST_SECONDS)
 
     async def people(self) -> People:
         """As they were within the last second. Raises `StoreUnavailable`."""
-        loop = asyncio.get_running_loop()
-        async with self._lock:
-            if loop.time() - self._read_at > OLDEST_SECONDS:
-                asked_at = loop.time()
-                found = await self.collection.find({"_id": {"$gte": "", "$lt": BEYOND}})
-                self._known = people_of(msgspec.convert(raw, StaffEntry) for raw in found)
-                self._read_at = asked_at
-            return self._known
+        await self._freshness.ensure()
+        return self._known
+
+    async def _read(self) -> None:
+        found = await self.collection.find({"_id": {"$gte": "", "$lt": BEYOND}})
+        self._known = people_of(msgspec.convert(raw, StaffEntry) for raw in found)
