@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from services.segment.api import (
+    AnalyticsApi,
     DefinitionApi,
     ExplainingApi,
     HistoryApi,
@@ -27,11 +28,13 @@ from services.segment.projections import ACTIVITY, members_v2
 from services.segment.projections.waves import WAVES
 from services.segment.queries.activity import Activities
 from services.segment.queries.brake import Base, Evaluations, Movements
+from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.history import History
 from services.segment.queries.members import Members
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
+from services.segment.queries.value import Values
 from shared.jobs import JobApi
 from shared.mongo import MongoDocuments, MongoLeases
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
@@ -110,6 +113,12 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             history=History(members.collection),
             clock=kernel.clock,
             zone=settings.zone,
+        ),
+        AnalyticsApi(
+            definitions=definitions,
+            cohorts=Cohorts(activities.collection, settings.zone),
+            values=Values(activities.collection, members.collection),
+            clock=kernel.clock,
         ),
         ExplainingApi(
             definitions=definitions,

@@ -1,5 +1,6 @@
 """HTTP of the segment service: decode, call a handler or a query."""
 
+from services.segment.api.analytics import AnalyticsApi
 from services.segment.api.definitions import DefinitionApi
 from services.segment.api.explaining import ExplainingApi
 from services.segment.api.history import HistoryApi
@@ -10,6 +11,7 @@ from services.segment.api.standing import Standings
 from services.segment.api.steering import SteeringApi
 
 __all__ = [
+    "AnalyticsApi",
     "DefinitionApi",
     "ExplainingApi",
     "HistoryApi",
