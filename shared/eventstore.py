@@ -174,9 +174,12 @@ class EventStore(Protocol):
         ...
 
 
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
 def body_hash(body: Any) -> str:  # noqa: ANN401 - any JSON value
     """SHA-256 (hex) of a command's JSON body, keys sorted."""
-    return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
+    return hashlib.sha256(_encode_sorted(body)).hexdigest()
 
 
 def first_expiry(commits: Iterable[Commit], otherwise: float) -> float:

@@ -6,6 +6,7 @@ hash is compared, stored in the clear, or used to look somebody up.
 
 from dataclasses import dataclass, field
 
+import msgspec
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -16,13 +17,16 @@ from shared.keyring import keyed_hash
 MAX_CHARACTERS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class KnownIdentifier:
+class KnownIdentifier(msgspec.Struct, frozen=True, gc=False):
     """A normalised identifier with its keyed hash; the value never shows in a repr."""
 
     kind: IdentifierKind
     hash: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        """Without the value."""
+        return f"KnownIdentifier(kind={self.kind!r}, hash={self.hash!r})"
 
     @property
     def claim_id(self) -> str:

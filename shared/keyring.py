@@ -12,13 +12,13 @@ tombstone is for good: no key is ever stored in its place.
 """
 
 import base64
-import hashlib
 import hmac
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -161,7 +161,15 @@ class Keyring:
 
 def keyed_hash(secret: bytes, kind: str, value: str) -> str:
     """HMAC-SHA-256 (RFC 2104), hex, of a kind and a normalised value."""
-    return hmac.new(secret, f"{kind}|{value}".encode(), hashlib.sha256).hexdigest()
+    made = _prepared(secret).copy()
+    made.update(f"{kind}|{value}".encode())
+    return made.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _prepared(secret: bytes) -> hmac.HMAC:
+    """The hash as it is before any value: to begin it takes twice as long as all the rest."""
+    return hmac.new(secret, digestmod="sha256")
 
 
 def is_token(text: str) -> bool:

@@ -1,8 +1,8 @@
 """A batch of commands carried out beside the bare insert of the commits that it gives.
 
-Ours is the kernel's `Writer.many`: known commands, heads, decide, encode, insert. Bare is the
-driver's `insert_many` of the very documents that ours writes, into a collection with the same
-indexes. The streams are there before it begins. Beside it stands the part of ours that is the
+Ours is the kernel's `Writer.many`: known commands, remembered heads, decide, encode, insert. Bare
+is the driver's `insert_many` of the very documents that ours writes, into a collection with the
+same indexes. The streams are there before it begins. Beside it stands the part of ours that is the
 store's, which gets its commits ready-made, as bare gets its documents.
 """
 
@@ -101,9 +101,11 @@ async def carried_out(writer: Writer, batch: Batch) -> None:
 
 
 async def stored(store: EventStore, batch: Batch) -> None:
-    """What the kernel asks of its store for a batch, its commits being made already."""
+    """What the kernel asks of its store for a batch, its commits being made already.
+
+    Where their streams end is remembered.
+    """
     await store.known([command.id for command in batch.commands])
-    await store.heads([commit.stream for commit in batch.commits])
     await store.append([Append(commit) for commit in batch.commits])
 
 

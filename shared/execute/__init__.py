@@ -2,7 +2,8 @@
 
 One call carries a batch: commands are deduplicated, known ones answer as they did the first time,
 heads or histories are read with one query, and each stream gets at most one commit. In the steady
-state a batch costs three round trips: known commands, heads, insert.
+state a batch costs two round trips, known commands and insert, and a third one where streams are
+not remembered.
 """
 
 from shared.execute.commands import Command, Done, Outcome

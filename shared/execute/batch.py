@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
+
 from shared.claims import ClaimPolicy
 from shared.decider import Decider, Refused
 from shared.eventstore import Append, Claim, ClaimChange, Head
@@ -17,8 +19,7 @@ BodyT = TypeVar("BodyT")
 StateT = TypeVar("StateT")
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded(Generic[StateT]):
+class _Loaded(msgspec.Struct, Generic[StateT], frozen=True):
     """A stream as it is stored."""
 
     head: Head
@@ -139,7 +140,7 @@ class Batch(Generic[BodyT, StateT]):
 
     async def _load(self, names: Sequence[str]) -> dict[str, _Loaded[StateT]]:
         if self.stateless:
-            heads = await self.writer.store.heads(names)
+            heads = await self.writer.heads.of(self.writer.store, names)
             return {
                 name: _Loaded(heads.get(name, Head()), self.decider.initial()) for name in names
             }
@@ -193,6 +194,10 @@ class Batch(Generic[BodyT, StateT]):
         recorded = [stream for stream, got_in in zip(grown, results, strict=True) if got_in]
         for stream in recorded:
             self._settle(stream)
+        if self.stateless:
+            lost = zip(grown, results, strict=True)
+            self.writer.heads.lost(stream.name for stream, got_in in lost if not got_in)
+            self.writer.heads.appended({stream.name: stream.head_after for stream in recorded})
         count_recorded(recorded)
         return len(recorded) == len(grown)
 

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from shared import telemetry
 from shared.decider import Decider, NewEvent, Refused
@@ -113,20 +115,19 @@ class Encoder:
         return texts, size
 
 
-@dataclass(slots=True)
-class Growth(Generic[StateT]):
+class Growth(msgspec.Struct, Generic[StateT]):
     """A stream that was loaded, and what grows on it."""
 
     name: str
     head: Head
     state: StateT
-    version: int = field(init=False)
-    marks: list[CommandMark] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
+    version: int = 0
+    marks: list[CommandMark] = []
+    events: list[str] = []
+    types: list[str] = []
     size: int = 0
     key: str = ""
-    redirect: str | None = field(init=False)
+    redirect: str | None = None
 
     def __post_init__(self) -> None:
         """It begins where the stored stream ends."""
@@ -155,6 +156,11 @@ class Growth(Generic[StateT]):
     def mark(self, command_id: str, command_hash: str) -> None:
         """Note that the command led up to here."""
         self.marks.append(CommandMark(command_id, command_hash, self.version))
+
+    @property
+    def head_after(self) -> Head:
+        """Where the stream ends once the commit is in."""
+        return Head(self.head.seq + 1, self.version, self.redirect)
 
     def commit(self, window: Window) -> Commit:
         """What grew, as one commit."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from shared.clock import Clock
 from shared.events.contract import EventData
 from shared.eventstore import EventStore, Head, StoreUnavailable
+from shared.execute.heads import RememberedHeads
 from shared.keyring import Keyring
 
 ATTEMPTS = 20
@@ -25,6 +26,11 @@ class Means(Protocol):
     @property
     def store(self) -> EventStore:
         """Where commits go."""
+        ...
+
+    @property
+    def heads(self) -> RememberedHeads:
+        """Where streams end that were appended to without a look at their histories."""
         ...
 
     @property

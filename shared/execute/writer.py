@@ -1,7 +1,7 @@
 """The writer: what handlers carry out commands with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from shared.events.contract import EventData, pii_paths
 from shared.eventstore import EventStore, Head
 from shared.execute.batch import Batch
 from shared.execute.commands import Command, Done, Outcome
+from shared.execute.heads import RememberedHeads
 from shared.execute.together import Joint, JointDecider, Together
 from shared.keyring import Keyring, Keys, key_ids, redact, unseal
 
@@ -32,6 +33,7 @@ class Writer:
     clock: Clock
     service: str
     append_deadline: timedelta = timedelta(seconds=2)
+    heads: RememberedHeads = field(default_factory=RememberedHeads, compare=False, repr=False)
 
     async def one(
         self,

@@ -18,6 +18,40 @@ class TokenLost(Exception):  # noqa: N818 - a state of the feed, answered by an 
     """The resume token is unknown or too old: audit, then tail from a new one."""
 
 
+class Outgoing(Protocol):
+    """What the relay reads of a commit."""
+
+    @property
+    def id(self) -> str:
+        """The commit's id."""
+        ...
+
+    @property
+    def stream(self) -> str:
+        """The stream that it belongs to."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Its place there."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The Kafka key."""
+        ...
+
+    @property
+    def events(self) -> Sequence[str]:
+        """CloudEvents JSON texts."""
+        ...
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether it goes to every partition."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FeedBatch:
     """Commits in the order of their writing, and the token to go on from after them.
@@ -25,7 +59,7 @@ class FeedBatch:
     `time` is the database's clock at the last of them, None for an empty batch.
     """
 
-    commits: Sequence[Commit]
+    commits: Sequence[Outgoing]
     token: Token | None
     time: datetime | None
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.events import topic_of
-from shared.eventstore import Commit
-from shared.relay.ports import Record
+from shared.relay.ports import Outgoing, Record
 
 
 class _Typed(msgspec.Struct, gc=False):
@@ -32,7 +31,7 @@ class Router:
     partitions: int
     partition_of: Callable[[bytes], int]
 
-    def records(self, commits: Iterable[Commit]) -> Iterator[Record]:
+    def records(self, commits: Iterable[Outgoing]) -> Iterator[Record]:
         """The records of the commits, in order; a broadcast gives one per partition."""
         for commit in commits:
             key = commit.key.encode()
@@ -55,9 +54,9 @@ class InOrder:
     """
 
     _given: dict[str, int] = field(default_factory=dict)
-    _early: dict[str, dict[int, Commit]] = field(default_factory=dict)
+    _early: dict[str, dict[int, Outgoing]] = field(default_factory=dict)
 
-    def of(self, commits: Iterable[Commit]) -> Iterator[Commit]:
+    def of(self, commits: Iterable[Outgoing]) -> Iterator[Outgoing]:
         """Those of the commits, and of earlier ones, whose turn it is."""
         for commit in commits:
             stream = commit.stream

@@ -18,13 +18,14 @@ import structlog
 
 from shared import telemetry
 from shared.clock import Clock
-from shared.eventstore import Commit, StoreUnavailable
+from shared.eventstore import StoreUnavailable
 from shared.progress import Progress, encode_progress
 from shared.readmodel import Lease, Leases
 from shared.relay.ports import (
     BrokerUnavailable,
     CommitFeed,
     CommitLog,
+    Outgoing,
     Place,
     Publisher,
     Record,
@@ -228,7 +229,7 @@ class Relay:
             lead.told = now
             await self._tell(lead)
 
-    async def _publish(self, lead: _Lead, commits: Sequence[Commit]) -> None:
+    async def _publish(self, lead: _Lead, commits: Sequence[Outgoing]) -> None:
         free = [commit for commit in commits if commit.stream not in lead.refused]
         records = list(self.router.records(free))
         if records:

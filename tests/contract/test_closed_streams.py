@@ -78,6 +78,21 @@ async def test_a_stream_that_is_opened_again_takes_everything(writer: Writer) ->
     assert await writer.store.heads([SOURCE]) == {SOURCE: Head(3, 3)}
 
 
+async def test_a_writer_sees_at_once_that_somebody_else_closed_a_stream_or_opened_it(
+    store: EventStore, writer: Writer, keys: KeyStore
+) -> None:
+    """It remembers where streams end; whether they are closed it must not take from there."""
+    other = Writer(store, Keyring(keys, AESGCM(bytes(32))), ManualClock(DAY), "interaction")
+    await record(writer, "c1", call)
+    await close(other)
+    refused = await record(writer, "c2", call)
+    assert isinstance(refused, Refused)
+    assert (refused.type, refused.extra) == ("redirected", {"to": "2"})
+    await record(other, "open", StreamReopened(move="m"), stateless=False)
+    # The call, the closing and the opening came before.
+    assert await record(writer, "c2", call) == Done(SOURCE, 4)
+
+
 async def test_a_stream_without_a_customer_has_a_key_of_its_own(writer: Writer) -> None:
     said = call.model_copy(update={"text": "wants a call back"})
     command: Command[EventData] = Command(

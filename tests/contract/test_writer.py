@@ -307,14 +307,21 @@ async def test_an_absent_store_is_told_and_the_command_can_be_sent_again(
     assert await flaky.one(diary, note("c1", "1", "a")) == Done(STREAM, 1)
 
 
-async def test_a_batch_in_the_steady_state_costs_three_round_trips(
+async def test_a_batch_without_histories_costs_three_round_trips_and_later_two(
     store: EventStore, keys: KeyStore
 ) -> None:
     counting = InterceptedStore(store)
-    batch = [changed(note(f"c{n}", str(n), "a"), subject=None) for n in range(20)]
-    await writer_on(counting, keys).many(diary, batch, stateless=True)
+    writer = writer_on(counting, keys)
+    first, second = (
+        [changed(note(f"{text}{n}", str(n), text), subject=None) for n in range(20)]
+        for text in ("a", "b")
+    )
+    await writer.many(diary, first, stateless=True)
     assert counting.questions == ["known", "heads"]
     assert counting.appended == 1
+    await writer.many(diary, second, stateless=True)
+    assert counting.questions == ["known", "heads", "known"]
+    assert counting.appended == 2
 
 
 async def test_without_state_the_decider_sees_an_empty_stream(writer: Writer) -> None:

@@ -94,6 +94,18 @@ async def test_a_batch_of_commands_is_three_round_trips_and_a_document_for_each_
     assert set(counted.count.written.values()) == {1}
 
 
+async def test_a_batch_on_streams_that_the_writer_has_written_to_is_two_round_trips(
+    counted: Counted,
+) -> None:
+    await MongoEventStore(counted.database).create_indexes()
+    log = ReceiptLog(50, per_turn=4)
+    writer = append.mongo_writer(counted.database, counted.keys)
+    await append.carry_out(writer, log.commands(200))
+    counted.count.clear()
+    await append.carry_out(writer, log.commands(200))
+    assert counted.count.names == ["find", "insert"]
+
+
 async def test_a_batch_of_known_commands_is_one_round_trip(counted: Counted) -> None:
     await MongoEventStore(counted.database).create_indexes()
     (batch,) = await append.batches_of(4, 1)

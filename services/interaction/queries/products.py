@@ -79,8 +79,9 @@ class Products:
         what was true a moment before.
         """
         known = self._known_now()
-        unknown = [each for each in dict.fromkeys(products) if each not in known]
-        if unknown and await self._any(known):
+        if not await self._any(known):
+            return {}
+        if unknown := [each for each in dict.fromkeys(products) if each not in known]:
             found = await self.find(unknown)
             tree = await self.categories.fresh() if found else CategoryTree()
             for name in unknown:
