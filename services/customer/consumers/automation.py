@@ -3,7 +3,7 @@
 A record that cannot be read is counted and passed over: the read models of its topic park it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,12 +11,12 @@ import msgspec
 
 from services.customer.domain.automating import Cause
 from services.customer.handlers.automation import Automating
-from shared import telemetry
-from shared.envelope import UNREADABLE, Light, decode_light, glimpse_type
+from shared.envelope import Light
 from shared.events.automation import CustomerActiveAgain, CustomerBecameInactive, Occasion
 from shared.events.care import StatusChanged
 from shared.events.interaction import ReceiptRecorded
 from shared.events.segment import SegmentEntered, SegmentExited
+from shared.reactions import heard
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1", "interaction.events.v1", "segment.events.v1")
@@ -64,26 +64,25 @@ READS: Mapping[bytes, tuple[type[msgspec.Struct], Occasion | None]] = MappingPro
         CustomerActiveAgain.type.encode(): (Active, None),
     }
 )
-_DECODERS = {struct: msgspec.json.Decoder(struct).decode for struct, _ in READS.values()}
+
+
+def _decoder(
+    struct: type[msgspec.Struct], on: Occasion | None
+) -> Callable[[msgspec.Raw], tuple[Any, Occasion | None]]:
+    decode = msgspec.json.Decoder(struct).decode
+    return lambda raw: (decode(raw), on)
+
+
+_DECODERS = {kind: _decoder(struct, on) for kind, (struct, on) in READS.items()}
 
 
 def causes_of(records: Sequence[RawRecord]) -> list[Cause]:
     """What in the records may touch a rule, in their order."""
-    found = []
-    for record in records:
-        value = record.value or b""
-        known = READS.get(glimpse_type(value))
-        if known is None:
-            continue
-        try:
-            light = decode_light(value)
-            data = _DECODERS[known[0]](light.data)
-        except UNREADABLE:
-            telemetry.REACTION_PASSED_OVER.labels(READER).inc()
-            continue
-        if light.subject is not None:
-            found.append(_cause(light, light.subject, data, known[1]))
-    return found
+    return [
+        _cause(light, light.subject, data, on)
+        for _, light, (data, on) in heard(records, _DECODERS, READER)
+        if light.subject is not None
+    ]
 
 
 def _cause(light: Light, customer: str, data: Any, on: Occasion | None) -> Cause:  # noqa: ANN401 - one of the structs above

@@ -1,9 +1,8 @@
 """Kafka in: what robots ask for, and the robots that deals are stepped with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -11,12 +10,12 @@ import structlog
 from services.customer.engine.robots import NO_ROBOTS, RobotDocument, RobotEngine
 from services.customer.handlers.robots import PIPELINES, Robots, WantedChange, load_robot_rules
 from services.customer.projections.robots import robots_v1
-from shared import telemetry
-from shared.envelope import UNREADABLE, Causation, Light, decode_light, glimpse_type
+from shared.envelope import Causation, Light
 from shared.events.deal import DealChangeRequested, DealWebhookRequested, RobotField
 from shared.eventstore import EventStore
 from shared.outbox import Letter
 from shared.projection import Stepped
+from shared.reactions import heard
 from shared.records import RawRecord
 from shared.recurring import again_and_again
 
@@ -48,26 +47,16 @@ class WebhookRequested(msgspec.Struct, gc=False):
     url: str
 
 
-_DECODERS: dict[bytes, msgspec.json.Decoder[Any]] = {
-    DealChangeRequested.type.encode(): msgspec.json.Decoder(ChangeRequested),
-    DealWebhookRequested.type.encode(): msgspec.json.Decoder(WebhookRequested),
+_DECODERS: Mapping[bytes, Callable[[msgspec.Raw], ChangeRequested | WebhookRequested]] = {
+    DealChangeRequested.type.encode(): msgspec.json.Decoder(ChangeRequested).decode,
+    DealWebhookRequested.type.encode(): msgspec.json.Decoder(WebhookRequested).decode,
 }
 
 
 async def react(robots: Robots, records: Sequence[RawRecord]) -> None:
     """Carry out what robots ask for in the records, in their order. Raises `StoreUnavailable`."""
     letters = []
-    for record in records:
-        value = record.value or b""
-        decoder = _DECODERS.get(glimpse_type(value))
-        if decoder is None:
-            continue
-        try:
-            light = decode_light(value)
-            data = decoder.decode(light.data)
-        except UNREADABLE:
-            telemetry.REACTION_PASSED_OVER.labels(READER).inc()
-            continue
+    for record, light, data in heard(records, _DECODERS, READER):
         if isinstance(data, WebhookRequested):
             letters.append(_letter(record, light, data))
         else:

@@ -17,11 +17,11 @@ from services.interaction.handlers.task_planning import (
     Planner,
     ToConfirm,
 )
-from shared import telemetry
-from shared.envelope import UNREADABLE, Light, decode_light, glimpse_type
+from shared.envelope import Light
 from shared.events.care import ConfirmationOverdue, TaskRequested
 from shared.events.deal import DealTaskRequested
 from shared.events.task import TaskCancelled, TaskCompleted, TaskKind
+from shared.reactions import heard
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1", "deal.events.v1", "interaction.events.v1")
@@ -75,23 +75,14 @@ READS: Mapping[bytes, type[msgspec.Struct]] = MappingProxyType(
         TaskCancelled.type.encode(): EndedData,
     }
 )
-_DECODERS = {struct: msgspec.json.Decoder(struct).decode for struct in READS.values()}
+_DECODERS = {kind: msgspec.json.Decoder(struct).decode for kind, struct in READS.items()}
 
 
 def asked_of(records: Sequence[RawRecord]) -> list[Asked]:
     """What the records ask for, in their order."""
     found = []
-    for record in records:
-        value = record.value or b""
-        struct = READS.get(glimpse_type(value))
-        if struct is None:
-            continue
-        try:
-            light = decode_light(value)
-            wanted = _wanted(light, _DECODERS[struct](light.data))
-        except UNREADABLE:
-            telemetry.REACTION_PASSED_OVER.labels(READER).inc()
-            continue
+    for _, light, data in heard(records, _DECODERS, READER):
+        wanted = _wanted(light, data)
         if wanted is not None:
             found.append(
                 Asked(
