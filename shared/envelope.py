@@ -8,7 +8,7 @@ is the hot path's view, with `data` left raw until its type is known to matter.
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 
@@ -32,6 +32,11 @@ class Causation(msgspec.Struct, frozen=True, gc=False):
     causation: str | None = None
     depth: int = 0
     history: str | None = None
+
+    @classmethod
+    def of(cls, cause: "Light") -> Self:
+        """That of what an event causes; an import brought the event, not what follows from it."""
+        return cls(cause.correlationid, cause.id, cause.causedepth + 1)
 
 
 class Envelope(msgspec.Struct, omit_defaults=True, frozen=True, gc=False, kw_only=True):

@@ -101,7 +101,7 @@ def _occasion(definition: CampaignDefined, light: Light) -> Occasion | None:
         customer=light.subject,
         occurrence=occurrence_of_entering(definition.trigger.segment, light.streamversion),
         channel=definition.channel,
-        why=Causation(light.correlationid, light.id, light.causedepth + 1),
+        why=Causation.of(light),
     )
 
 

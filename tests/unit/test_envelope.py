@@ -157,3 +157,10 @@ def test_a_field_that_came_later_is_passed_over() -> None:
     text = encode(PLACED).replace('"data":', '"newfield":{"a":[1]},"data":')
     assert decode_light(text.encode()) == decode_light(encode(PLACED).encode())
     assert decode(text) == decode(encode(PLACED))
+
+
+def test_what_an_event_causes_follows_from_it_one_step_deeper_and_is_of_no_import() -> None:
+    told = changed(PLACED, causation=Causation("c1", "x-1@2", depth=2, history="import-1"))
+    assert Causation.of(decode_light(encode(told).encode())) == Causation(
+        "c1", causation="interaction-1@7", depth=3
+    )

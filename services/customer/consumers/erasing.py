@@ -32,5 +32,5 @@ async def react(eraser: Eraser, records: Sequence[RawRecord]) -> None:
         except (*UNREADABLE, ValueError):
             telemetry.REACTION_PASSED_OVER.labels(GROUP).inc()
             continue
-        why = Causation(light.correlationid, light.id, light.causedepth + 1)
+        why = Causation.of(light)
         await eraser.carry_out(wish, light.time, why)

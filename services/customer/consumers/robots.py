@@ -60,7 +60,7 @@ async def react(robots: Robots, records: Sequence[RawRecord]) -> None:
         if isinstance(data, WebhookRequested):
             letters.append(_letter(record, light, data))
         else:
-            why = Causation(light.correlationid, light.id, light.causedepth + 1)
+            why = Causation.of(light)
             await robots.change(
                 WantedChange(
                     data.request, data.deal, data.field, data.value, light.recordedtime, why

@@ -188,7 +188,7 @@ class CareEngine:
         else:
             return
         known.called = True
-        why = Causation(light.correlationid, light.id, light.causedepth + 1)
+        why = Causation.of(light)
         events.append(NewEvent(CustomerActiveAgain(event=because), at, known.branch, why))
 
     def _closed(self, known: Care, rules: int | None = None) -> Care:

@@ -134,7 +134,7 @@ class Identity:
         claims: dict[str, dict[str, None]] = {event.stream: {} for event in events}
         for event in events:
             claims[event.stream] |= dict.fromkeys(claims_of(_data(event, Identified)))
-        why = {event.stream: _why(event) for event in events}
+        why = {event.stream: Causation.of(event) for event in events}
         await self._adopt({stream: list(ids) for stream, ids in claims.items()}, why)
 
     async def _adopt_known(self, events: Iterable[Light]) -> None:
@@ -142,7 +142,7 @@ class Identity:
         why: dict[str, Causation] = {}
         for event in events:
             for claim in _claims(event):
-                why[claim] = _why(event)
+                why[claim] = Causation.of(event)
         streams = await self.waiting.under(why)
         if not streams:
             return
@@ -163,9 +163,9 @@ class Identity:
             return
         match _data(event, _TURNING[event.type]):
             case Merged(survivor=survivor):
-                await self.mover.merge(event.subject, survivor, _why(event))
+                await self.mover.merge(event.subject, survivor, Causation.of(event))
             case Undone(role="loser", other=survivor):
-                await self.mover.revert(event.subject, survivor, _why(event))
+                await self.mover.revert(event.subject, survivor, Causation.of(event))
             case Erased(erase=erase):
                 await self.mover.forget(event.subject, erase)
 
@@ -218,7 +218,3 @@ def _claims(event: Light) -> list[str]:
             return [claim_id(added.kind, added.hash)]
         case _:
             return []
-
-
-def _why(event: Light) -> Causation:
-    return Causation(event.correlationid, event.id, event.causedepth + 1)
