@@ -118,6 +118,10 @@ class Stepped(Generic[SteppedT]):
     is due before a moment; `live(document, import_id, until)` lives an import's past;
     `revise(document, at)` evaluates with the present rule set. Document and commit are written in
     one transaction. An event belongs to one document at most.
+
+    `glance(document)` is a quicker `revise` for a document without the fields in `unseen`: it gives
+    the fields that get other values, where nothing else comes of it, and None where the whole
+    document has to be revised.
     """
 
     projection: Projection[SteppedT]
@@ -127,6 +131,8 @@ class Stepped(Generic[SteppedT]):
     live: Callable[[SteppedT, str, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     revise: Callable[[SteppedT, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     barriers: frozenset[str]
+    glance: Callable[[SteppedT], Mapping[str, Any] | None] = lambda _document: None
+    unseen: frozenset[str] = frozenset()
 
 
 class SteppedSource(Protocol[SteppedT]):

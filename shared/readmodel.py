@@ -82,6 +82,15 @@ class EndedImport:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The same new values of some fields, for documents that all are at one revision."""
+
+    ids: Sequence[str]
+    rev: int
+    fields: Mapping[str, Any]
+
+
 class SteppedDocuments(Documents, Protocol):
     """Documents that are the only writers of a stream, in the database of its commits."""
 
@@ -99,9 +108,20 @@ class SteppedDocuments(Documents, Protocol):
         ...
 
     async def with_older_rules(
-        self, partitions: Sequence[int], rules: int, limit: int
+        self,
+        partitions: Sequence[int],
+        rules: int,
+        limit: int,
+        without: Collection[str] = (),
     ) -> Sequence[RawDocument]:
-        """Documents of the partitions that were evaluated with an older rule set."""
+        """Documents of the partitions that were evaluated with an older rule set.
+
+        The fields in `without` may be missing in them.
+        """
+        ...
+
+    async def patch(self, patches: Sequence[Patch]) -> None:
+        """Give fields of documents new values; one that has another revision stays as it is."""
         ...
 
     async def with_history(

@@ -9,7 +9,7 @@ from typing import Any
 from shared.clock import to_milliseconds
 from shared.eventstore import Append, Commit
 from shared.memory.events import MemoryEventStore, check_in_time
-from shared.readmodel import EndedImport, RawDocument
+from shared.readmodel import EndedImport, Patch, RawDocument
 
 
 @dataclass(slots=True)
@@ -56,11 +56,28 @@ class MemoryDocuments:
         return [stored(document) for document in found[:limit]]
 
     async def with_older_rules(
-        self, partitions: Sequence[int], rules: int, limit: int
+        self,
+        partitions: Sequence[int],
+        rules: int,
+        limit: int,
+        without: Collection[str] = (),
     ) -> Sequence[RawDocument]:
         """Documents of the partitions that were evaluated with an older rule set."""
         found = [doc for doc in self._of(partitions) if doc.get("rules", 0) < rules]
-        return [stored(document) for document in found[:limit]]
+        return [
+            {name: value for name, value in stored(document).items() if name not in without}
+            for document in found[:limit]
+        ]
+
+    async def patch(self, patches: Sequence[Patch]) -> None:
+        """Give fields of documents new values; one that has another revision stays as it is."""
+        await asyncio.sleep(0)
+        for patch in patches:
+            for name in patch.ids:
+                present = self._documents.get(name)
+                if present is not None and present["rev"] == patch.rev:
+                    changed = {**present, **stored(dict(patch.fields)), "rev": patch.rev + 1}
+                    self._documents[name] = changed
 
     async def with_history(
         self,

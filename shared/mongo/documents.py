@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import bson
 from bson.errors import InvalidDocument
-from pymongo import InsertOne, ReplaceOne
+from pymongo import InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from shared.eventstore import Commit, first_expiry
+from shared.eventstore import Commit, StoreUnavailable, first_expiry
 from shared.mongo.connection import (
     APPEND_DEADLINE,
     Collection,
@@ -25,7 +25,7 @@ from shared.mongo.connection import (
 )
 from shared.mongo.events import insert_commits
 from shared.mongo.transactions import transact
-from shared.readmodel import EndedImport, RawDocument, UnwritableDocuments
+from shared.readmodel import EndedImport, Patch, RawDocument, UnwritableDocuments
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 ENDED_IMPORTS = "ended_imports"
@@ -128,17 +128,41 @@ class MongoDocuments:
         )
 
     async def with_older_rules(
-        self, partitions: Sequence[int], rules: int, limit: int
+        self,
+        partitions: Sequence[int],
+        rules: int,
+        limit: int,
+        without: Many[str] = (),
     ) -> Sequence[RawDocument]:
         """Documents of the partitions that were evaluated with an older rule set."""
         where = {"partition": {"$in": list(partitions)}}
+        fields = dict.fromkeys(without, 0) or None
         # A document that leaves out its number was never evaluated.
-        found = await self.collection.find({"rules": None, **where}, limit=limit)
+        found = await self.collection.find({"rules": None, **where}, fields=fields, limit=limit)
         if len(found) < limit:
             found += await self.collection.find(
-                {"rules": {"$gte": 0, "$lt": rules}, **where}, limit=limit - len(found)
+                {"rules": {"$gte": 0, "$lt": rules}, **where},
+                fields=fields,
+                limit=limit - len(found),
             )
         return found
+
+    async def patch(self, patches: Sequence[Patch]) -> None:
+        """Give fields of documents new values; one that has another revision stays as it is."""
+        if not patches:
+            return
+        writes = [
+            UpdateMany(
+                {"_id": {"$in": list(patch.ids)}, "rev": patch.rev},
+                {"$set": dict(patch.fields), "$inc": {"rev": 1}},
+            )
+            for patch in patches
+        ]
+        with translated():
+            try:
+                await self.collection.motor.bulk_write(writes, ordered=False)
+            except BulkWriteError as failure:
+                raise StoreUnavailable("not all documents were patched") from failure
 
     async def with_history(
         self,

@@ -24,6 +24,8 @@ from shared.records import RawRecord
 
 TIMER_SLICE = 500
 RULES_SLICE = 200
+MOST_GLANCED = 2_000
+"""Documents of a slice while a new rule set changes nothing for most of them."""
 KEPT_SNAPSHOTS = 60
 """A reader that lags by seconds never has the newest record; an older one still tells something."""
 REST_SECONDS = 0.2
@@ -57,6 +59,7 @@ class Errands(Generic[SteppedT]):
         default_factory=lambda: deque(maxlen=KEPT_SNAPSHOTS)
     )
     _revised: dict[int, int] = field(default_factory=dict)
+    _rules_slice: int = RULES_SLICE
     _histories: Histories[SteppedT] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,14 +161,20 @@ class Errands(Generic[SteppedT]):
         behind = [p for p in reached if self._revised.get(p, 0) < rules]
         if not behind:
             return False
-        limit = RULES_SLICE + len(blocked)
-        found = await self.folder.stepped_documents.with_older_rules(behind, rules, limit)
+        limit = self._rules_slice + len(blocked)
+        stepped = self.folder.source.stepped
+        found = await self.folder.stepped_documents.with_older_rules(
+            behind, rules, limit, stepped.unseen
+        )
         if not found:
             self._revised.update(dict.fromkeys(behind, rules))
             return False
         free = _without(blocked, found)
         if free:
-            await self.folder.revise(free, lambda document: self._at(document, reached))
+            whole = await self.folder.glance(free)
+            await self.folder.revise(whole, lambda document: self._at(document, reached))
+            few = len(whole) * 10 < len(free)
+            self._rules_slice = MOST_GLANCED if few else RULES_SLICE
         return bool(free)
 
     def _at(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.eventstore import CommandMark, Commit, EventStore, Head
-from shared.readmodel import RawDocument, SteppedDocuments
+from shared.readmodel import Patch, RawDocument, SteppedDocuments
 from shared.testing import DAY
 
 
@@ -230,3 +230,25 @@ async def test_documents_that_keep_facts_of_an_import_are_found(
     found = await documents.with_history(0, ["import-1"], 10)
     assert sorted(each["_id"] for each in found) == ["both", "one"]
     assert len(await documents.with_history(0, ["import-1"], 1)) == 1
+
+
+async def test_a_patch_gives_fields_to_those_at_its_revision(documents: SteppedDocuments) -> None:
+    await documents.write([document(name, 1, rules=1, kept=name) for name in "abc"])
+    await documents.write([document("c", 2, rules=1, kept="later")])
+    await documents.patch([Patch(["a", "b", "c", "nobody"], 1, {"rules": 2, "clock": DAY})])
+    assert await documents.load(["a", "b", "c", "nobody"]) == {
+        "a": document("a", 2, rules=2, kept="a", clock=DAY),
+        "b": document("b", 2, rules=2, kept="b", clock=DAY),
+        "c": document("c", 2, rules=1, kept="later"),
+    }
+    # What was read before the patch can set nothing back.
+    assert await documents.write([document("a", 2, rules=1)]) == {"a"}
+    await documents.patch([])
+
+
+async def test_older_rules_are_found_without_fields_that_nobody_needs(
+    documents: SteppedDocuments,
+) -> None:
+    await documents.write([document("a", 1, partition=0, rules=1, large="x", small="y")])
+    (found,) = await documents.with_older_rules([0], 2, 10, ["large", "never"])
+    assert found == document("a", 1, partition=0, rules=1, small="y")

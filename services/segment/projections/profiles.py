@@ -3,9 +3,12 @@
 A new rule set is a new value beside the old one, so that a batch is folded with one set.
 """
 
+from functools import partial
+
 import msgspec
 
 from services.segment.engine.facts import READS
+from services.segment.engine.glancing import UNSEEN, glance
 from services.segment.engine.life import membership_stream
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
@@ -53,4 +56,6 @@ def profiles_v1(engine: Engine) -> Stepped[Profile]:
         live=engine.live,
         revise=engine.revise,
         barriers=frozenset({ImportEnded.type}),
+        glance=partial(glance, engine),
+        unseen=UNSEEN,
     )
