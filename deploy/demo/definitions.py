@@ -53,7 +53,7 @@ SEGMENTS: Final[dict[str, dict[str, Any]]] = {
     "bought-once": {"title": "Exactly one receipt ever", "rule": receipts("==", 1)},
     "new": {
         "title": "First receipt within 14 days",
-        "rule": {"kind": "first_receipt", "within": "P14D"},
+        "rule": {"kind": "receipts", "aggregate": "first", "within": "P14D"},
     },
     "coupon": {
         "title": "Used a coupon within 60 days",

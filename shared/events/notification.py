@@ -146,6 +146,31 @@ class MessageSent(EventData):
     reference: str | None = Field(default=None, description="the provider's id of it")
 
 
+class MessageDelivered(EventData):
+    """It has arrived, as the provider says."""
+
+    type: ClassVar[str] = "message.delivered.v1"
+    message: str
+    campaign: str
+
+
+class MessageOpened(EventData):
+    """The customer opened it; each time anew."""
+
+    type: ClassVar[str] = "message.opened.v1"
+    message: str
+    campaign: str
+
+
+class MessageClicked(EventData):
+    """The customer followed a link in it; each time anew."""
+
+    type: ClassVar[str] = "message.clicked.v1"
+    message: str
+    campaign: str
+    link: str | None = Field(default=None, description="which, by its name in the template")
+
+
 class MessageFailed(EventData):
     """The channel refused it for good."""
 
@@ -174,6 +199,9 @@ EVENTS: tuple[type[EventData], ...] = (
     MessageSending,
     MessageDeferred,
     MessageSent,
+    MessageDelivered,
+    MessageOpened,
+    MessageClicked,
     MessageFailed,
     MessageUncertain,
 )

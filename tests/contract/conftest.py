@@ -56,7 +56,7 @@ async def documents(space: MongoSpace | None, store: EventStore) -> SteppedDocum
     if space is None:
         assert isinstance(store, MemoryEventStore)
         return MemoryDocuments(store)
-    documents = MongoDocuments(space.database("customer"), "profiles_v1")
+    documents = MongoDocuments(space.database("customer"), "profiles_v2")
     await documents.create_indexes(STEPPED_INDEXES)
     return documents
 
@@ -73,7 +73,7 @@ def parkings(space: MongoSpace | None) -> tuple[Parking, Parking]:
     if space is None:
         return MemoryParking(), MemoryParking()
     database = space.database("segment")
-    return MongoParking(database, "profiles_v1"), MongoParking(database, "members_v1")
+    return MongoParking(database, "profiles_v2"), MongoParking(database, "members_v1")
 
 
 @pytest.fixture

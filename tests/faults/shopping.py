@@ -187,7 +187,7 @@ RULES: Mapping[str, dict[str, Any]] = {
         "within": "PT2M",
     },
     "once": _count("==", 1),
-    "new": {"kind": "first_receipt", "within": "PT2M"},
+    "new": {"kind": "receipts", "aggregate": "first", "within": "PT2M"},
     "coupon": _count(">=", 1, within="PT2M", where={"coupon": True}),
     "reachable": {"kind": "consent", "topic": "marketing", "channel": "email"},
 }

@@ -16,7 +16,7 @@ import pytest
 
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
-from services.segment.projections import profiles_v1
+from services.segment.projections import profiles_v2
 from shared.envelope import decode
 from shared.events import TOPICS
 from shared.eventstore import Append, Commit
@@ -85,7 +85,7 @@ class Rules:
         self.number = self.newest
 
 
-_STEPPINGS = {number: profiles_v1(Engine(rules_of(number))) for number in (1, 2)}
+_STEPPINGS = {number: profiles_v2(Engine(rules_of(number))) for number in (1, 2)}
 
 
 @dataclass(slots=True)

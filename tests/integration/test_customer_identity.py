@@ -29,7 +29,7 @@ from services.segment.consumers import PROJECTIONS as SEGMENT
 from services.segment.engine.stepping import Engine
 from services.segment.main import SegmentSettings
 from services.segment.main import build as build_segment
-from services.segment.projections import profiles_v1
+from services.segment.projections import profiles_v2
 from services.segment.rules.ruleset import RuleSet
 from shared.access import Role
 from shared.events import TOPICS
@@ -310,7 +310,7 @@ async def rebuilt(chain: LocalChain) -> str:
         *SEGMENT,
         care_v1(CareEngine(NO_RULES)).projection,
         ROBOTS.projection,
-        profiles_v1(Engine(RuleSet(1, {}, DAY))).projection,
+        profiles_v2(Engine(RuleSet(1, {}, DAY))).projection,
         RECIPIENTS,
         QUEUE,
         CAMPAIGN_FIGURES,

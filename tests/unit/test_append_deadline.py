@@ -97,7 +97,7 @@ async def test_steps_that_are_written_one_by_one_share_the_deadline() -> None:
     TRIED.clear()
     expires = asyncio.get_running_loop().time() + 1.9
     with pytest.raises(StoreUnavailable):
-        await AlwaysInTheWay(NOWHERE, "profiles_v1", DEADLINE).write_stepped(steps_of(20, expires))
+        await AlwaysInTheWay(NOWHERE, "profiles_v2", DEADLINE).write_stepped(steps_of(20, expires))
     # All at 0, and one each at 0.5, 1 and 1.5 s; at 2 s it is too late.
     assert TRIED == [20, 1, 1, 1]
 
@@ -110,7 +110,7 @@ async def test_steps_without_a_moment_of_their_own_share_one_too() -> None:
         for document, commit in steps_of(20, 0)
     ]
     with pytest.raises(StoreUnavailable):
-        await AlwaysInTheWay(NOWHERE, "profiles_v1", DEADLINE).write_stepped(steps)
+        await AlwaysInTheWay(NOWHERE, "profiles_v2", DEADLINE).write_stepped(steps)
     assert TRIED == [20, 1, 1, 1]
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from services.segment.engine.facts import Recorded, Returned, Voided
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded, Returned, Voided
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
@@ -70,7 +70,7 @@ def test_a_return_lowers_the_net_of_its_window_and_is_no_receipt() -> None:
     profile, log = lived(events)
     # 120 is enough, 120 - 50 is not.
     assert log == ["+ event", "- event"]
-    assert (profile.totals.count, profile.totals.total) == (1, 70)
+    assert (profile.totals_of("receipts").count, profile.totals_of("receipts").total) == (1, 70)
 
 
 def test_a_void_leaves_nothing_of_a_receipt_whatever_was_returned_of_it() -> None:
@@ -81,21 +81,25 @@ def test_a_void_leaves_nothing_of_a_receipt_whatever_was_returned_of_it() -> Non
     ]
     profile, log = lived(events)
     assert log == ["+ event", "- event"]
-    totals = profile.totals
-    assert (totals.count, totals.total, totals.first, profile.receipts) == (0, 0, None, [])
+    totals = profile.totals_of("receipts")
+    assert (totals.count, totals.total, totals.first, list(profile.receipts)) == (0, 0, None, [])
 
 
 def test_receipts_come_with_the_end_of_their_move_and_triggers_can_tell() -> None:
     begun, log = lived([moving(1, 5, 3, "r", 100)])
-    assert (begun.totals.count, log) == (0, [])
+    assert (begun.totals_of("receipts").count, log) == (0, [])
     come = [moving(1, 5, 3, "r", 100), told(2, 5, Ended("m", "in"))]
     profile, log = lived(come)
-    assert (profile.totals.count, log) == (1, ["+ merge"])
+    assert (profile.totals_of("receipts").count, log) == (1, ["+ merge"])
     # It was bought on day 3: a week later it is outside.
     assert profile.due_at == day(10)
     gone = [*come, moving(3, 6, 3, "r", 100), told(4, 6, Ended("m", "out"))]
     profile, log = lived(gone)
-    assert (profile.totals.count, profile.receipts, log) == (0, [], ["+ merge", "- merge"])
+    assert (profile.totals_of("receipts").count, list(profile.receipts), log) == (
+        0,
+        [],
+        ["+ merge", "- merge"],
+    )
 
 
 def test_what_overtakes_the_end_of_a_move_counts_with_it() -> None:
@@ -104,7 +108,11 @@ def test_what_overtakes_the_end_of_a_move_counts_with_it() -> None:
     assert log == []  # 99 are not enough
     voided = [first, told(2, 5, Voided("r", day(3), 100)), told(3, 5, Ended("m", "in"))]
     profile, log = lived(voided)
-    assert (profile.totals.count, profile.totals.total, log) == (0, 0, [])
+    assert (profile.totals_of("receipts").count, profile.totals_of("receipts").total, log) == (
+        0,
+        0,
+        [],
+    )
 
 
 def test_a_receipt_that_is_no_longer_kept_is_voided_in_the_totals() -> None:
@@ -116,11 +124,15 @@ def test_a_receipt_that_is_no_longer_kept_is_voided_in_the_totals() -> None:
     ]
     before, _ = lived(events[:3])
     # The horizon is ten days: of the old one only the moment is left.
-    assert (before.totals.count, before.totals.total, len(before.let_go)) == (2, 10, 8)
+    assert (
+        before.totals_of("receipts").count,
+        before.totals_of("receipts").total,
+        len(before.totals_of("receipts").let_go),
+    ) == (2, 10, 8)
     profile, _ = lived(events)
-    totals = profile.totals
+    totals = profile.totals_of("receipts")
     assert (totals.count, totals.total, totals.first) == (1, 7, totals.last)
-    assert (profile.let_go, profile.forgets) == (b"", True)
+    assert (totals.let_go, profile.forgets) == (b"", True)
 
 
 @pytest.mark.parametrize("data", [Returned("r", 20), Voided("r", day(1), 100)])
@@ -129,10 +141,10 @@ def test_what_happens_to_a_receipt_of_an_open_import_is_as_unseen_as_the_receipt
 ) -> None:
     events = [told(1, 1, Recorded("r", 100, 0), "i"), told(2, 2, data, "i")]
     profile, log = lived(events)
-    assert (profile.clock, profile.totals.count, log) == (None, 0, [])
+    assert (profile.clock, profile.totals_of("receipts").count, log) == (None, 0, [])
     profile, transitions = ENGINE.live(profile, "i", day(3))
     left = 80 if isinstance(data, Returned) else 0
-    assert (list(transitions), profile.totals.total) == ([], left)
+    assert (list(transitions), profile.totals_of("receipts").total) == ([], left)
 
 
 def test_a_rebuild_knows_what_steps_have_learnt() -> None:
@@ -149,4 +161,4 @@ def test_a_rebuild_knows_what_steps_have_learnt() -> None:
         folded = ENGINE.fold(folded, event)
     assert folded is not None
     assert (folded.receipts, folded.totals) == (stepped.receipts, stepped.totals)
-    assert (folded.totals.count, folded.totals.total) == (1, 30)
+    assert (folded.totals_of("receipts").count, folded.totals_of("receipts").total) == (1, 30)

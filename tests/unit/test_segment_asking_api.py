@@ -17,8 +17,8 @@ from services.segment.api.previewing import PreviewApi
 from services.segment.api.speaking import Speech
 from services.segment.domain import Command as Asked
 from services.segment.domain import DefineSegment, segment_stream, segments
-from services.segment.engine.facts import Recorded
 from services.segment.engine.profile import Membership, Profile
+from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
 from services.segment.projections.members import FOREVER, Because, Interval, Member, member_id
@@ -174,7 +174,7 @@ async def test_why_a_customer_is_in_a_segment(town: Town, owner: httpx2.AsyncCli
         "time": "2026-06-10T00:00:00.000Z",
         "total": 100,
     }
-    assert said["sentence"] == rule["sentence"] == "a receipt within 30 days"
+    assert said["sentence"] == rule["sentence"] == "bought within 30 days"
 
 
 async def test_why_not_at_an_earlier_moment(town: Town, owner: httpx2.AsyncClient) -> None:

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from services.segment.api import DefinitionApi, Speech, Standings, SteeringApi
 from services.segment.domain import Brake
-from services.segment.engine.facts import Recorded
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules

@@ -35,7 +35,7 @@ from shared.testing import given
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEHAVIOUR = segments(timedelta(days=400))
-NEW: dict[str, Any] = {"kind": "first_receipt", "within": "P14D"}
+NEW: dict[str, Any] = {"kind": "receipts", "aggregate": "first", "within": "P14D"}
 OLDER: dict[str, Any] = {"kind": "not", "clause": NEW}
 FIRST = SegmentDefined(segment="new", definition=1, title="New", rule=NEW)
 TRIAL = SegmentDefined(segment="new", definition=2, title="Old", rule=OLDER, trial=True, by="key-1")

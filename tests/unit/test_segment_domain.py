@@ -22,7 +22,7 @@ from shared.testing import given
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEHAVIOUR = segments(timedelta(days=400))
-NEW: dict[str, Any] = {"kind": "first_receipt", "within": "P14D"}
+NEW: dict[str, Any] = {"kind": "receipts", "aggregate": "first", "within": "P14D"}
 OLDER: dict[str, Any] = {"kind": "not", "clause": NEW}
 FIRST = SegmentDefined(segment="new", definition=1, title="New ones", rule=NEW)
 SECOND = SegmentDefined(segment="new", definition=2, title="Older ones", rule=OLDER)
@@ -83,7 +83,7 @@ def test_a_title_is_needed_and_short(title: str) -> None:
 def test_a_rule_that_is_none_is_refused_with_its_path() -> None:
     refusal = (
         given(BEHAVIOUR)
-        .when(define(rule={"kind": "first_receipt", "within": "P1M"}))
+        .when(define(rule={"kind": "receipts", "aggregate": "first", "within": "P1M"}))
         .then_refused("invalid", "rule.within")
     )
     assert refusal.status == 422

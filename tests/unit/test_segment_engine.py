@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.segment.engine.facts import Erased, Merged, Recorded
+from services.segment.engine.facts import Erased, Merged
 from services.segment.engine.life import MOST_TOLD
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
 from services.segment.engine.telling import (
     Absorbed,
@@ -39,7 +40,7 @@ LAPSED = {
     "clauses": [BOUGHT, {**MONTHLY, "compare": {"op": "==", "value": 0}}],
 }
 TWICE = {**MONTHLY, "compare": {"op": ">=", "value": 2}}
-NEW = {"kind": "first_receipt", "within": "P14D"}
+NEW = {"kind": "receipts", "aggregate": "first", "within": "P14D"}
 NOTHING_YET = {**EVER, "compare": {"op": "==", "value": 0}}
 NEWS = {"kind": "consent", "topic": "news", "channel": "email"}
 AT_12 = {"kind": "attribute", "field": "home_branch", "test": {"op": "is", "value": "12"}}
@@ -420,7 +421,7 @@ def test_receipts_beyond_the_horizon_are_let_go_and_still_counted() -> None:
     )
     known = customer.known
     assert [kept.version for kept in known.receipts] == [2, 3]  # 0 is not within 30 days of 39
-    assert (known.totals.count, known.totals.total) == (3, 270)
+    assert (known.totals_of("receipts").count, known.totals_of("receipts").total) == (3, 270)
     assert customer.inside == {"three"}
 
 
@@ -456,10 +457,10 @@ def test_too_many_receipts_are_no_persons_and_leave_every_segment_for_good() -> 
         ("twice", "exited", day(4), "event", "interaction-c1@4"),
     ]
     assert customer.known.crowded
-    assert (customer.known.receipts, customer.known.due_at) == ([], None)
-    assert customer.known.totals.count == 6
+    assert (list(customer.known.receipts), customer.known.due_at) == ([], None)
+    assert customer.known.totals_of("receipts").count == 6
     customer.reads(receipt(7, day(9), recorded=day(50), history="i")).lives("i", day(60))
-    assert customer.known.totals.count == 7
+    assert customer.known.totals_of("receipts").count == 7
     assert len(customer.log) == 4
 
 
@@ -533,7 +534,7 @@ def test_a_rebuilt_profile_knows_who_is_merged_or_erased_and_answers_nothing() -
     back = engine.fold(merged, told(Reverted(role="loser"), 2, day(3)))
     assert not back.away
     erased = engine.fold(merged, told(Erased(), 2, day(3)))
-    assert (erased.removed, erased.receipts) == (True, [])
+    assert (erased.removed, erased.happened) == (True, {})
     assert engine.fold(erased, receipt(2, day(4))) == erased
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from services.segment.engine.facts import Recorded, Returned, Voided
 from services.segment.engine.glancing import UNSEEN, glance
+
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded, Returned, Voided
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet

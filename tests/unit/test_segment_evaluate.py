@@ -11,18 +11,26 @@ from hypothesis import strategies as st
 
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.evaluating.verdict import Verdict
+from services.segment.rules.happened import Details, Happened, pack
 from services.segment.rules.reading import parse_rule
-from services.segment.rules.view import Receipt, View
+from services.segment.rules.series import COUNT
+from services.segment.rules.view import View
 from services.segment.rules.words import Attribute, Consent, FieldValue
 
 HOUR = 3_600_000
 NEVER = None
 
 
+def receipt(
+    time: int, version: int, total: int, *, coupon: bool = False, branch: str | None = None
+) -> Happened:
+    return Happened(time, version, 0, version, branch, total, pack(Details(coupon=coupon)))
+
+
 def bought(*receipts: tuple[float, int], coupon: bool = False, branch: str | None = None) -> View:
     view = View()
     for version, (hour, total) in enumerate(receipts, start=1):
-        view.add(Receipt(int(hour * HOUR), version, total, coupon, branch))
+        view.add(receipt(int(hour * HOUR), version, total, coupon=coupon, branch=branch))
     return view
 
 
@@ -130,14 +138,16 @@ def test_ever_counts_everything_and_time_changes_nothing() -> None:
 
 def test_a_receipt_of_nothing_is_a_receipt() -> None:
     assert ask(count(">=", 1), bought((0, 0)), 0).value
-    assert ask({"kind": "first_receipt", "within": "PT1H"}, bought((0, 0)), 0).value
+    assert ask(
+        {"kind": "receipts", "aggregate": "first", "within": "PT1H"}, bought((0, 0)), 0
+    ).value
 
 
 def test_filters_let_through_only_what_satisfies_them_all() -> None:
     view = View()
-    view.add(Receipt(1, 1, 100, coupon=True, branch="1"))
-    view.add(Receipt(2, 2, 200, coupon=False, branch="1"))
-    view.add(Receipt(3, 3, 300, coupon=True, branch=None))
+    view.add(receipt(1, 1, 100, coupon=True, branch="1"))
+    view.add(receipt(2, 2, 200, coupon=False, branch="1"))
+    view.add(receipt(3, 3, 300, coupon=True, branch=None))
     at_least = {"op": ">=", "value": 200}
     assert ask(count("==", 2, branch=["1", "2"]), view, 3) == (True, HOUR + 1)
     assert ask(count("==", 2, coupon=True), view, 3) == (True, HOUR + 1)
@@ -148,12 +158,12 @@ def test_filters_let_through_only_what_satisfies_them_all() -> None:
 
 
 def test_the_first_receipt_is_the_earliest_that_is_known() -> None:
-    rule = {"kind": "first_receipt", "within": "PT1H"}
+    rule = {"kind": "receipts", "aggregate": "first", "within": "PT1H"}
     view = bought((2, 100))
     assert ask(rule, View(), 2 * HOUR) == (False, NEVER)
     assert ask(rule, view, 3 * HOUR - 1) == (True, 3 * HOUR)
     assert ask(rule, view, 3 * HOUR) == (False, NEVER)
-    view.add(Receipt(HOUR, 2, 100, coupon=False, branch=None))  # a late one, an hour before
+    view.add(receipt(HOUR, 2, 100, coupon=False, branch=None))  # a late one, an hour before
     assert ask(rule, view, 2 * HOUR) == (False, NEVER)
 
 
@@ -264,8 +274,8 @@ def test_the_next_moment_of_a_clause_is_exact(
     view = View()
     for version, (time, total_) in enumerate(zip(times, totals, strict=False)):
         if data.draw(st.booleans()):
-            view.series(None)  # a series grows as well as it is built
-        view.add(Receipt(time * step, version, total_, coupon=False, branch=None))
+            view.series("receipts", None, COUNT)  # a series grows as well as it is built
+        view.add(receipt(time * step, version, total_, coupon=False, branch=None))
     rule = parse_rule({**count(op, value), "aggregate": aggregate})
 
     def truth(at: int) -> bool:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.segment.engine.explaining import MOST_FACTS, Behind, Explained, explain
-from services.segment.engine.facts import Recorded
 from services.segment.engine.profile import Profile
 from services.segment.engine.replaying import replay
+from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import Engine
 from services.segment.engine.telling import ConsentWord, Registered
 from services.segment.rules.instants import instant

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.segment.rules.instants import show_span, span
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import look_back, reads, rule_schema, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
 from services.segment.rules.sentences.tree import describe
@@ -22,7 +23,7 @@ NOT_LATELY = {
 DEMO: dict[str, tuple[dict[str, Any], str]] = {
     "lapsed-30": (
         {"kind": "all", "clauses": [HAS_BOUGHT, NOT_LATELY]},
-        "a receipt ever and no receipt within 30 days",
+        "bought at least once and did not buy within 30 days",
     ),
     "frequent": (
         {
@@ -31,7 +32,7 @@ DEMO: dict[str, tuple[dict[str, Any], str]] = {
             "within": "P30D",
             "compare": {"op": ">=", "value": 8},
         },
-        "≥ 8 receipts within 30 days",
+        "bought ≥ 8 times within 30 days",
     ),
     "big-spender": (
         {
@@ -44,11 +45,11 @@ DEMO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "bought-once": (
         {"kind": "receipts", "aggregate": "count", "compare": {"op": "==", "value": 1}},
-        "exactly 1 receipt ever",
+        "bought exactly 1 time",
     ),
     "new": (
-        {"kind": "first_receipt", "within": "P14D"},
-        "first receipt within 14 days",
+        {"kind": "receipts", "aggregate": "first", "within": "P14D"},
+        "bought for the first time within 14 days",
     ),
     "coupon": (
         {
@@ -58,7 +59,7 @@ DEMO: dict[str, tuple[dict[str, Any], str]] = {
             "where": {"coupon": True},
             "compare": {"op": ">=", "value": 1},
         },
-        "a receipt with a coupon within 60 days",
+        "bought within 60 days with a coupon",
     ),
 }
 
@@ -93,8 +94,8 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
                 "compare": {"op": "<", "value": 123_456},
             },
             (
-                "receipts in branch 12 or 14 without a coupon of > 10.50 each"
-                " within 1 day 12 hours sum to < 1,234.56"
+                "receipts within 1 day 12 hours in branch 12 or 14 without a coupon"
+                " of > 10.50 each sum to < 1,234.56"
             ),
         ),
         (
@@ -104,7 +105,7 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
                 "within": "P1W",
                 "compare": {"op": "<=", "value": 1},
             },
-            "≤ 1 receipt within 7 days",
+            "bought ≤ 1 time within 7 days",
         ),
         (
             {
@@ -113,7 +114,7 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
                 "within": "PT90M",
                 "compare": {"op": "<", "value": 1},
             },
-            "no receipt within 1 hour 30 minutes",
+            "did not buy within 1 hour 30 minutes",
         ),
         (attribute({"op": "is", "value": "12"}), "home branch is 12"),
         (attribute({"op": "is_not", "value": "de"}, "language"), "language is not de"),
@@ -134,7 +135,7 @@ def test_the_six_of_the_demo_are_rules_and_sentences(name: str) -> None:
                     {"kind": "not", "clause": attribute({"op": "is", "value": "male"}, "gender")},
                 ],
             },
-            "(a receipt ever and no receipt within 30 days) or not (gender is male)",
+            "(bought at least once and did not buy within 30 days) or not (gender is male)",
         ),
     ],
 )
@@ -166,13 +167,12 @@ def test_every_form_reads_as_a_sentence(raw: dict[str, Any], sentence: str) -> N
         ({"kind": "first_receipt", "within": "P0D"}, "rule.within", "longer than nothing"),
         ({"kind": "first_receipt", "within": "P99999D"}, "rule.within", "at most 100 years"),
         ({"kind": "first_receipt"}, "rule.within", "is needed"),
-        ({**HAS_BOUGHT, "aggregate": "avg"}, "rule.aggregate", "'count' or 'sum'"),
+        ({**HAS_BOUGHT, "aggregate": "avg"}, "rule.aggregate", "'average'"),
         ({**HAS_BOUGHT, "compare": {"op": "op", "value": 1}}, "rule.compare.op", "'>='"),
         ({**HAS_BOUGHT, "compare": {"op": ">", "value": 1.5}}, "rule.compare.value", "integer"),
         ({**HAS_BOUGHT, "compare": {"op": ">", "value": True}}, "rule.compare.value", "integer"),
         ({**HAS_BOUGHT, "compare": {"op": ">", "value": -1}}, "rule.compare.value", "0 or more"),
         ({**HAS_BOUGHT, "compare": {"op": ">", "value": 10**16}}, "rule.compare.value", "less"),
-        ({**HAS_BOUGHT, "where": {"coupon": True}}, "rule.within", "is needed beside `where`"),
         ({**NOT_LATELY, "where": {}}, "rule.where", "names no filter"),
         ({**NOT_LATELY, "where": {"branch": []}}, "rule.where.branch", "at least 1"),
         (attribute({"op": "is", "value": 5}), "rule.test.value", "home_branch is a text"),
@@ -196,7 +196,7 @@ def test_all_errors_are_named_at_once() -> None:
         parse_rule({"kind": "all", "clauses": [{"kind": "first_receipt"}, {"kind": "x"}]})
     paths = [error.field for error in refused.value.errors]
     assert paths == ["rule.clauses[0].within", "rule.clauses[1].kind"]
-    assert str(refused.value).startswith("rule.clauses[0].within: is needed; ")
+    assert str(refused.value).startswith("rule.clauses[0].within: is needed to say when")
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_a_rule_that_looks_back_beyond_what_is_kept_is_refused_with_a_sentence()
         parse_rule(raw, horizon=29 * DAY)
     (error,) = refused.value.errors
     assert error.field == "rule.clauses[1].clause.within"
-    assert error.message.startswith("looks back 30 days, but receipts are kept one by one for 29")
+    assert error.message.startswith("looks back 30 days, but facts are kept one by one for 29")
 
 
 def test_the_first_receipt_is_kept_for_all_time_and_so_looks_back_as_far_as_it_likes() -> None:
@@ -289,10 +289,10 @@ def test_a_rule_knows_what_it_looks_at() -> None:
 def test_the_schema_is_json_and_closes_every_form() -> None:
     schema = json.loads(json.dumps(rule_schema()))
     forms = schema["$defs"]
-    assert {"All", "AnyOf", "Not", "Receipts", "FirstReceipt", "Attribute", "Consent"} <= set(forms)
+    assert {"All", "AnyOf", "Not", "Facts", "Sequence", "Attribute", "Consent"} <= set(forms)
     assert all(form["additionalProperties"] is False for form in forms.values())
     assert set(schema["discriminator"]["mapping"]) == {
-        "all", "any", "not", "receipts", "first_receipt", "attribute", "consent", "segment",
+        "all", "any", "not", *FACT_NAMES, "sequence", "attribute", "consent", "segment",
         "random", "identifier", "date", "age", "deals", "tasks",
     }  # fmt: skip
     assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's

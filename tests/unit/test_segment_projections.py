@@ -11,7 +11,8 @@ from bson.codec_options import CodecOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segment.engine.facts import fact_of, key_of
+from services.segment.engine.facts import fact_of
+from services.segment.engine.happening import key_of
 from services.segment.engine.profile import Profile, Waiting
 from services.segment.engine.stepping import Engine
 from services.segment.projections import (
@@ -20,11 +21,11 @@ from services.segment.projections import (
     Member,
     member_id,
     members_v2,
-    profiles_v1,
+    profiles_v2,
 )
+from services.segment.rules.happened import Details, Happened, Names, details_of
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
-from services.segment.rules.view import Receipt
 from services.segment.rules.words import Attribute, Consent
 from shared.envelope import Causation, Placed, decode_light, encode
 from shared.events import EVENT_TYPES
@@ -44,7 +45,7 @@ BOUGHT = {
     "compare": {"op": ">=", "value": 1},
 }
 RULES = RuleSet(1, {"bought": LiveRule(1, parse_rule(BOUGHT), NOW, "segment-bought@1", "k")}, NOW)
-PROFILES = profiles_v1(Engine(RULES))
+PROFILES = profiles_v2(Engine(RULES))
 
 
 def as_read(
@@ -188,8 +189,11 @@ def test_a_receipt_is_read_with_its_branch_and_coupons() -> None:
         PROFILES.projection, receipt(250, 2), "interaction-c1", 4, recorded=NOW + HOUR, branch="12"
     )
     milliseconds = int(NOW.timestamp() * 1000)
-    read = Receipt(milliseconds, 4, 250, coupon=True, branch="12", key=key_of("f"))
-    assert fact_of(event) == read
+    read = fact_of(event, Names)
+    assert isinstance(read, Happened)
+    told = (milliseconds, 4, 250, "12", key_of("f"))
+    assert (read.time, read.version, read.number, read.branch, read.key) == told
+    assert details_of(read) == Details(source="pos", coupon=True)
     profile = stepped(event)
     assert (profile.partition, profile.clock) == (3, NOW + HOUR)
 

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from services.segment.domain import ArchiveSegment, DefineSegment, References, segments
-from services.segment.engine.facts import Merged, Recorded
+from services.segment.engine.facts import Merged
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import Engine
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.graph import circle, depths

@@ -15,6 +15,7 @@ from typing import Any
 from services.segment.domain.brake import Brake
 from services.segment.domain.references import require_unnamed
 from services.segment.domain.segment import NOTHING, Segment, evolve
+from services.segment.rules.instants import instant
 from services.segment.rules.language.tree import Rule, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
 from shared.decider import Decider, NewEvent, Refused, invalid, not_found
@@ -162,7 +163,7 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
     title = command.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
-    parsed = rule_of(command.rule, horizon)
+    parsed = _asked(command, state, horizon)
     rule = to_json(parsed)
     there = state.shown if state.trial or state.stands else NOTHING
     if (title, rule) == (there.title, there.rule):
@@ -258,9 +259,17 @@ def _conflict(kind: str, title: str) -> Refused:
     return Refused(kind, 409, title)
 
 
-def rule_of(raw: Mapping[str, Any], horizon: timedelta) -> Rule:
+def _asked(command: DefineSegment, state: Segment, horizon: timedelta) -> Rule:
+    """The rule; of the one that stands all that it looks back to is kept, however long ago."""
+    standing = state.standing
+    if standing is not None and standing.rule == command.rule:
+        return parse_rule(dict(command.rule))
+    return rule_of(command.rule, horizon, command.at)
+
+
+def rule_of(raw: Mapping[str, Any], horizon: timedelta, now: datetime) -> Rule:
     """The rule that somebody has sent. Raises `Refused` that names what is wrong in it."""
     try:
-        return parse_rule(dict(raw), horizon // _MILLISECOND)
+        return parse_rule(dict(raw), horizon // _MILLISECOND, now=instant(now))
     except InvalidRule as error:
         raise Refused("invalid", 422, "The input is not valid.", errors=error.errors) from error

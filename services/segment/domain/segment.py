@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from services.segment.rules.language.facts import as_it_is_said_now
 from shared.events.contract import EventData
 from shared.events.segment import (
     DefinitionHeld,
@@ -112,7 +113,7 @@ def evolve(state: Segment, data: EventData) -> Segment:
     after = replace(state, version=state.version + 1)
     match data:
         case SegmentDefined():
-            version = Version(data.definition, data.title, data.rule, data.by)
+            version = Version(data.definition, data.title, as_it_is_said_now(data.rule), data.by)
             after = replace(after, versions=(*after.versions, version))
             if data.trial:
                 return replace(after, trial=data.definition, toll=None, archived=False)

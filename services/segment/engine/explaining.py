@@ -12,9 +12,11 @@ from services.segment.engine.profile import Profile
 from services.segment.engine.replaying import Course, replay
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.findings.tree import find
+from services.segment.rules.happened import Happened
+from services.segment.rules.language.kinds import FACT_KINDS, FACT_NAMES
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
-from services.segment.rules.view import Receipt, View
+from services.segment.rules.view import View
 from services.segment.rules.words import FieldValue, Word
 
 MOST_FACTS = 20
@@ -92,10 +94,15 @@ class _Explaining:
             ahead.ask(self.view, ahead.next)
         return ahead.changes[1][0] if len(ahead.changes) > 1 else None
 
-    def _behind(self, told: Receipt | Word) -> Behind:
-        if isinstance(told, Receipt):
-            return Behind(event_of(told, self.profile.id), told.time, told.total)
+    def _behind(self, told: Happened | Word) -> Behind:
+        if isinstance(told, Happened):
+            return Behind(event_of(told, self.profile.id), told.time, _total(told))
         return Behind(told.event(self.profile.id))
+
+
+def _total(fact: Happened) -> int | None:
+    numbers = FACT_KINDS[FACT_NAMES[fact.kind]].numbers
+    return fact.number if numbers[:1] == ("total",) else None
 
 
 def _nodes(rule: Rule) -> Iterator[Rule]:

@@ -18,12 +18,19 @@ from datetime import datetime
 import msgspec
 
 from services.segment.engine.facts import Fact
-from services.segment.engine.profile import Membership, Profile, Totals, leave_view, take_view
+from services.segment.engine.profile import (
+    Membership,
+    Profile,
+    leave_view,
+    take_view,
+    totals_of,
+)
 from services.segment.rules.evaluating.tree import evaluate
+from services.segment.rules.happened import Happened
 from services.segment.rules.instants import instant, moment
-from services.segment.rules.language.facts import RECEIPTS
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.ruleset import LiveRule, NamedRules, RuleSet
-from services.segment.rules.view import Receipt, View
+from services.segment.rules.view import View
 from shared.decider import NewEvent
 from shared.envelope import Causation
 from shared.events.contract import show_moment
@@ -54,8 +61,6 @@ class Why:
 TIME = Why("time")
 MOST_TOLD = 500
 """Events about the customer that are kept one by one: for a past to be lived, and for replays."""
-
-_RECEIPTS = (RECEIPTS,)
 
 
 class Life:
@@ -106,24 +111,24 @@ class Life:
         else:
             self.ask(kinds, at, why)
 
-    def change(self, amend: Callable[[], None], at: int, why: Why) -> None:
-        """Let what is known of receipts change at an instant, and evaluate."""
+    def change(self, amend: Callable[[], Iterable[str]], at: int, why: Why) -> None:
+        """Let what is known of facts change at an instant, and evaluate what that may touch."""
         self.settle(at)
         begins = self.clock is None
-        amend()
+        touched = amend()
         if begins:
             self._evaluate(self._rules.every, at, why)
         else:
-            self.ask(_RECEIPTS, at, why)
+            self.ask(touched, at, why)
 
     def take(self, fact: Fact) -> Iterable[str]:
         """Take in a fact and evaluate nothing; gives what it may touch."""
-        if isinstance(fact, Receipt):
+        if isinstance(fact, Happened):
             if self.crowded:
-                self.view.tally(fact)
+                self.view.count(fact)
             else:
                 self.view.add(fact)
-            return _RECEIPTS
+            return (FACT_NAMES[fact.kind],)
         self.view.known.learn(fact.words)
         self.told.append(fact)
         self._learnt = True
@@ -193,14 +198,26 @@ class Life:
             if name not in defined or name in self._outdated:
                 del self.due[name]
 
-    def trim(self, horizon: int) -> None:
-        """Let go of receipts that no window reaches any more; the totals keep counting them."""
-        receipts = self.view.receipts
-        if self.clock is not None and receipts and receipts[0].time <= self.clock - horizon:
-            gone = bisect_right(receipts, self.clock - horizon, key=lambda fact: fact.time)
-            for receipt in receipts[:gone]:
-                self.view.let_go = with_moment(self.view.let_go, receipt.time)
-            self.view.receipts = receipts[gone:]
+    def trim(self, horizon: int, since: int | None) -> None:
+        """Let go of facts that no window reaches any more; the totals keep counting them.
+
+        `horizon` is how long facts are kept one by one; what is from `since` on is, for ever.
+        """
+        if self.clock is None:
+            return
+        limit = self.clock - horizon
+        if since is not None:
+            limit = min(limit, since - 1)
+        view = self.view
+        for kind, facts in view.happened.items():
+            if not facts or facts[0].time > limit:
+                continue
+            gone = bisect_right(facts, limit, key=lambda fact: fact.time)
+            for fact in facts[:gone]:
+                if view.counts(fact):
+                    tally = view.tally(kind)
+                    tally.let_go = with_moment(tally.let_go, fact.time)
+            view.happened[kind] = facts[gone:]
             self.forgets = True
 
     def profile(self, rules: int) -> Profile:
@@ -209,14 +226,16 @@ class Life:
         changed: dict[str, object] = {}
         if self._learnt:
             changed["words"] = view.known.all()
+        if len(view.names.all) != len(self.known.names):
+            changed["names"] = view.names.all.copy()
         told = self.told[-MOST_TOLD:]
         self.forgets = self.forgets or len(told) < len(self.told)
         after = msgspec.structs.replace(
             self.known,
             **changed,
             clock=None if self.clock is None else moment(self.clock),
-            totals=Totals(view.count, view.total, view.first, view.last),
-            receipts=view.receipts,
+            totals={kind: totals_of(tally) for kind, tally in view.tallies.items()},
+            happened=view.happened,
             told=told,
             memberships=self.memberships,
             due=self.due,
@@ -225,7 +244,6 @@ class Life:
             rules=rules,
             crowded=self.crowded,
             away=self.away,
-            let_go=view.let_go,
             forgets=self.forgets,
             moving=self.moving,
             waiting=self.waiting,
@@ -299,8 +317,6 @@ class Life:
         return Causation(correlation, cause.event, depth, why.import_id)
 
     def _only_totals(self) -> View:
-        view, totals = View(), self.view
-        view.known = totals.known
-        view.count, view.total = totals.count, totals.total
-        view.first, view.last = totals.first, totals.last
+        view, full = View(self.view.names), self.view
+        view.known, view.tallies, view.customer = full.known, full.tallies, full.customer
         return view

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from services.segment.engine.facts import Fact, in_order
-from services.segment.engine.profile import Profile
+from services.segment.engine.profile import Profile, tally_of
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.graph import named_in
+from services.segment.rules.happened import Happened, Names
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
-from services.segment.rules.view import Receipt, View
-from shared.moments import unpacked
+from services.segment.rules.view import View
 
 
 @dataclass(slots=True)
@@ -115,14 +116,15 @@ def replay(
     inside = {name for name in profile.memberships if name not in named}
     view.inside = inside
     run = Replay(view, named, [Course(rule) for rule in rules], inside)
-    if view.last is not None and view.last <= until:
-        run.ask(view.last)
+    lasts = [each.last for each in view.tallies.values() if each.last is not None]
+    if lasts and max(lasts) <= until:
+        run.ask(max(lasts))
     for at, facts in groupby(_facts(profile), key=_time):
         if at > until:
             break
         run.settle(at)
         for fact in facts:
-            if isinstance(fact, Receipt):
+            if isinstance(fact, Happened):
                 view.add(fact)
             else:
                 view.known.learn(fact.words)
@@ -142,7 +144,7 @@ def _named(rules: Sequence[Rule], around: RuleSet) -> frozenset[str]:
 
 
 def _facts(profile: Profile) -> Sequence[Fact]:
-    return sorted([*profile.receipts, *profile.told], key=in_order)
+    return sorted([*profile.facts, *profile.told], key=in_order)
 
 
 def _time(fact: Fact) -> int:
@@ -151,15 +153,12 @@ def _time(fact: Fact) -> int:
 
 def _beginning(profile: Profile) -> View:
     """What is known before the first fact that is kept one by one."""
-    view = View()
+    view = View(Names(profile.names))
     view.customer = profile.id
-    kept = profile.receipts
-    view.count = profile.totals.count - len(kept)
-    view.total = profile.totals.total - sum(receipt.total for receipt in kept)
-    view.let_go = profile.let_go
-    if profile.let_go:
-        gone = unpacked(profile.let_go)
-        view.first, view.last = gone[0], gone[-1]
+    view.tallies = {kind: tally_of(totals) for kind, totals in profile.totals.items()}
+    for fact in filter(view.counts, profile.facts):
+        tally = view.tally(FACT_NAMES[fact.kind])
+        tally.remove(fact.number or 0, ())
     said = {(type(word), word.place) for told in profile.told for word in told.words}
     view.known.learn(word for word in profile.words if (type(word), word.place) not in said)
     return view

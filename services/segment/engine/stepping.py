@@ -24,33 +24,31 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.segment.engine.amending import amend, amend_unseen, put_in_motion
+from services.segment.engine.amending import AMENDMENTS, amend, amend_unseen, put_in_motion
 from services.segment.engine.dealing import CHANGES_HANDS
 from services.segment.engine.facts import (
     Erased,
     Fact,
     Merged,
-    Returned,
-    Voided,
     event_of,
     fact_of,
     in_order,
 )
 from services.segment.engine.life import Life, Why
-from services.segment.engine.profile import Profile, Totals, Waiting, forgotten
+from services.segment.engine.profile import Profile, Waiting, forgotten, names_of
 from services.segment.engine.telling import Absorbed, Reverted
+from services.segment.rules.happened import Happened
 from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
-from services.segment.rules.view import Receipt
 from shared.decider import NewEvent
 from shared.moves import Ended, Moving
 from shared.projection import Event
 
 HORIZON = timedelta(days=400)
-"""How long receipts are kept one by one, unless set otherwise."""
+"""How long facts are kept one by one, unless set otherwise."""
 
 CAP = 20_000
-"""More receipts within the horizon than this are not those of a person, unless set otherwise."""
+"""More facts within the horizon than this are not those of a person, unless set otherwise."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 Outcome = tuple[Profile, Sequence[NewEvent]]
@@ -64,7 +62,7 @@ class OlderRules(RuntimeError):  # noqa: N818 - says what is wrong
 class Engine:
     """The engine with one rule set; another set is another engine.
 
-    `horizon` is how long receipts are kept one by one; a rule that looks back further widens it.
+    `horizon` is how long facts are kept one by one; a rule that looks back further widens it.
     """
 
     rules: RuleSet
@@ -75,9 +73,9 @@ class Engine:
         """Fold one event of the customer; one that rules cannot ask about changes nothing."""
         light, data = event.light, event.data
         known = self._known(profile, event)
-        fact = fact_of(event)
+        fact = fact_of(event, lambda: names_of(known))
         gone = isinstance(data, Merged | Erased)
-        amending = isinstance(data, Returned | Voided | Ended)
+        amending = isinstance(data, AMENDMENTS)
         if known.removed or (fact is None and not gone and not amending):
             return self._unseen(known, event), ()
         if amending and (unseen := amend_unseen(known, data)) is not None:
@@ -114,13 +112,13 @@ class Engine:
         The profile says that it was evaluated with no rule set (0), so `revise` asks every rule.
         """
         known = self._known(profile, event)
-        fact, data = fact_of(event), event.data
+        fact, data = fact_of(event, lambda: names_of(known)), event.data
         if known.removed:
             return known
         if isinstance(data, Merged | Erased):
             away = msgspec.structs.replace(known, away=True, memberships={}, due={}, due_at=None)
             return forgotten(away) if isinstance(data, Erased) else away
-        amending = isinstance(data, Returned | Voided | Ended)
+        amending = isinstance(data, AMENDMENTS)
         if amending and (unseen := amend_unseen(known, data)) is not None:
             return unseen
         if fact is None and not amending:
@@ -135,7 +133,7 @@ class Engine:
         else:
             life.take(fact)
         life.clock = at if life.clock is None else max(at, life.clock)
-        life.trim(self._kept)
+        life.trim(self._kept, self.rules.since)
         return life.profile(0)
 
     def wake(self, profile: Profile, until: datetime) -> Outcome:
@@ -185,7 +183,7 @@ class Engine:
         life = Life(known, self.rules)
         self._answer_definitions(life, known)
         life.settle(end)
-        facts: list[Fact] = [*waiting.receipts, *waiting.told]
+        facts: list[Fact] = [*waiting.facts, *waiting.told]
         latest = max([end, *(fact.time for fact in facts)])
         if life.clock is not None:
             latest = max(latest, life.clock)
@@ -197,11 +195,10 @@ class Engine:
         self, known: Profile, facts: list[Fact], import_id: str, end: int
     ) -> Outcome:
         """The past as if it had been lived, with its true moments, up to the end of the import."""
-        facts = sorted([*facts, *known.receipts, *known.told], key=in_order)
+        facts = sorted([*facts, *known.facts, *known.told], key=in_order)
         unborn = msgspec.structs.replace(
             known,
-            clock=None, totals=Totals(), receipts=[], words=[], told=[], due={},
-            let_go=b"", forgets=False,
+            clock=None, totals={}, happened={}, words=[], told=[], due={}, forgets=False,
         )  # fmt: skip
         timers = Why("history", None, import_id, import_id)
         life = Life(unborn, self.rules, timers)
@@ -222,7 +219,7 @@ class Engine:
 
     @property
     def _kept(self) -> int:
-        """How long receipts are kept one by one, in milliseconds."""
+        """How long facts are kept one by one, in milliseconds."""
         return max(self.horizon // _MILLISECOND, self.rules.look_back)
 
     def _known(self, profile: Profile | None, event: Event) -> Profile:
@@ -243,11 +240,16 @@ class Engine:
         """Keep a fact of an import that has not ended."""
         kept = {waiting.import_id: waiting for waiting in known.waiting}
         old = kept.get(import_id, Waiting(import_id, [], []))
-        if isinstance(fact, Receipt):
-            kept[import_id] = Waiting(import_id, [*old.receipts, fact], old.told)
+        if isinstance(fact, Happened):
+            kept[import_id] = Waiting(import_id, [*old.facts, fact], old.told)
         else:
-            kept[import_id] = Waiting(import_id, old.receipts, [*old.told, fact])
-        return msgspec.structs.replace(known, waiting=list(kept.values()), history=list(kept))
+            kept[import_id] = Waiting(import_id, old.facts, [*old.told, fact])
+        return msgspec.structs.replace(
+            known,
+            waiting=list(kept.values()),
+            history=list(kept),
+            names=names_of(known).all.copy(),
+        )
 
     def _answer_definitions(self, life: Life, known: Profile) -> None:
         """Bring the life up to the present rule set; before the first fact there is nothing to ask.
@@ -264,7 +266,7 @@ class Engine:
         life.answer(self.rules.changed_since(known.rules), at, Why("definition"))
 
     def _close(self, life: Life, at: int, why: Why) -> Outcome:
-        life.trim(self._kept)
-        if not life.crowded and len(life.view.receipts) > self.cap:
+        life.trim(self._kept, self.rules.since)
+        if not life.crowded and sum(map(len, life.view.happened.values())) > self.cap:
             life.leave_all(at, why)
         return life.profile(self.rules.number), life.events

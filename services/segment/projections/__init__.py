@@ -9,7 +9,7 @@ from services.segment.projections.members import (
     member_id,
     members_v2,
 )
-from services.segment.projections.profiles import profiles_v1
+from services.segment.projections.profiles import profiles_v2
 
 __all__ = [
     "ACTIVITY",
@@ -20,5 +20,5 @@ __all__ = [
     "Member",
     "member_id",
     "members_v2",
-    "profiles_v1",
+    "profiles_v2",
 ]

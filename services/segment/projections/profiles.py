@@ -30,13 +30,13 @@ def _profile_of(event: Event) -> str | None:
     return event.light.subject
 
 
-def profiles_v1(engine: Engine) -> Stepped[Profile]:
+def profiles_v2(engine: Engine) -> Stepped[Profile]:
     """Profiles, stepped by an engine; a new rule set is a new engine and so a new value.
 
     Personal fields are opened, because rules may ask for custom ones.
     """
     projection = Projection(
-        name="profiles_v1",
+        name="profiles_v2",
         topics=(
             topic_of(CustomerRegistered.type, "customer"),
             topic_of(ReceiptRecorded.type, "interaction"),

@@ -13,10 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from services.segment.rules.instants import show_span
-from services.segment.rules.language.facts import Receipts
+from services.segment.rules.instants import UNITS, moment, show_span
+from services.segment.rules.language.facts import as_it_is_said_now
+from services.segment.rules.language.forms import UNBOUNDED, Leaf
 from services.segment.rules.language.tree import DEEPEST, MOST_CLAUSES, RULE, All, AnyOf, Not, Rule
 from shared.decider import FieldError
+from shared.events.contract import show_moment
 
 _CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}
 """Field → the discriminator of the forms that it holds; the rule itself is one, too."""
@@ -35,18 +37,22 @@ class InvalidRule(ValueError):  # noqa: N818 - says what it is
         return "; ".join(f"{error.field}: {error.message}" for error in self.errors)
 
 
-def parse_rule(raw: object, horizon: int | None = None, root: str = "rule") -> Rule:
+def parse_rule(
+    raw: object, horizon: int | None = None, root: str = "rule", now: int | None = None
+) -> Rule:
     """The rule that JSON (as Python objects) describes.
 
-    `horizon` is how far back single receipts are kept, in milliseconds; a rule that looks back
-    further is refused. `root` begins every path. Raises `InvalidRule`.
+    `horizon` is how far back from `now` (an instant) single facts are kept, in milliseconds; a rule
+    that looks back further is refused. `root` begins every path. Forms of old are read as those of
+    today. Raises `InvalidRule`.
     """
     _measure(raw, root)
+    raw = as_it_is_said_now(raw)
     try:
         rule = RULE.validate_python(raw)
     except ValidationError as error:
         raise InvalidRule(_in_our_words(error, raw, root)) from error
-    if horizon is not None and (errors := tuple(_beyond(rule, horizon, root))):
+    if horizon is not None and (errors := tuple(_beyond(rule, horizon, now, root))):
         raise InvalidRule(errors)
     return rule
 
@@ -123,7 +129,7 @@ def _walk(places: tuple[int | str, ...], raw: object, root: str) -> tuple[str, o
             path = f"{path}[{place}]"
             node = node[place] if isinstance(node, list | tuple) and place < len(node) else None
             continue
-        if not isinstance(node, Mapping):
+        if not isinstance(node, Mapping) or place.startswith("tuple["):
             break  # the name of a type that pydantic tried
         path, node = f"{path}.{place}", node.get(place)
         choice = _CHOICES.get(place, "")
@@ -135,18 +141,35 @@ def _show_kind(node: object) -> str:
     return names.get(type(node), "this")
 
 
-def _beyond(rule: Rule, horizon: int, path: str) -> Iterator[FieldError]:
+def _beyond(rule: Rule, horizon: int, now: int | None, path: str) -> Iterator[FieldError]:
     match rule:
         case All() | AnyOf():
             for index, clause in enumerate(rule.clauses):
-                yield from _beyond(clause, horizon, f"{path}.clauses[{index}]")
+                yield from _beyond(clause, horizon, now, f"{path}.clauses[{index}]")
         case Not():
-            yield from _beyond(rule.clause, horizon, f"{path}.clause")
-        case Receipts(span=int(length)) if length > horizon:
-            yield FieldError(
-                f"{path}.within",
-                f"looks back {show_span(length)}, but receipts are kept one by one for"
-                f" {show_span(horizon)}: look back less, or leave `within` out for 'ever'",
-            )
-        case _:
-            pass
+            yield from _beyond(rule.clause, horizon, now, f"{path}.clause")
+        case Leaf():
+            yield from _leaf_beyond(rule, horizon, now, path)
+
+
+def _leaf_beyond(leaf: Leaf, horizon: int, now: int | None, path: str) -> Iterator[FieldError]:
+    length, since, kept = leaf.look_back(), leaf.since(), show_span(horizon)
+    if length == UNBOUNDED:
+        yield FieldError(
+            f"{path}.within",
+            "asks of all time, but only all facts of a kind, without `where`, are counted for"
+            f" ever; others are kept one by one for {kept}: give `within` of up to {kept}",
+        )
+    elif length > horizon:
+        yield FieldError(
+            f"{path}.within",
+            f"looks back {show_span(length)}, but facts are kept one by one for {kept}:"
+            " look back less",
+        )
+    elif since is not None and now is not None and since < now - horizon + UNITS["day"]:
+        # A day to spare: what is near the end may be let go of before everybody knows the rule.
+        begin = show_moment(moment(now - horizon + UNITS["day"]))
+        yield FieldError(
+            f"{path}.between.from",
+            f"is too long ago, facts are kept one by one for {kept}: begin at {begin} or later",
+        )

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from services.segment.rules.graph import circle, depths, named_in
 from services.segment.rules.instants import instant
 from services.segment.rules.language.relations import segment_read
-from services.segment.rules.language.tree import Rule, look_back, reads
+from services.segment.rules.language.tree import Rule, look_back, reads, since
 from services.segment.rules.surroundings import NOWHERE, Surroundings
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +110,7 @@ class RuleSet:
 
     @cached_property
     def look_back(self) -> int:
-        """The longest span (milliseconds) in which any rule asks for single receipts."""
+        """The longest span (milliseconds) in which any rule asks for single facts."""
         return max((look_back(live.rule) for live in self.rules.values()), default=0)
 
     def changed_since(self, number: int) -> NamedRules:
@@ -128,6 +128,12 @@ class RuleSet:
     def number_of(self, live: LiveRule) -> int:
         """The number of the set that began with this rule as it stands."""
         return bisect_right(self.moments, live.defined_at)
+
+    @cached_property
+    def since(self) -> int | None:
+        """The earliest instant from which on a rule asks for single facts, whatever time it is."""
+        told = (since(live.rule) for live in self.rules.values())
+        return min((each for each in told if each is not None), default=None)
 
     @cached_property
     def defined(self) -> Mapping[str, int]:

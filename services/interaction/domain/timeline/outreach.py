@@ -52,6 +52,13 @@ OUTREACH: Mapping[str, Kind] = {
         shows={"reason": Shown(("reason",), Form.WORD, "deferral")},
     ),
     notification.MessageSent.type: _message(Saying("Message of {campaign} sent")),
+    notification.MessageDelivered.type: _message(Saying("Message of {campaign} delivered")),
+    notification.MessageOpened.type: _message(Saying("Message of {campaign} opened")),
+    notification.MessageClicked.type: _message(
+        Saying("Link {link} in a message of {campaign} followed"),
+        Saying("A link in a message of {campaign} followed"),
+        shows={"link": Shown(("link",))},
+    ),
     notification.MessageFailed.type: _message(
         Saying("Message of {campaign} refused by the channel ({code})"),
         shows={"code": Shown(("code",))},

@@ -12,6 +12,7 @@ from services.segment.rules.days import LAST_DAY, begin_of, day_of, in_year, par
 from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.language.dates import Age, Date, From, Last, Next, On, Passed, Today
 from services.segment.rules.language.fields import REGISTERED
+from services.segment.rules.language.kinds import RECEIPTS
 from services.segment.rules.view import View
 from services.segment.rules.words import Attribute
 
@@ -51,9 +52,11 @@ def day_in(field: str, view: View, zone: str) -> int | None:
     """The day that a field names, or in which what it is about happened."""
     match field:
         case "first_receipt":
-            return None if view.first is None else day_of(view.first, zone)
+            first = view.tally(RECEIPTS).first
+            return None if first is None else day_of(first, zone)
         case "last_receipt":
-            return None if view.last is None else day_of(view.last, zone)
+            last = view.tally(RECEIPTS).last
+            return None if last is None else day_of(last, zone)
     word = view.known.on(Attribute, field)
     value = None if word is None else word.value
     if field == REGISTERED:

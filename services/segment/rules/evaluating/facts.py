@@ -1,33 +1,61 @@
 """Verdicts of clauses about what happened."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
 
 from services.segment.rules.evaluating.verdict import Verdict
-from services.segment.rules.language.facts import FirstReceipt, Receipts
-from services.segment.rules.language.forms import Bounds
-from services.segment.rules.view import Series, View
+from services.segment.rules.language.facts import Aggregate, Facts
+from services.segment.rules.language.forms import Bounds, Comparison
+from services.segment.rules.passing import filters_of
+from services.segment.rules.series import COUNT, Measure, Series
+from services.segment.rules.view import View
+
+MOST_STEPS = 1_000
+"""Facts that are looked beyond for the one whose leaving matters; then an earlier one will do."""
+
+_FALSE = Verdict(value=False, next=None)
 
 
-def receipts(rule: Receipts, view: View, at: int) -> Verdict:
-    """How many receipts, or what they sum to."""
-    low, high = rule.compare.bounds
+def facts(rule: Facts, view: View, at: int) -> Verdict:
+    """What facts of a kind come to, or when the first or last of them was."""
+    return _BY_AGGREGATE[rule.aggregate](rule, view, at)
+
+
+def _figure(rule: Facts, view: View, at: int) -> Verdict:
+    """How many facts, or what they sum to."""
+    low, high = rule.bounds
     counts = rule.aggregate == "count"
-    if rule.span is None:
-        value = view.count if counts else view.total
+    if rule.by_totals:
+        tally = view.tally(rule.kind)
+        value = tally.count if counts else tally.total
         return Verdict(low <= value <= high, None)
-    series = view.series(None if rule.where is None else rule.where.key)
-    start = bisect_right(series.times, at - rule.span)
+    series = view.series(rule.kind, rule.where, COUNT if counts else Measure(rule.number))
+    start, end = window(rule, series, at)
+    if rule.span is None:
+        value = end - start if counts else series.sums[end] - series.sums[start]
+        return Verdict(low <= value <= high, None)
     leaves = _next_by_count if counts else _next_by_sum
-    value, end = leaves(series, start, (low, high))
-    changes = None if end is None else end + rule.span
-    return Verdict(low <= value <= high, changes)
+    value, gone = leaves(series, start, (low, high))
+    return Verdict(low <= value <= high, None if gone is None else gone + rule.span)
+
+
+def window(rule: Facts, series: Series, at: int) -> tuple[int, int]:
+    """The places of the first fact inside the window, and of the first behind it."""
+    times = series.times
+    if rule.span is not None:
+        return bisect_right(times, at - rule.span), len(times)
+    if rule.between is None:
+        return 0, len(times)
+    begin, end = rule.between.bounds
+    start = bisect_left(times, begin)
+    return start, bisect_left(times, end, start)
 
 
 def _next_by_count(series: Series, start: int, bounds: Bounds) -> tuple[int, int | None]:
-    """The number of receipts from `start` on, and the time of the one whose leaving matters.
+    """The number of facts from `start` on, and the time of the one whose leaving matters.
 
     With k left out, n − k remain: too many become few enough at n − k = high, and enough become
-    too few at n − k = low − 1. Receipts of one time leave together.
+    too few at n − k = low − 1. Facts of one time leave together.
     """
     times = series.times
     size = len(times)
@@ -43,13 +71,15 @@ def _next_by_count(series: Series, start: int, bounds: Bounds) -> tuple[int, int
 
 
 def _next_by_sum(series: Series, start: int, bounds: Bounds) -> tuple[int, int | None]:
-    """As `_next_by_count`, for the sum of totals."""
+    """As `_next_by_count`, for the sum of numbers."""
     times, sums = series.times, series.sums
     size = len(times)
     low, high = bounds
     value = sums[size] - sums[start]
     if not series.rising:
-        return value, _next_by_scan(series, start, bounds)
+        return value, _departure(
+            series, start, lambda place: low <= sums[size] - sums[place] <= high
+        )
     if value < low:
         return value, None
     if value > high:
@@ -63,22 +93,134 @@ def _next_by_sum(series: Series, start: int, bounds: Bounds) -> tuple[int, int |
     return value, times[gone - 1] if gone <= size else None
 
 
-def _next_by_scan(series: Series, start: int, bounds: Bounds) -> int | None:
-    """The time whose leaving changes the truth, where negative totals forbid searching."""
-    times, sums = series.times, series.sums
+def _departure(series: Series, start: int, holds: Callable[[int], bool]) -> int | None:
+    """The time of the fact whose leaving changes the truth of what is asked from a place on.
+
+    It may be one before that: looking on from there finds it.
+    """
+    times = series.times
     size = len(times)
-    low, high = bounds
-    now = low <= sums[size] - sums[start] <= high
-    while start < size:
+    now = holds(start)
+    time = None
+    for _ in range(MOST_STEPS):
+        if start >= size:
+            return None
         time = times[start]
         start = bisect_right(times, time, start)
-        if (low <= sums[size] - sums[start] <= high) is not now:
+        if holds(start) is not now:
             return time
-    return None
+    return time
 
 
-def first_receipt(rule: FirstReceipt, view: View, at: int) -> Verdict:
-    """Whether the first of all lies within the span."""
-    if view.first is None or view.first <= at - rule.span:
-        return Verdict(value=False, next=None)
-    return Verdict(value=True, next=view.first + rule.span)
+def _extreme(rule: Facts, view: View, at: int) -> Verdict:
+    """The least or the greatest number."""
+    low, high = rule.bounds
+    series = view.series(rule.kind, rule.where, Measure(rule.number))
+    least = rule.aggregate == "min"
+    start, end = window(rule, series, at)
+    if rule.span is None:
+        numbers = series.numbers[start:end]
+        extreme = min(numbers, default=None) if least else max(numbers, default=None)
+        return Verdict(extreme is not None and low <= extreme <= high, None)
+    extremes = series.lowest if least else series.highest
+    return _scanned(
+        rule.span, series, start, lambda place: place < end and low <= extremes[place] <= high
+    )
+
+
+def _average(rule: Facts, view: View, at: int) -> Verdict:
+    """The average number; nothing is rounded."""
+    series = view.series(rule.kind, rule.where, Measure(rule.number))
+    start, end = window(rule, series, at)
+    compare, sums = _compare(rule), series.sums
+    value = compare.value * rule.scale
+
+    def holds(place: int) -> bool:
+        return place < end and _averages(compare.op, sums[end] - sums[place], value * (end - place))
+
+    if rule.span is None:
+        return Verdict(holds(start), None)
+    return _scanned(rule.span, series, start, holds)
+
+
+def _averages(op: str, total: int, wanted: int) -> bool:
+    """Whether an average compares so, where both sides are taken times the count."""
+    match op:
+        case ">=":
+            return total >= wanted
+        case ">":
+            return total > wanted
+        case "<=":
+            return total <= wanted
+        case "<":
+            return total < wanted
+        case _:
+            return total == wanted
+
+
+def _distinct(rule: Facts, view: View, at: int) -> Verdict:
+    """How many different things."""
+    low, high = rule.bounds
+    series = view.series(rule.kind, rule.where, Measure(rule.number, distinct=True))
+    start, end = window(rule, series, at)
+    if rule.span is None:
+        different = len({thing for things in series.things[start:end] for thing in things})
+        return Verdict(low <= different <= high, None)
+    counts = series.different
+    return _scanned(rule.span, series, start, lambda place: low <= counts[place] <= high)
+
+
+def _scanned(span: int, series: Series, start: int, holds: Callable[[int], bool]) -> Verdict:
+    gone = _departure(series, start, holds)
+    return Verdict(holds(start), None if gone is None else gone + span)
+
+
+def _end(rule: Facts, view: View, at: int) -> Verdict:
+    """Whether the first, or last, lies in the window, and is as it is to be."""
+    if rule.by_totals:
+        time = view.tally(rule.kind).first
+    else:
+        series = view.series(rule.kind, rule.where, COUNT)
+        place = 0 if rule.aggregate == "first" else -1
+        end = series.facts[place] if series.facts else None
+        time = None if end is None else end.time
+        if end is None or (rule.aggregate == "first" and _was_before(rule, view, end.time)):
+            return _FALSE
+        if rule.having is not None:
+            checks = filters_of(rule.kind, rule.having, view.names.all)
+            if not all(check(end, view.details) for check in checks):
+                return _FALSE
+    if time is None:
+        return _FALSE
+    if rule.between is not None:
+        begin, behind = rule.between.bounds
+        return Verdict(begin <= time < behind, None)
+    if rule.span is None or time <= at - rule.span:
+        return _FALSE
+    return Verdict(value=True, next=time + rule.span)
+
+
+def _was_before(rule: Facts, view: View, time: int) -> bool:
+    """Whether there was one before all that are kept."""
+    first = view.tally(rule.kind).first
+    return rule.where is None and first is not None and first < time
+
+
+def _compare(rule: Facts) -> Comparison:
+    compare = rule.compare
+    if compare is None:  # the form is not without one
+        message = f"{rule.aggregate} compares with nothing"
+        raise ValueError(message)
+    return compare
+
+
+_BY_AGGREGATE: Mapping[Aggregate, Callable[[Facts, View, int], Verdict]] = {
+    "count": _figure,
+    "sum": _figure,
+    "average": _average,
+    "min": _extreme,
+    "max": _extreme,
+    "distinct": _distinct,
+    "first": _end,
+    "last": _end,
+}

@@ -3,8 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.segment.rules.evaluating import dates, deals, facts, record, relations, tasks
+from services.segment.rules.evaluating import (
+    dates,
+    deals,
+    facts,
+    record,
+    relations,
+    sequences,
+    tasks,
+)
 from services.segment.rules.evaluating.verdict import Verdict
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.view import View
 
@@ -53,8 +62,8 @@ _FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "all": _all,
     "any": _any,
     "not": _not,
-    "receipts": facts.receipts,
-    "first_receipt": facts.first_receipt,
+    **dict.fromkeys(FACT_NAMES, facts.facts),
+    "sequence": sequences.sequence,
     "attribute": record.attribute,
     "consent": record.consent,
     "identifier": record.identifier,

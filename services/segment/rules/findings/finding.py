@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.segment.rules.view import Receipt
+from services.segment.rules.happened import Happened
 from services.segment.rules.words import FieldValue, Word
 
 
@@ -11,4 +11,4 @@ class Finding(NamedTuple):
     """The value that a clause compares (None: nothing is known), and what it rests on, in order."""
 
     value: FieldValue | None
-    behind: Sequence[Receipt | Word] = ()
+    behind: Sequence[Happened | Word] = ()

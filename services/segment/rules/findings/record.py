@@ -9,11 +9,13 @@ from services.segment.rules.evaluating.record import consent_state, contacts_of,
 from services.segment.rules.evaluating.tasks import passes as task_passes
 from services.segment.rules.evaluating.tasks import tasks_of
 from services.segment.rules.findings.finding import Finding
+from services.segment.rules.happened import Happened
 from services.segment.rules.language.dates import Age, Date
 from services.segment.rules.language.deals import Deals
+from services.segment.rules.language.kinds import RECEIPTS
 from services.segment.rules.language.record import Attribute, Consent, Contact
 from services.segment.rules.language.tasks import Tasks
-from services.segment.rules.view import Receipt, View
+from services.segment.rules.view import View
 from services.segment.rules.words import Attribute as Held
 from services.segment.rules.words import Consent as ConsentWord
 from services.segment.rules.words import Item, Revoked, Word
@@ -49,7 +51,8 @@ def identifier(rule: Contact, view: View, _at: int) -> Finding:
 def dated(rule: Date, view: View, _at: int) -> Finding:
     """The date; where it is that of a receipt, the receipts that are kept of it."""
     if rule.field.endswith("_receipt"):
-        moment = view.first if rule.field == "first_receipt" else view.last
+        tally = view.tally(RECEIPTS)
+        moment = tally.first if rule.field == "first_receipt" else tally.last
         return Finding(_date(rule, view), [one for one in view.receipts if one.time == moment])
     word = view.known.on(Held, rule.field)
     return Finding(_date(rule, view), () if word is None else (word,))
@@ -86,5 +89,5 @@ def _date(rule: Date, view: View) -> str | None:
     return None if day is None else date.fromordinal(day).isoformat()
 
 
-def _version(word: Receipt | Word) -> int:
+def _version(word: Happened | Word) -> int:
     return word.version

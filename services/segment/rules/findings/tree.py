@@ -6,6 +6,7 @@ from typing import Any
 from services.segment.rules.findings import facts, record, relations
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.language.forms import Leaf
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.view import View
 
@@ -16,8 +17,8 @@ def find(rule: Rule, view: View, at: int) -> Finding | None:
 
 
 _FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
-    "receipts": facts.receipts,
-    "first_receipt": facts.first_receipt,
+    **dict.fromkeys(FACT_NAMES, facts.facts),
+    "sequence": facts.sequence,
     "attribute": record.attribute,
     "consent": record.consent,
     "identifier": record.identifier,

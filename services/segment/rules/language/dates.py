@@ -15,9 +15,9 @@ from pydantic_core import PydanticCustomError
 
 from services.segment.rules.days import parsed
 from services.segment.rules.instants import UNITS, span
-from services.segment.rules.language.facts import RECEIPTS
 from services.segment.rules.language.fields import DateName
 from services.segment.rules.language.forms import Comparison, Form, Leaf, Span, wrong
+from services.segment.rules.language.kinds import RECEIPTS
 from services.segment.rules.language.record import field_read
 
 LONGEST_YEARLY = 366

@@ -21,6 +21,9 @@ LARGEST_NUMBER = 10**15
 UNBOUNDED = 2**63
 """Beyond every count and every sum of money."""
 
+THOUSANDTHS = 1_000
+"""Quantities are counted in these: goods are weighed in grams."""
+
 Bounds = tuple[int, int]
 """A closed interval of whole numbers; `UNBOUNDED` stands for no end."""
 
@@ -73,8 +76,15 @@ class Leaf(Form):
         raise NotImplementedError
 
     def look_back(self) -> int:
-        """The longest span (milliseconds) in which it asks for single receipts; 0 for none."""
+        """The longest span (milliseconds) in which it asks for single facts.
+
+        0 for none, `UNBOUNDED` for all time.
+        """
         return 0
+
+    def since(self) -> int | None:
+        """The instant from which on it asks for single facts, whatever time it is, if any."""
+        return None
 
 
 class Comparison(Form):
@@ -86,10 +96,15 @@ class Comparison(Form):
     @cached_property
     def bounds(self) -> Bounds:
         """The numbers that satisfy it."""
+        return self.times(1)
+
+    def times(self, scale: int) -> Bounds:
+        """The numbers of `scale` to one that satisfy it."""
+        value = self.value * scale
         return {
-            ">=": (self.value, UNBOUNDED),
-            ">": (self.value + 1, UNBOUNDED),
-            "<=": (-UNBOUNDED, self.value),
-            "<": (-UNBOUNDED, self.value - 1),
-            "==": (self.value, self.value),
+            ">=": (value, UNBOUNDED),
+            ">": (value + 1, UNBOUNDED),
+            "<=": (-UNBOUNDED, value),
+            "<": (-UNBOUNDED, value - 1),
+            "==": (value, value),
         }[self.op]

@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from services.segment.rules.language.dates import Age, Date
 from services.segment.rules.language.deals import Deals
-from services.segment.rules.language.facts import FirstReceipt, Receipts
+from services.segment.rules.language.facts import Facts, Sequence
 from services.segment.rules.language.forms import Form, Leaf, Several
 from services.segment.rules.language.record import Attribute, Consent, Contact
 from services.segment.rules.language.relations import InSegment, RandomShare
@@ -42,8 +42,8 @@ Rule = Annotated[
     All
     | AnyOf
     | Not
-    | Receipts
-    | FirstReceipt
+    | Facts
+    | Sequence
     | Attribute
     | Consent
     | Contact
@@ -73,7 +73,7 @@ def rule_schema() -> dict[str, Any]:
 
 def to_json(rule: Rule) -> dict[str, Any]:
     """The rule's one JSON form: what means the same in the same words is written the same."""
-    written: dict[str, Any] = RULE.dump_python(rule, mode="json", exclude_none=True)
+    written: dict[str, Any] = RULE.dump_python(rule, mode="json", by_alias=True, exclude_none=True)
     return written
 
 
@@ -95,5 +95,11 @@ def reads(rule: Rule) -> frozenset[str]:
 
 
 def look_back(rule: Rule) -> int:
-    """The longest span (milliseconds) in which the rule asks for single receipts; 0 for none."""
+    """The longest span (milliseconds) in which the rule asks for single facts; 0 for none."""
     return max((leaf.look_back() for leaf in leaves(rule)), default=0)
+
+
+def since(rule: Rule) -> int | None:
+    """The instant from which on the rule asks for single facts, whatever time it is."""
+    told = (leaf.since() for leaf in leaves(rule))
+    return min((each for each in told if each is not None), default=None)

@@ -1,43 +1,132 @@
 """Sentences of clauses about what happened."""
 
-from services.segment.rules.language.facts import FirstReceipt, Receipts, Where
+from collections.abc import Iterator
+from datetime import datetime
+
+from services.segment.rules.language.facts import ENDS, Between, Facts, Sequence, Windowed
+from services.segment.rules.language.filters import NAMES, NUMBERS, Where
+from services.segment.rules.language.forms import UNBOUNDED, Comparison
+from services.segment.rules.sentences import happened
 from services.segment.rules.sentences.words import amount, either, sign, span
 from shared.wording import Wording
 
 
-def receipts(rule: Receipts, wording: Wording) -> str:
-    """How many, or worth how much."""
+def facts(rule: Facts, wording: Wording) -> str:
+    """What facts come to, or when the first or last of them was."""
+    when = _when(rule, wording)
     which = "" if rule.where is None else _where(rule.where, wording)
-    when = wording.text("ever")
-    if rule.span is not None:
-        when = wording.text("within {span}").format(span=span(rule.span, wording))
-    if rule.aggregate == "sum":
-        text = wording.text("receipts{which} {when} sum to {amount}")
-        return text.format(which=which, when=when, amount=amount(rule.compare, wording))
-    low, high = rule.compare.bounds
-    if high == 0:
-        return wording.text("no receipt{which} {when}").format(which=which, when=when)
-    if low == 1 and high > 1:
-        return wording.text("a receipt{which} {when}").format(which=which, when=when)
-    number = rule.compare.value
-    text = wording.plural(
-        "{sign} {number} receipt{which} {when}", "{sign} {number} receipts{which} {when}", number
+    if rule.aggregate in ENDS or rule.compare is None:
+        return _end(rule, when, which, wording)
+    if rule.aggregate == "count":
+        return _count(rule.kind, rule.compare, when, which, wording)
+    if rule.aggregate == "distinct":
+        one, many = happened.THINGS[rule.number]
+        text = wording.plural(one, many, rule.compare.value)
+        things = text.format(
+            sign=sign(rule.compare, wording), number=wording.number(rule.compare.value)
+        )
+        return f"{wording.text(happened.DONE[rule.kind][0])}{things}{when}{which}"
+    text = wording.text(happened.AGGREGATES[rule.aggregate])
+    numbers = wording.text(happened.NUMBERS[rule.kind, rule.number])
+    money = rule.number in happened.MONEY
+    value = amount(rule.compare, wording) if money else _number(rule.compare, wording)
+    return text.format(numbers=numbers, when=when, which=which, value=value)
+
+
+def sequence(rule: Sequence, wording: Wording) -> str:
+    """What happened, and what within some time after it or before it."""
+    first, then = (
+        "" if each.where is None else _where(each.where, wording)
+        for each in (rule.first, rule.then)
     )
-    return text.format(sign=sign(rule.compare, wording), number=number, which=which, when=when)
+    text = wording.text(
+        "{first}, and within {gap} after that {then}"
+        if rule.direction == "after"
+        else "{first}, and within {gap} before that {then}"
+    )
+    done = wording.text(happened.DONE[rule.first.facts][0])
+    return text.format(
+        first=f"{done}{_when(rule, wording)}{first}",
+        gap=span(rule.reach, wording),
+        then=_count(rule.then.facts, rule.compare, None, then, wording),
+    )
 
 
-def first_receipt(rule: FirstReceipt, wording: Wording) -> str:
-    """When the first one was."""
-    return wording.text("first receipt within {span}").format(span=span(rule.span, wording))
+def _count(kind: str, compare: Comparison, when: str | None, which: str, wording: Wording) -> str:
+    """How often; `when` is empty for ever, and None where it is said elsewhere."""
+    done, not_done, never = happened.DONE[kind]
+    not_done = never if when == "" else not_done
+    when = when or ""
+    low, high = compare.bounds
+    if high == 0:
+        return f"{wording.text(not_done)}{when}{which}"
+    if low == 1 and high == UNBOUNDED:
+        return f"{wording.text(done)}{when or wording.text(' at least once')}{which}"
+    text = wording.plural(" {sign} {number} time", " {sign} {number} times", compare.value)
+    times = text.format(sign=sign(compare, wording), number=wording.number(compare.value))
+    return f"{wording.text(done)}{times}{when}{which}"
+
+
+def _end(rule: Facts, when: str, which: str, wording: Wording) -> str:
+    ends = " for the first time" if rule.aggregate == "first" else " for the last time"
+    said = f"{wording.text(happened.DONE[rule.kind][0])}{wording.text(ends)}{when}{which}"
+    if rule.having is None:
+        return said
+    having = _where(rule.having, wording)
+    return wording.text("{said}, and that was{having}").format(said=said, having=having)
+
+
+def _when(rule: Windowed, wording: Wording) -> str:
+    if rule.span is not None:
+        return wording.text(" within {span}").format(span=span(rule.span, wording))
+    return "" if rule.between is None else _between(rule.between, wording)
+
+
+def _between(between: Between, wording: Wording) -> str:
+    begin, end = (
+        wording.moment(datetime.fromisoformat(each)) for each in (between.begin, between.end)
+    )
+    return wording.text(" from {begin} until {end}").format(begin=begin, end=end)
+
+
+def _number(compare: Comparison, wording: Wording) -> str:
+    return f"{sign(compare, wording)} {wording.number(compare.value)}"
 
 
 def _where(where: Where, wording: Wording) -> str:
-    parts = []
-    if where.branch is not None:
-        parts.append(wording.text(" in branch {names}").format(names=either(where.branch, wording)))
-    if where.coupon is not None:
-        text = " with a coupon" if where.coupon else " without a coupon"
-        parts.append(wording.text(text))
-    if where.total is not None:
-        parts.append(wording.text(" of {amount} each").format(amount=amount(where.total, wording)))
-    return "".join(parts)
+    return "".join(_filters(where, wording))
+
+
+def _filters(where: Where, wording: Wording) -> Iterator[str]:
+    for name in (*NAMES, "product", "category"):
+        names = getattr(where, name)
+        if names is not None:
+            if name == "state":
+                names = [wording.word("state", happened.STATES[each]) for each in names]
+            yield wording.text(happened.NAMED[name]).format(names=either(names, wording))
+    if where.direction is not None:
+        text = " from the customer" if where.direction == "in" else " to the customer"
+        yield wording.text(text)
+    if where.answered is not None:
+        yield wording.text(" answered" if where.answered else " not answered")
+    yield from _coupon(where, wording)
+    for name in NUMBERS:
+        compare = getattr(where, name)
+        if compare is not None:
+            value = amount(compare, wording) if name == "total" else _number(compare, wording)
+            yield wording.text(happened.COMPARED[name]).format(value=value)
+    if where.answer is not None:
+        value = _number(where.answer.score, wording)
+        text = wording.text(" with {value} for {question}")
+        yield text.format(value=value, question=where.answer.question)
+    for name, values in (where.extra or {}).items():
+        text = wording.text(" with {name} {names}")
+        yield text.format(name=name, names=either(values, wording))
+
+
+def _coupon(where: Where, wording: Wording) -> Iterator[str]:
+    if isinstance(where.coupon, bool):
+        yield wording.text(" with a coupon" if where.coupon else " without a coupon")
+    elif where.coupon is not None:
+        names = either(where.coupon, wording)
+        yield wording.text(" with coupon {names}").format(names=names)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.sentences import dates, deals, facts, record, relations, tasks
 from shared.wording import Wording
@@ -34,8 +35,8 @@ _FORMS: Mapping[str, Callable[[Any, Wording], str]] = {
     "all": _all,
     "any": _any,
     "not": _not,
-    "receipts": facts.receipts,
-    "first_receipt": facts.first_receipt,
+    **dict.fromkeys(FACT_NAMES, facts.facts),
+    "sequence": facts.sequence,
     "attribute": record.attribute,
     "consent": record.consent,
     "identifier": record.identifier,
