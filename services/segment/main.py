@@ -5,6 +5,7 @@ from datetime import UTC, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from faststream.kafka import KafkaBroker
 from pydantic import Field
 
 from services.segment.api import (
@@ -18,12 +19,13 @@ from services.segment.api import (
     Standings,
     SteeringApi,
 )
-from services.segment.consumers import PROJECTIONS, LiveRules
+from services.segment.consumers import PROJECTIONS, LiveRules, ZoneReaction, readers
 from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules
 from services.segment.handlers.trials import TrialCount
+from services.segment.handlers.zones import note_chain
 from services.segment.projections import ACTIVITY, members_v2
 from services.segment.projections.waves import WAVES
 from services.segment.queries.activity import Activities
@@ -42,6 +44,7 @@ from shared.settings import Settings
 
 SERVICE = "segment"
 EVALUATIONS = "evaluations"
+GRACE_SECONDS = 15.0
 
 
 class SegmentSettings(Settings):
@@ -51,7 +54,7 @@ class SegmentSettings(Settings):
     than `wave_share` percent of the customers, moved in or out of a segment by one definition or
     within `wave_period`, are held for a person's yes, where there are `wave_minimum` customers; 100
     percent holds nothing.
-    `zone` (IANA name) is the one whose days and months figures are of.
+    `zone` (IANA name) is the chain's: figures are of its days and months, and rules count its days.
     """
 
     profile_horizon: timedelta = HORIZON
@@ -64,6 +67,8 @@ class SegmentSettings(Settings):
 async def build(settings: SegmentSettings, role: Role) -> Parts:
     """Construct the service for a role."""
     kernel = await Kernel.build(settings, SERVICE)
+    if role in {"worker", "all"}:
+        await note_chain(kernel.writer, settings.zone.key, kernel.clock)
     rules = LiveRules(kernel.store, settings.profile_horizon)
     await rules.refresh()
     profiles = await kernel.stepped_projector(rules)
@@ -163,6 +168,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         brake=brake,
     )
 
+    broker = KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None)
+    zones = ZoneReaction(broker, kernel.kafka, kernel.writer)
+
     async def counts() -> Mapping[str, int]:
         due = await kernel.due_timers(rules.stepped.projection)
         return {"due_timers": due}
@@ -173,8 +181,13 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         title="Regulars: segments",
         routers=[*(api.router() for api in apis), JobApi(jobs).router()],
         projectors=[profiles, *folders],
-        worker_tasks=[rules.follow, watch.run, kernel.job_runner(jobs, [trials]).run],
-        reports=Reports(counts=counts),
+        worker_tasks=[
+            rules.follow,
+            watch.run,
+            kernel.job_runner(jobs, [trials]).run,
+            zones.run,
+        ],
+        reports=Reports(counts=counts, readers=readers),
     )
 
 

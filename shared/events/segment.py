@@ -79,6 +79,15 @@ class WaveReleased(EventData):
     by: str | None = None
 
 
+class ZoneNoted(EventData):
+    """Whose calendar days count: a branch, or the chain, is in this time zone from now on."""
+
+    type: ClassVar[str] = "segment.zone_noted.v1"
+    branch: str | None = Field(default=None, description="absent: the chain")
+    zone: str = Field(description="IANA name")
+    version: int = Field(ge=0, description="of the branch's event that says so")
+
+
 CauseKind = Literal["event", "time", "history", "definition", "merge"]
 
 
@@ -121,6 +130,7 @@ EVENTS: tuple[type[EventData], ...] = (
     DefinitionWithdrawn,
     WaveHeld,
     WaveReleased,
+    ZoneNoted,
     SegmentEntered,
     SegmentExited,
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.segment.domain.segment import Segment, evolve
+from services.segment.domain.surrounding import NotedZones
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.envelope import Envelope
@@ -38,19 +39,21 @@ class _Effect:
 
 
 def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
-    """The rule set that definition events make, in any order and however often each is given.
+    """The rule set that definitions and zones make, in any order and however often each is given.
 
     `number` counts the different events that change what is evaluated, so that all who have read
     the same ones agree on it, and that what changes nothing asks nobody. Other types are passed
     over. Raises `InvalidRule` for a rule that this version cannot read.
     """
+    told = tuple(definitions)
+    zones = NotedZones(told)
     streams: dict[str, dict[int, Envelope]] = {}
-    for envelope in definitions:
+    for envelope in told:
         if envelope.type in _TYPES:
             streams.setdefault(envelope.stream, {})[envelope.streamversion] = envelope
     rules: dict[str, LiveRule] = {}
     held: dict[str, LiveRule] = {}
-    every: list[datetime] = []
+    every = zones.moments
     for stream, found in streams.items():
         effects = _effects([found[version] for version in sorted(found)])
         every += [effect.at for effect in effects]
@@ -59,7 +62,14 @@ def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
             of[stream.removeprefix("segment-")] = live
     if not every:
         return RuleSet(0, {})
-    return RuleSet(len(every), rules, max(every), held, tuple(sorted(every)))
+    return RuleSet(
+        number=len(every),
+        rules=zones.defining_again(rules),
+        at=max(every),
+        held=zones.defining_again(held),
+        moments=tuple(sorted(every)),
+        surroundings=zones.surroundings,
+    )
 
 
 def _effects(stream: Sequence[Envelope]) -> Sequence[_Effect]:

@@ -14,6 +14,7 @@ from services.segment.domain import (
     segment_stream,
     segments,
 )
+from services.segment.domain.zones import ZONES
 from services.segment.rules.ruleset import RuleSet
 from shared.envelope import Causation, decode
 from shared.eventstore import EventStore, body_hash
@@ -54,7 +55,7 @@ async def archive(
 
 async def load_rules(store: EventStore) -> RuleSet:
     """The rule set that all definitions recorded so far make."""
-    commits = await store.read(await store.names(DEFINITIONS))
+    commits = await store.read([*await store.names(DEFINITIONS), ZONES])
     return rule_set(
         decode(text) for stream in commits.values() for commit in stream for text in commit.events
     )

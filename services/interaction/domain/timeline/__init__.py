@@ -33,6 +33,7 @@ NOBODYS_FAMILIES = frozenset(
         "field",
         "import",
         "pipeline",
+        "prediction",
         "product",
         "product_category",
         "status",
@@ -53,6 +54,7 @@ NOBODYS = frozenset(
         "segment.definition_withdrawn.v1",
         "segment.wave_held.v1",
         "segment.wave_released.v1",
+        "segment.zone_noted.v1",
         "task.rules_defined.v1",
     }
 )

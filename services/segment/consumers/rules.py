@@ -1,29 +1,26 @@
-"""Kafka in: the read models, and the rules that the profiles are stepped with."""
+"""The rules that the profiles are stepped with."""
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
-from services.segment.projections import ACTIVITY, members_v2, profiles_v2
-from services.segment.projections.waves import WAVES
+from services.segment.projections import profiles_v1
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore, StoreUnavailable
-from shared.projection import Projection, Stepped
+from shared.projection import Stepped
 
 POLL_SECONDS = 1.0
-PROJECTIONS: tuple[Projection[Any], ...] = (members_v2, ACTIVITY, WAVES)
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 def _no_rules() -> Stepped[Profile]:
-    return profiles_v2(Engine(NO_RULES))
+    return profiles_v1(Engine(NO_RULES))
 
 
 @dataclass(slots=True)
@@ -42,7 +39,7 @@ class LiveRules:
         """Take up a newer rule set, if there is one."""
         rules = await load_rules(self.store)
         if rules.number > self.number:
-            self.stepped = profiles_v2(Engine(rules, self.horizon))
+            self.stepped = profiles_v1(Engine(rules, self.horizon))
             self.number = rules.number
             log.info("rule set taken up", number=rules.number, segments=len(rules.rules))
 
