@@ -10,7 +10,7 @@ import msgspec
 
 from shared import telemetry
 from shared.decider import Decider, NewEvent, Refused
-from shared.envelope import Causation, Placed
+from shared.envelope import Causation, Placed, encode
 from shared.events.contract import StreamGate
 from shared.events.imports import BROADCAST
 from shared.eventstore import CommandMark, Commit, Head
@@ -79,36 +79,32 @@ class Encoder:
         personal, and need no keys.
         """
         sealer = origin.sealer
-        if (
-            sealer is not None
-            and sealer not in self.keys
-            and any(event.data.holds_personal() for event in events)
-        ):
-            raise KeysWanted
-        texts = [
-            encode_event(
-                Placed(
-                    data=event.data,
-                    service=self.service,
-                    stream=stream,
-                    version=version + offset,
-                    time=event.time,
-                    recorded=self.recorded,
-                    causation=event.causation or origin.causation,
-                    subject=origin.subject,
-                    branch=event.branch,
-                    sealed_by=sealer,
-                ),
-                self.keys,
-                self.passing,
-            )
-            for offset, event in enumerate(events, start=1)
-        ]
+        texts: list[str] = []
         size = 0
-        for event, text in zip(events, texts, strict=True):
+        for offset, event in enumerate(events, start=1):
+            data = event.data
+            placed = Placed(
+                data=data,
+                service=self.service,
+                stream=stream,
+                version=version + offset,
+                time=event.time,
+                recorded=self.recorded,
+                causation=event.causation or origin.causation,
+                subject=origin.subject,
+                branch=event.branch,
+                sealed_by=sealer,
+            )
+            if not data.holds_personal():
+                text = encode(placed)
+            elif sealer is not None and sealer not in self.keys:
+                raise KeysWanted
+            else:
+                text = encode_event(placed, self.keys, self.passing)
             bytes_of_it = len(text) if text.isascii() else len(text.encode())
-            if bytes_of_it > MAX_EVENT_BYTES + event.data.contract_model.room:
+            if bytes_of_it > MAX_EVENT_BYTES + data.contract_model.room:
                 raise _too_large(f"at most {MAX_EVENT_BYTES} bytes of JSON for an event")
+            texts.append(text)
             size += bytes_of_it
         if size > MAX_COMMIT_BYTES:
             raise _too_large(f"at most {MAX_COMMIT_BYTES} bytes of JSON for all its events")
@@ -144,7 +140,7 @@ class Growth(msgspec.Struct, Generic[StateT]):
         """Grow by the events of one command. Raises as `Encoder.texts` does, unchanged then."""
         texts, size = encoder.texts(self.name, self.version, origin, events)
         self.version += len(events)
-        self.state = decider.fold((event.data for event in events), self.state)
+        self.state = decider.fold([event.data for event in events], self.state)
         self.events += texts
         self.size += size
         self.key = origin.key

@@ -108,7 +108,7 @@ class Recorder:
         known = await self.writer.store.known(barred) if barred else {}
         outcomes: list[Outcome | None] = []
         for index, each in enumerate(placed):
-            recorded = known.get(each.sent.command.id)
+            recorded = known.get(each.sent.command.id) if known else None
             if recorded is not None:
                 # It is answered by its commit; any stream would do.
                 placed[index] = replace(each, customer=customer_of(recorded.stream))
@@ -195,17 +195,18 @@ def _recording(
 ) -> Command[RecordFact]:
     sent, stream = placed.sent, placed.stream
     body = sent.command
+    name = body.id
     if placed.customer is None:
         fact = _with_values(fact, sent.known)
     if fact is not body.data:
         body = replace(body, data=fact)
     return Command(
-        id=body.id,
+        id=name,
         hash=sent.hash,
         stream=stream,
         key=placed.customer or stream,
         body=body,
-        causation=Causation(correlation=body.id, history=import_id),
+        causation=Causation(correlation=name, history=import_id),
         subject=placed.customer,
         sealed_by=None if placed.customer else stream,
     )
