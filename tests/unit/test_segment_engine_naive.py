@@ -7,7 +7,6 @@ it: events in batches, profiles stored and loaded between them, timers woken now
 ends of imports repeated.
 """
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,14 +17,15 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from services.segment.engine.glancing import UNSEEN, glance
 
+from services.segment.engine.glancing import UNSEEN, glance
 from services.segment.engine.profile import Profile
 from services.segment.engine.reported import Recorded, Returned, Voided
 from services.segment.engine.stepping import Engine
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from services.segment.rules.surroundings import Surroundings
+from services.segment.rules.tables import Cuts, Percentiles, Table
 from shared.decider import NewEvent
 from shared.envelope import Light
 from shared.events.segment import SegmentEntered, SegmentExited
@@ -33,13 +33,22 @@ from shared.moves import Ended as MoveEnded
 from shared.moves import Moved as MovedFact
 from shared.moves import Moving
 from shared.projection import Event
-from tests.unit.naive import record, record_histories
+from tests.unit.naive import record, record_histories, relations
 from tests.unit.naive.record import HOUR, START, compared
 
 CASES = int(os.environ.get("HYPOTHESIS_CASES", "60"))
 SPANS = {"PT1H": HOUR, "PT90M": HOUR * 3 // 2, "PT2H": 2 * HOUR, "PT5H": 5 * HOUR}
 BRANCHES = ("1", "2", "3")
-SURROUNDINGS = Surroundings(record.ZONE, record.ZONES)
+TABLES = {
+    name: Table(
+        each["look_back"],
+        each["branch"],
+        Cuts(each["recency"], each["frequency"], each["monetary"]),
+        Percentiles(each["spent"], each["receipts"], each["average"]),
+    )
+    for name, each in relations.TABLES.items()
+}
+SURROUNDINGS = Surroundings(record.ZONE, record.ZONES, TABLES)
 Defined = tuple[int, int, dict[str, Any]]  # version of the definition, since when, rule
 Rules = dict[str, Defined]
 
@@ -118,12 +127,6 @@ Happening = Fact | Amended | Moved | Ended | Redefined
 # The oracle
 
 
-def drawn(rule: dict[str, Any]) -> bool:
-    """By the formula: the first 64 bits of BLAKE2b of seed, line feed and customer."""
-    digest = hashlib.blake2b(f"{rule.get('seed', '')}\nc1".encode(), digest_size=8).hexdigest()
-    return bool(int(digest, 16) / 2**64 < rule["percent"] / 100)
-
-
 Inside = Callable[[str], bool]
 
 
@@ -139,7 +142,11 @@ def truth(rule: dict[str, Any], known: Sequence[Fact], at: int, inside: Inside) 
         case "segment":
             return inside(rule["segment"]) is rule["inside"]
         case "random":
-            return drawn(rule)
+            return relations.drawn(rule)
+        case "rfm" | "rfm_cell" | "percentile":
+            bought = [f for f in facts if f.kind == "receipt"]
+            receipts = [(f.counts_from, f.data["total"], f.branch) for f in bought]
+            return stands(rule, relations.standing(rule, receipts, at))
         case "receipts":
             return compared(figure(rule, facts, at), rule["compare"])
         case "first_receipt":
@@ -148,6 +155,14 @@ def truth(rule: dict[str, Any], known: Sequence[Fact], at: int, inside: Inside) 
     value = record.truth(rule, facts, at)
     assert value is not None, rule["kind"]
     return value
+
+
+def stands(rule: dict[str, Any], standing: dict[str, Any] | None) -> bool:
+    if standing is None:
+        return False
+    if rule["kind"] == "rfm_cell":
+        return standing["cell"] in rule["cells"]
+    return compared(standing[rule.get("score") or rule["of"]], rule["compare"])
 
 
 def figure(rule: dict[str, Any], facts: Sequence[Fact], at: int) -> int:
@@ -241,12 +256,13 @@ class Oracle:
         if self.clock is None:
             return
         written = repr(self.rules)
+        spans = {span for text, span in SPANS.items() if text in written}
+        spans |= relations.edges(written)
         edges = {
             fact.counts_from + span + beside
             for fact in self.known
             if fact.kind == "receipt"
-            for text, span in SPANS.items()
-            if text in written
+            for span in spans
             for beside in (-1, 0, 1)
         }
         since = max(self.looked, self.clock) if self.known else before
@@ -556,12 +572,11 @@ NESTED = st.recursive(
     ),
     max_leaves=5,
 )
-RANDOM = st.fixed_dictionaries(
-    {"kind": st.just("random"), "percent": st.sampled_from([1, 20, 50, 80, 99])},
-    optional={"seed": st.sampled_from(["x", "y"])},
-)
 RULES = st.one_of(
-    st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, RANDOM).map(list)}),
+    st.fixed_dictionaries(
+        {"kind": JOINS, "clauses": st.tuples(WINDOWED, relations.RANDOM).map(list)}
+    ),
+    relations.STANDING,
     WINDOWED,
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.lists(WINDOWED, min_size=2, max_size=3)}),
     st.fixed_dictionaries({"kind": JOINS, "clauses": st.tuples(WINDOWED, TIMELESS).map(list)}),

@@ -293,6 +293,6 @@ def test_the_schema_is_json_and_closes_every_form() -> None:
     assert all(form["additionalProperties"] is False for form in forms.values())
     assert set(schema["discriminator"]["mapping"]) == {
         "all", "any", "not", *FACT_NAMES, "sequence", "attribute", "consent", "segment",
-        "random", "identifier", "date", "age", "deals", "tasks",
+        "random", "rfm", "rfm_cell", "percentile", "identifier", "date", "age", "deals", "tasks",
     }  # fmt: skip
     assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's

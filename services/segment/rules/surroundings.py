@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from services.segment.rules.tables import Table
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`zone` (IANA name) is the chain's, `branches` those of branches by their names."""
+    """What there is.
+
+    `zone` (IANA name) is the chain's, `branches` those of branches by their names; `tables` are
+    those of cut points, by their names.
+    """
 
     zone: str = "UTC"
     branches: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    tables: Mapping[str, Table] = field(default_factory=lambda: MappingProxyType({}))
 
     def zone_of(self, branch: object) -> str:
         """The zone of a branch; the chain's where none is known."""

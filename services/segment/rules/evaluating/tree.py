@@ -9,6 +9,7 @@ from services.segment.rules.evaluating import (
     facts,
     record,
     relations,
+    rfm,
     sequences,
     tasks,
 )
@@ -73,4 +74,7 @@ _FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "tasks": tasks.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
+    "rfm": rfm.rfm,
+    "rfm_cell": rfm.rfm_cell,
+    "percentile": rfm.percentile,
 }

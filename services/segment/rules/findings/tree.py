@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.segment.rules.findings import facts, record, relations
+from services.segment.rules.findings import facts, record, relations, rfm
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.language.forms import Leaf
 from services.segment.rules.language.kinds import FACT_NAMES
@@ -28,4 +28,7 @@ _FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
     "tasks": record.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
+    "rfm": rfm.rfm,
+    "rfm_cell": rfm.rfm_cell,
+    "percentile": rfm.percentile,
 }

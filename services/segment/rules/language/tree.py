@@ -11,6 +11,7 @@ from services.segment.rules.language.facts import Facts, Sequence
 from services.segment.rules.language.forms import Form, Leaf, Several
 from services.segment.rules.language.record import Attribute, Consent, Contact
 from services.segment.rules.language.relations import InSegment, RandomShare
+from services.segment.rules.language.rfm import Percentile, Rfm, RfmCell
 from services.segment.rules.language.tasks import Tasks
 
 MOST_CLAUSES = 100
@@ -52,7 +53,10 @@ Rule = Annotated[
     | Deals
     | Tasks
     | InSegment
-    | RandomShare,
+    | RandomShare
+    | Rfm
+    | RfmCell
+    | Percentile,
     Field(discriminator="kind"),
 ]
 All.model_rebuild()

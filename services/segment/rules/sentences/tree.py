@@ -5,7 +5,7 @@ from typing import Any
 
 from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
-from services.segment.rules.sentences import dates, deals, facts, record, relations, tasks
+from services.segment.rules.sentences import dates, deals, facts, record, relations, rfm, tasks
 from shared.wording import Wording
 
 
@@ -46,4 +46,7 @@ _FORMS: Mapping[str, Callable[[Any, Wording], str]] = {
     "tasks": tasks.tasks,
     "segment": relations.in_segment,
     "random": relations.random_share,
+    "rfm": rfm.rfm,
+    "rfm_cell": rfm.rfm_cell,
+    "percentile": rfm.percentile,
 }
