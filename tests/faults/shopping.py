@@ -42,6 +42,7 @@ IMPORT = "2017"
 IMPORT_ENDS = 20.0
 LIFE_BEGINS = 100.0
 LIFE_ENDS = 250.0
+HELD = "lapsed"
 QUIET = 400.0
 """Nothing is due any more: the longest window is two minutes."""
 
@@ -193,20 +194,35 @@ RULES: Mapping[str, dict[str, Any]] = {
 }
 
 
+RULES_CHANGE: Mapping[int, float] = {
+    2: (LIFE_BEGINS + LIFE_ENDS) / 2,
+    3: (LIFE_BEGINS + LIFE_ENDS) / 2 + 15,
+    4: (LIFE_BEGINS + LIFE_ENDS) / 2 + 40,
+}
+"""When the rule set of each number is there, in seconds after DAY."""
+
+
 def rules_of(number: int) -> RuleSet:
-    """The rule set of a number: 1 is `RULES`; 2 adds one and widens another, half way through."""
-    rules = dict(RULES)
-    at = DAY - timedelta(days=1)
-    changed: dict[str, LiveRule] = {}
-    if number > 1:
-        rules |= {"regular": _count(">=", 2, within="PT2M"), "frequent": _count(">=", 2)}
-        later = DAY + timedelta(seconds=(LIFE_BEGINS + LIFE_ENDS) / 2)
-        at, changed = (
-            later,
-            {name: _live(name, rules[name], later, 2) for name in ("regular", "frequent")},
-        )
-    lives = {name: _live(name, rule, DAY - timedelta(days=1), 1) for name, rule in rules.items()}
-    return RuleSet(number, lives | changed, at)
+    """The rule set of a number.
+
+    1 is `RULES`; 2 adds one and widens another, half way through; 3 holds one that people keep
+    entering and leaving, and 4 releases it.
+    """
+    begin = DAY - timedelta(days=1)
+    moments = [
+        begin,
+        *(DAY + timedelta(seconds=RULES_CHANGE[each]) for each in range(2, number + 1)),
+    ]
+    rules = {name: _live(name, rule, begin, 1) for name, rule in RULES.items()}
+    if number >= 2:
+        widened = {"regular": _count(">=", 2, within="PT2M"), "frequent": _count(">=", 2)}
+        rules |= {name: _live(name, rule, moments[1], 2) for name, rule in widened.items()}
+    held = {}
+    if number == 3:
+        held = {HELD: rules.pop(HELD)}
+    if number >= 4:
+        rules[HELD] = _live(HELD, RULES[HELD], moments[3], 1)
+    return RuleSet(number, rules, moments[-1], held, tuple(moments))
 
 
 def _live(name: str, rule: dict[str, Any], at: datetime, definition: int) -> LiveRule:

@@ -19,6 +19,7 @@ from services.segment.engine.stepping import Engine
 from services.segment.projections import profiles_v2
 from shared.envelope import decode
 from shared.events import TOPICS
+from shared.events.contract import show_moment
 from shared.eventstore import Append, Commit
 from shared.kafka import KafkaUrl, partition_of
 from shared.memory import MemoryDocuments, MemoryEventStore, MemoryLeases, MemoryParking
@@ -28,10 +29,20 @@ from shared.projector import Errands, SteppedFolder
 from shared.readmodel import RawDocument
 from shared.relay import Relay
 from shared.relay.records import Router
+from shared.testing import DAY
 from shared.testing.memory_consumer import MemoryGroup, MemoryProjector
 from shared.testing.memory_kafka import MemoryCommitLog, MemoryFeed, MemoryKafka, MemoryPublisher
 from shared.testing.virtual_time import LoopClock, at_once, ended
-from tests.faults.shopping import IMPORT_ENDS, LIFE_BEGINS, QUIET, Script, rules_of, script_of
+from tests.faults.shopping import (
+    HELD,
+    IMPORT_ENDS,
+    LIFE_BEGINS,
+    QUIET,
+    RULES_CHANGE,
+    Script,
+    rules_of,
+    script_of,
+)
 
 LONG = "REGULARS_LONG_TESTS"
 SEEDS = range(40 if os.environ.get(LONG) else 3)
@@ -71,21 +82,28 @@ class SleepyDocuments(MemoryDocuments):
 
 
 @dataclass(slots=True)
-class Rules:
-    """Implements `SteppedSource` by rules that are there from a moment of the loop on."""
+class Book:
+    """The number of the newest rules that there are."""
 
-    number: int = 1
     newest: int = 1
+
+
+@dataclass(slots=True)
+class Rules:
+    """Implements `SteppedSource` by rules that a worker has read out of the book."""
+
+    book: Book
+    number: int = 1
 
     @property
     def stepped(self) -> Stepped[Profile]:
         return _STEPPINGS[self.number]
 
     async def refresh(self) -> None:
-        self.number = self.newest
+        self.number = self.book.newest
 
 
-_STEPPINGS = {number: profiles_v2(Engine(rules_of(number))) for number in (1, 2)}
+_STEPPINGS = {number: profiles_v2(Engine(rules_of(number))) for number in (1, 2, 3, 4)}
 
 
 @dataclass(slots=True)
@@ -105,6 +123,7 @@ class Town:
     parking: MemoryParking = field(default_factory=MemoryParking)
     stores: Mapping[str, MemoryEventStore] = field(init=False)
     clock: LoopClock = field(default_factory=LoopClock)
+    book: Book = field(default_factory=Book)
     sources: list[Rules] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -134,7 +153,7 @@ class Town:
         )
 
     def worker(self) -> MemoryProjector:
-        source = Rules()
+        source = Rules(self.book)
         self.sources.append(source)
         folder = SteppedFolder(
             source.stepped.projection, self.documents, self.parking, None,
@@ -149,8 +168,8 @@ class Town:
     def _told(self) -> list[Progress | None]:
         return [self.kafka.newest.get(service) for service in PUBLISHERS]
 
-    async def run(self, *, new_rules: bool) -> None:
-        """Live the script to the end, until nothing is due any more."""
+    async def run(self, *, rules: int) -> None:
+        """Live the script to the end, until nothing is due any more; `rules` are the last ones."""
         tasks = [
             *(asyncio.create_task(self.relay(service).run()) for service in PUBLISHERS),
             *(asyncio.create_task(self.worker().run()) for _ in range(2 if self.chaos else 1)),
@@ -160,19 +179,25 @@ class Town:
             tasks.append(asyncio.create_task(self._change_hands()))
         await asyncio.sleep(LIFE_BEGINS - 1)
         assert not any(raw.get("history") for raw in self.documents.everything())
-        if new_rules:
-            tasks += [asyncio.create_task(self._renew(source)) for source in self.sources]
+        tasks += [asyncio.create_task(self._renew(source)) for source in self.sources]
+        tasks.append(asyncio.create_task(self._redefine(rules)))
         now = (self.clock.now() - self.clock.began).total_seconds()
         await asyncio.sleep(QUIET - now)
         assert await self.parking.count() == 0
         await ended(tasks)
 
-    async def _renew(self, source: Rules) -> None:
-        """Let a worker learn of new rules, sooner or later than they were made, and the other."""
-        await asyncio.sleep(self.random.uniform(40, 140) if self.chaos else 76)
-        source.newest = 2
-        await source.refresh()
+    async def _redefine(self, rules: int) -> None:
+        for number in range(2, rules + 1):
+            now = (self.clock.now() - self.clock.began).total_seconds()
+            await asyncio.sleep(RULES_CHANGE[number] - now)
+            self.book.newest = number
         await asyncio.Event().wait()
+
+    async def _renew(self, source: Rules) -> None:
+        """Let a worker look for new rules: some look at once, some are late and miss a set."""
+        while True:
+            await asyncio.sleep(self.random.uniform(0, 30) if self.chaos else 1)
+            await source.refresh()
 
     async def _play(self) -> None:
         for scene in self.script:
@@ -215,12 +240,12 @@ def _order(script: Script) -> dict[int, list[str]]:
     return order
 
 
-def lived(script: Script, seed: int | None, *, in_order: bool, new_rules: bool) -> Town:
+def lived(script: Script, seed: int | None, *, in_order: bool, rules: int) -> Town:
     """The town after the script; without a seed it was lived straight."""
 
     async def live() -> Town:
         town = Town(script, Random(seed or 0), seed is not None, in_order)
-        await town.run(new_rules=new_rules)
+        await town.run(rules=rules)
         return town
 
     return at_once(live())
@@ -229,13 +254,13 @@ def lived(script: Script, seed: int | None, *, in_order: bool, new_rules: bool) 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_same_order_gives_the_same_transitions_at_any_speed(seed: int) -> None:
     script = at_once(script_of(seed))
-    straight = lived(script, None, in_order=True, new_rules=False)
+    straight = lived(script, None, in_order=True, rules=1)
     transitions = straight.transitions()
     # The script is worth its while: a past was lived, time passed, and events decided.
     kinds = {line[3] for lines in transitions.values() for line in lines}
     assert kinds == {"history", "time", "event"}
     assert sum(map(len, transitions.values())) > 150
-    again = lived(script, seed, in_order=True, new_rules=False)
+    again = lived(script, seed, in_order=True, rules=1)
     assert again.transitions() == transitions
     assert again.memberships() == straight.memberships()
 
@@ -243,15 +268,40 @@ def test_the_same_order_gives_the_same_transitions_at_any_speed(seed: int) -> No
 @pytest.mark.parametrize("seed", SEEDS)
 def test_any_order_gives_the_same_memberships_in_the_end(seed: int) -> None:
     script = at_once(script_of(100 + seed))
-    straight = lived(script, None, in_order=True, new_rules=True)
+    straight = lived(script, None, in_order=True, rules=2)
     memberships = straight.memberships()
     assert {name for names in memberships.values() for name in names} >= {"lapsed", "frequent"}
-    again = lived(script, seed, in_order=False, new_rules=True)
+    again = lived(script, seed, in_order=False, rules=2)
     assert again.memberships() == memberships
     for town in (straight, again):
         assert _inside(town.transitions()) == {
             f"membership-{customer}": names for customer, names in memberships.items() if names
         }
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_held_and_released_on_the_way_ends_the_same_whoever_learns_of_it_when(
+    seed: int,
+) -> None:
+    script = at_once(script_of(200 + seed))
+    straight = lived(script, None, in_order=True, rules=4)
+    memberships = straight.memberships()
+    # The one that is held is worth holding: somebody moves while it stands still.
+    lines = [line for each in straight.transitions().values() for line in each if line[1] == HELD]
+    held, released = (_second(RULES_CHANGE[number]) for number in (3, 4))
+    assert any(line[2] < held for line in lines)
+    assert not any(held <= line[2] < released for line in lines)
+    assert any(line[2] == released and line[3] == "definition" for line in lines)
+    again = lived(script, seed, in_order=False, rules=4)
+    assert again.memberships() == memberships
+    for town in (straight, again):
+        assert _inside(town.transitions()) == {
+            f"membership-{customer}": names for customer, names in memberships.items() if names
+        }
+
+
+def _second(seconds: float) -> str:
+    return show_moment(DAY + timedelta(seconds=seconds))
 
 
 def _inside(transitions: Transitions) -> dict[str, list[str]]:
