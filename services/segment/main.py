@@ -14,6 +14,7 @@ from services.segment.api import (
     ExplainingApi,
     HistoryApi,
     MemberApi,
+    PredictionApi,
     PreviewApi,
     Speech,
     Standings,
@@ -24,6 +25,7 @@ from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules
+from services.segment.handlers.predicting import PredictionFit
 from services.segment.handlers.trials import TrialCount
 from services.segment.handlers.zones import note_chain
 from services.segment.projections import ACTIVITY, members_v2
@@ -34,6 +36,7 @@ from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.history import History
 from services.segment.queries.members import Members
+from services.segment.queries.predictions import Predictions
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
 from services.segment.queries.value import Values
@@ -85,6 +88,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     )
     members = Members(kernel.documents(members_v2).collection)
     activities = Activities(kernel.documents(ACTIVITY).collection)
+    predictions = Predictions(kernel.writer, activities.collection)
     asked = Profiles(kernel.documents(rules.stepped.projection).collection)
     speech = Speech.read(settings.currency)
     present = PresentRules(partial(load_rules, kernel.store))
@@ -118,6 +122,12 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             history=History(members.collection),
             clock=kernel.clock,
             zone=settings.zone,
+        ),
+        PredictionApi(
+            predictions=predictions,
+            activities=activities,
+            jobs=jobs,
+            clock=kernel.clock,
         ),
         AnalyticsApi(
             definitions=definitions,
@@ -154,6 +164,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         horizon=settings.profile_horizon,
         brake=brake,
     )
+    fitting = PredictionFit(kernel.writer, predictions, kernel.clock)
     watch = BrakeWatch(
         writer=kernel.writer,
         definitions=definitions,
@@ -184,7 +195,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         worker_tasks=[
             rules.follow,
             watch.run,
-            kernel.job_runner(jobs, [trials]).run,
+            kernel.job_runner(jobs, [trials, fitting]).run,
             zones.run,
         ],
         reports=Reports(counts=counts, readers=readers),

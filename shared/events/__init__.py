@@ -17,6 +17,7 @@ from shared.events import (
     moving,
     notification,
     points,
+    prediction,
     product,
     segment,
     task,
@@ -42,6 +43,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             product,
             task,
             segment,
+            prediction,
             notification,
         )
         for event in module.EVENTS
@@ -68,6 +70,7 @@ _TOPICS = {
     "product": "interaction.events.v1",
     "product_category": "interaction.events.v1",
     "segment": "segment.events.v1",
+    "prediction": "segment.events.v1",
     "campaign": "notification.events.v1",
     "message": "notification.events.v1",
 }

@@ -5,6 +5,7 @@ from services.segment.api.definitions import DefinitionApi
 from services.segment.api.explaining import ExplainingApi
 from services.segment.api.history import HistoryApi
 from services.segment.api.members import MemberApi
+from services.segment.api.predictions import PredictionApi
 from services.segment.api.previewing import PreviewApi
 from services.segment.api.speaking import Speech
 from services.segment.api.standing import Standings
@@ -16,6 +17,7 @@ __all__ = [
     "ExplainingApi",
     "HistoryApi",
     "MemberApi",
+    "PredictionApi",
     "PreviewApi",
     "Speech",
     "Standings",
