@@ -16,7 +16,7 @@ from shared.events.automation import CustomerActiveAgain, CustomerBecameInactive
 from shared.events.care import StatusChanged
 from shared.events.interaction import ReceiptRecorded
 from shared.events.segment import SegmentEntered, SegmentExited
-from shared.reactions import heard
+from shared.hearing import heard
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1", "interaction.events.v1", "segment.events.v1")

@@ -13,9 +13,9 @@ from services.customer.projections.robots import robots_v1
 from shared.envelope import Causation, Light
 from shared.events.deal import DealChangeRequested, DealWebhookRequested, RobotField
 from shared.eventstore import EventStore
+from shared.hearing import heard
 from shared.outbox import Letter
 from shared.projection import Stepped
-from shared.reactions import heard
 from shared.records import RawRecord
 from shared.recurring import again_and_again
 

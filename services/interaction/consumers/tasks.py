@@ -21,7 +21,7 @@ from shared.envelope import Light
 from shared.events.care import ConfirmationOverdue, TaskRequested
 from shared.events.deal import DealTaskRequested
 from shared.events.task import TaskCancelled, TaskCompleted, TaskKind
-from shared.reactions import heard
+from shared.hearing import heard
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1", "deal.events.v1", "interaction.events.v1")
