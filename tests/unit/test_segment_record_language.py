@@ -101,8 +101,8 @@ READ = [
      "deals that are won in pipeline b2b in stage offer or talk closed within 30 days", {"deals"}),
     (deals({"op": ">", "value": 2}, deal_type=["new"], source=["web"], branch=["12"],
            responsible=["e1"], amount={"op": ">=", "value": 500_000}),
-     "number of deals of type new from source web in branch 12 of the employee e1"
-     " of ≥ €5,000.00 each: > 2", {"deals", "deals terms", "deals holder"}),
+     ("number of deals of type new from source web in branch 12 of the employee e1"
+      " of ≥ €5,000.00 each: > 2"), {"deals", "deals terms", "deals holder"}),
     (deals(ONE, in_stage="P2W", opened="P90D"),
      "deals open in one stage for at least 14 days opened within 90 days", {"deals"}),
     (tasks(ONE, state="overdue", kind=["call"]),

@@ -75,7 +75,7 @@ def along(stream: str, name: str, version: int) -> int:
 
     A stream is `<kind>-<name>`, and the next ones `<kind>-<name>-2` and so on.
     """
-    _, _, generation = stream.partition(name)
+    _, _, generation = stream.partition(f"-{name}")
     number = int(generation[1:]) if generation[1:].isdigit() else 1
     return number << _GENERATION_BITS | version
 
