@@ -14,6 +14,7 @@ from services.segment.api import (
     ExplainingApi,
     HistoryApi,
     MemberApi,
+    PortraitApi,
     PredictionApi,
     PreviewApi,
     Speech,
@@ -36,6 +37,7 @@ from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.history import History
 from services.segment.queries.members import Members
+from services.segment.queries.portraits import Portraits
 from services.segment.queries.predictions import Predictions
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
@@ -89,7 +91,8 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     members = Members(kernel.documents(members_v2).collection)
     activities = Activities(kernel.documents(ACTIVITY).collection)
     predictions = Predictions(kernel.writer, activities.collection)
-    asked = Profiles(kernel.documents(rules.stepped.projection).collection)
+    profiled = kernel.documents(rules.stepped.projection).collection
+    asked = Profiles(profiled)
     speech = Speech.read(settings.currency)
     present = PresentRules(partial(load_rules, kernel.store))
     apis = (
@@ -127,6 +130,11 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             predictions=predictions,
             activities=activities,
             jobs=jobs,
+            clock=kernel.clock,
+        ),
+        PortraitApi(
+            definitions=definitions,
+            portraits=Portraits(activities.collection, members.collection, profiled),
             clock=kernel.clock,
         ),
         AnalyticsApi(

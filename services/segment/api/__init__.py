@@ -5,6 +5,7 @@ from services.segment.api.definitions import DefinitionApi
 from services.segment.api.explaining import ExplainingApi
 from services.segment.api.history import HistoryApi
 from services.segment.api.members import MemberApi
+from services.segment.api.portraits import PortraitApi
 from services.segment.api.predictions import PredictionApi
 from services.segment.api.previewing import PreviewApi
 from services.segment.api.speaking import Speech
@@ -17,6 +18,7 @@ __all__ = [
     "ExplainingApi",
     "HistoryApi",
     "MemberApi",
+    "PortraitApi",
     "PredictionApi",
     "PreviewApi",
     "Speech",
