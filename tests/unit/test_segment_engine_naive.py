@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from services.segment.engine.glancing import UNSEEN, glance
 from services.segment.engine.profile import Profile
 from services.segment.engine.reported import Recorded, Returned, Voided
 from services.segment.engine.stepping import Engine
+from services.segment.rules import ruleset
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from services.segment.rules.surroundings import Surroundings
@@ -725,6 +727,14 @@ def earliest_to_come(what: Sequence[Happening]) -> int:
 def first_rules(draw: st.DataObject) -> Iterator[tuple[str, Defined]]:
     for name in NAMES[: draw.draw(st.integers(2, 4))]:
         yield name, (1, -HOUR, draw.draw(rules_of(name)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fused() -> Iterator[None]:
+    """Every rule is written out, however few there are; the interpreter asks the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ruleset, "LEAST_FUSED", 1)
+        yield
 
 
 @settings(

@@ -9,7 +9,7 @@ import structlog
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
-from services.segment.projections import profiles_v1
+from services.segment.projections import profiles_v2
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore, StoreUnavailable
 from shared.projection import Stepped
@@ -20,7 +20,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def _no_rules() -> Stepped[Profile]:
-    return profiles_v1(Engine(NO_RULES))
+    return profiles_v2(Engine(NO_RULES))
 
 
 @dataclass(slots=True)
@@ -39,7 +39,9 @@ class LiveRules:
         """Take up a newer rule set, if there is one."""
         rules = await load_rules(self.store)
         if rules.number > self.number:
-            self.stepped = profiles_v1(Engine(rules, self.horizon))
+            # Thousands of rules are written out for seconds, during which events are folded.
+            await asyncio.to_thread(rules.prepare)
+            self.stepped = profiles_v2(Engine(rules, self.horizon))
             self.number = rules.number
             log.info("rule set taken up", number=rules.number, segments=len(rules.rules))
 

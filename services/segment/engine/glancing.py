@@ -13,7 +13,7 @@ from services.segment.engine.profile import Profile, take_view
 from services.segment.engine.stepping import Engine
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.instants import instant, moment
-from services.segment.rules.ruleset import NamedRules, RuleSet
+from services.segment.rules.ruleset import Asked, RuleSet
 
 UNSEEN = frozenset({"told", "waiting", "moving", "versions", "history"})
 
@@ -34,8 +34,8 @@ def glance(engine: Engine, profile: Profile) -> Mapping[str, Any] | None:
         return None
     if profile.away or profile.crowded:
         return changes if len(due) == len(profile.due) else None
-    asked = rules.changed_since(profile.rules)
-    if asked and not _answers_as_before(profile, rules, asked, instant(clock), due):
+    asked = rules.asked(rules.changed_since(profile.rules))
+    if asked.rules and not _answers_as_before(profile, rules, asked, instant(clock), due):
         return None
     if due != profile.due:
         changes["due"] = due
@@ -44,28 +44,29 @@ def glance(engine: Engine, profile: Profile) -> Mapping[str, Any] | None:
 
 
 def _due(profile: Profile, rules: RuleSet, clock: datetime) -> dict[str, int] | None:
-    """The timers of rules that are asked; None where one has to fire first, or somebody leaves."""
+    """The timers of groups that are asked; None where one has to fire first, or somebody leaves."""
     if profile.due_at is not None and profile.due_at <= clock:
         return None
     for name in profile.memberships:
         if name not in rules.rules and name not in rules.held:
             return None
-    return {name: at for name, at in profile.due.items() if name in rules.rules}
+    return {group: at for group, at in profile.due.items() if group in rules.grouped}
 
 
 def _answers_as_before(
-    profile: Profile, rules: RuleSet, asked: NamedRules, at: int, due: dict[str, int]
+    profile: Profile, rules: RuleSet, asked: Asked, at: int, due: dict[str, int]
 ) -> bool:
     """Whether nobody enters or leaves by the rules; `due` is brought up to date."""
     view = take_view(profile)
     view.inside = inside = profile.memberships
     view.surroundings = rules.surroundings
-    for name, live in asked:
+    for group in asked.groups:
+        due.pop(group, None)
+    for name, live in asked.rules:
         value, changes = evaluate(live.rule, view, at)
         if value is not (name in inside):
             return False
-        if changes is None:
-            due.pop(name, None)
-        else:
-            due[name] = changes
+        if changes is not None:
+            group = rules.groups[name]
+            due[group] = min(changes, due.get(group, changes))
     return True

@@ -11,7 +11,7 @@ and events. Time only goes forward in it, and every evaluation is at one exact i
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +29,7 @@ from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.happened import Happened
 from services.segment.rules.instants import instant, moment
 from services.segment.rules.language.kinds import FACT_NAMES
-from services.segment.rules.ruleset import LiveRule, NamedRules, RuleSet
+from services.segment.rules.ruleset import Asked, LiveRule, NamedRules, RuleSet
 from services.segment.rules.view import View
 from shared.decider import NewEvent
 from shared.envelope import Causation
@@ -96,7 +96,15 @@ class Life:
     def settle(self, until: int) -> None:
         """Fire every timer that is due strictly before an instant."""
         while self.due and (at := min(self.due.values())) < until:
-            self._evaluate(self._at(at), at, self._timers)
+            groups = [group for group, due in self.due.items() if due == at]
+            if len(groups) == 1 and not self._outdated:
+                asked = self._rules.asking_group(groups[0])
+            else:
+                asked = self._rules.asked(self._at(at))
+            # Also a group of which some are not asked now: those are, once all are.
+            for group in groups:
+                del self.due[group]
+            self._evaluate(asked, at, self._timers)
 
     def meet(self, fact: Fact, at: int, why: Why) -> None:
         """Take in a fact at an instant, at or after all that was met before, and evaluate.
@@ -107,7 +115,7 @@ class Life:
         begins = self.clock is None
         kinds = self.take(fact)
         if begins:
-            self._evaluate(self._rules.every, at, why)
+            self._evaluate(self._rules.asking_all, at, why)
         else:
             self.ask(kinds, at, why)
 
@@ -117,7 +125,7 @@ class Life:
         begins = self.clock is None
         touched = amend()
         if begins:
-            self._evaluate(self._rules.every, at, why)
+            self._evaluate(self._rules.asking_all, at, why)
         else:
             self.ask(touched, at, why)
 
@@ -136,13 +144,13 @@ class Life:
 
     def ask(self, kinds: Iterable[str], at: int, why: Why) -> None:
         """Evaluate the rules that look at any of this, and those due exactly at the instant."""
-        touched = [self._rules.touched_by.get(kind, ()) for kind in kinds]
+        touched = [self._rules.asking(kind) for kind in kinds]
         due = self._at(at) if at in self.due.values() else ()
         if len(touched) == 1 and not due:
             self._evaluate(touched[0], at, why)
             return
-        several = {name for part in (*touched, due) for name, _ in part}
-        self._evaluate(self._rules.in_order(several), at, why)
+        several = {name for part in (*(each.rules for each in touched), due) for name, _ in part}
+        self._evaluate(self._rules.asked(self._rules.in_order(several)), at, why)
 
     def ask_all(self, at: int, why: Why) -> None:
         """Evaluate every rule at an instant, and leave the segments that have none."""
@@ -159,7 +167,8 @@ class Life:
         for name in sorted(gone):
             self._exit(name, at, why)
         # Who names a segment that is gone is found nowhere any more: then all are asked.
-        self._evaluate(rules.every if gone else changed, at, why)
+        whole = gone or len(changed) == len(rules.rules)
+        self._evaluate(rules.asking_all if whole else rules.asked(changed), at, why)
 
     def leave_all(self, at: int, why: Why) -> None:
         """Leave every segment for good: this is no person."""
@@ -194,9 +203,10 @@ class Life:
         self._outdated = frozenset(
             name for name, since in defined.items() if clock is None or since > clock
         )
-        for name in tuple(self.due):
-            if name not in defined or name in self._outdated:
-                del self.due[name]
+        grouped = self._rules.grouped
+        for group in tuple(self.due):
+            if all(name in self._outdated for name, _ in grouped.get(group, ())):
+                del self.due[group]
 
     def trim(self, horizon: int, since: int | None) -> None:
         """Let go of facts that no window reaches any more; the totals keep counting them.
@@ -252,34 +262,56 @@ class Life:
         return after
 
     def _at(self, at: int) -> NamedRules:
-        return self._rules.in_order(name for name, due in self.due.items() if due == at)
+        """The rules of the groups that are due at an instant."""
+        grouped = self._rules.grouped
+        due = (grouped.get(group, ()) for group, instant in self.due.items() if instant == at)
+        names = {name for rules in due for name, _ in rules}
+        return self._rules.in_order(names - self._outdated)
 
-    def _evaluate(self, asked: NamedRules, at: int, why: Why) -> None:
+    def _evaluate(self, asked: Asked, at: int, why: Why) -> None:
         self.clock = at
         if self.crowded or self.away:
             return
-        while asked:
-            asked = self._ask_in_turn(asked, at, why)
+        for group in asked.groups:
+            self.due.pop(group, None)
+        turn, known = asked.alone, dict[str, bool]()
+        if asked.fused is not None:
+            changes = asked.fused(self.view, at, self.due, self.memberships)
+            if changes:
+                known = dict(changes)
+                turn = self._rules.in_order({*known, *(name for name, _ in asked.alone)})
+        while turn:
+            turn = self._ask_in_turn(turn, known, at, why)
 
-    def _ask_in_turn(self, asked: NamedRules, at: int, why: Why) -> NamedRules:
-        """Ask until a segment that others name changes; gives who is to be asked after that."""
-        view, due, memberships = self.view, self.due, self.memberships
-        naming = self._rules.naming
+    def _ask_in_turn(
+        self, asked: NamedRules, known: Mapping[str, bool], at: int, why: Why
+    ) -> NamedRules:
+        """Ask until a segment that others name changes; gives who is to be asked after that.
+
+        What is `known` is not asked again: it rests on no segment.
+        """
+        rules, view, memberships = self._rules, self.view, self.memberships
         for turn, (name, live) in enumerate(asked, start=1):
-            value, changes = evaluate(live.rule, view, at)
-            if changes is None:
-                due.pop(name, None)
-            else:
-                due[name] = changes
+            value = known.get(name)
+            if value is None:
+                value, changes = evaluate(live.rule, view, at)
+                if changes is not None:
+                    self._wait(rules.groups[name], changes)
             if value is not (name in memberships):
                 if value:
                     self._enter(name, live, at, why)
                 else:
                     self._exit(name, at, why)
-                if name in naming:
+                if name in rules.naming:
                     left = {other for other, _ in asked[turn:]}
-                    return self._rules.in_order(left | (naming[name] - self._outdated))
+                    return rules.in_order(left | (rules.naming[name] - self._outdated))
         return ()
+
+    def _wait(self, group: str, until: int) -> None:
+        """Ask the group again no later than at an instant."""
+        due = self.due.get(group)
+        if due is None or until < due:
+            self.due[group] = until
 
     def _enter(self, name: str, live: LiveRule, at: int, why: Why) -> None:
         data = SegmentEntered(

@@ -10,11 +10,12 @@ settled in one go.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 
+from services.segment.rules.compiling import Fused, fuse
 from services.segment.rules.graph import circle, depths, named_in
 from services.segment.rules.instants import instant
 from services.segment.rules.language.relations import segment_read
@@ -44,6 +45,22 @@ class LiveRule:
 
 
 NamedRules = tuple[tuple[str, LiveRule], ...]
+LEAST_FUSED = 8
+"""Fewer rules than this are asked one by one: writing them out costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rules that are asked together, in their order.
+
+    `groups` are those whose rules are all among them. What is `fused` is asked by one function;
+    `alone` are asked one by one, in their turn: those that name segments or are named.
+    """
+
+    rules: NamedRules
+    groups: tuple[str, ...]
+    alone: NamedRules
+    fused: Fused | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ class RuleSet:
     held: Mapping[str, LiveRule] = field(default_factory=dict)
     moments: Sequence[datetime] = ()
     surroundings: Surroundings = NOWHERE
+    _asking: dict[str, Asked] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         rules = dict(sorted(_without_circles(self.rules).items()))
@@ -107,6 +125,69 @@ class RuleSet:
             for read in reads(live.rule):
                 touched[read].append((name, live))
         return {read: tuple(rules) for read, rules in touched.items()}
+
+    @cached_property
+    def groups(self) -> Mapping[str, str]:
+        """Segment → its group: what its rule looks at, in one text. Timers are kept by group.
+
+        So a rule stays in its group as long as it stays what it is, whatever else is defined.
+        """
+        return {name: ",".join(sorted(reads(live.rule))) for name, live in self.rules.items()}
+
+    @cached_property
+    def grouped(self) -> Mapping[str, NamedRules]:
+        """The rules of each group, in the order of asking."""
+        members: dict[str, list[tuple[str, LiveRule]]] = defaultdict(list)
+        for name, live in self.every:
+            members[self.groups[name]].append((name, live))
+        return {group: tuple(rules) for group, rules in members.items()}
+
+    def asked(self, rules: NamedRules) -> Asked:
+        """Some rules, to be asked one by one."""
+        names = {name for name, _ in rules}
+        groups = {self.groups[name] for name in names}
+        whole = (group for group in groups if all(name in names for name, _ in self.grouped[group]))
+        return Asked(rules, tuple(whole), rules)
+
+    @cached_property
+    def asking_all(self) -> Asked:
+        """All rules."""
+        return self._together(self.every)
+
+    def asking(self, read: str) -> Asked:
+        """The rules that look at something, by its name (`Leaf.reads`)."""
+        asked = self._asking.get(read)
+        if asked is None:
+            asked = self._asking[read] = self._together(self.touched_by.get(read, ()))
+        return asked
+
+    def asking_group(self, group: str) -> Asked:
+        """The rules of a group, when it is due."""
+        place = f"due {group}"
+        asked = self._asking.get(place)
+        if asked is None:
+            asked = self._asking[place] = self._together(self.grouped.get(group, ()))
+        return asked
+
+    def prepare(self) -> None:
+        """Write out every function that will be needed: seconds, for thousands of rules."""
+        if self.rules:
+            _ = self.asking_all
+        for read in self.touched_by:
+            self.asking(read)
+        for group in self.grouped:
+            self.asking_group(group)
+
+    def _together(self, rules: NamedRules) -> Asked:
+        alone = tuple(
+            (name, live) for name, live in rules if name in self.naming or named_in(live.rule)
+        )
+        apart = {name for name, _ in alone}
+        fused = [(name, self.groups[name], live.rule) for name, live in rules if name not in apart]
+        asked = self.asked(rules)
+        if len(fused) < LEAST_FUSED:
+            return asked
+        return replace(asked, alone=alone, fused=fuse(fused))
 
     @cached_property
     def look_back(self) -> int:

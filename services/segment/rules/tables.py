@@ -43,6 +43,14 @@ class Figures(NamedTuple):
         return self.spent // self.receipts
 
 
+class Standing(NamedTuple):
+    """How many percent of the base stand below, in each number: 0 to 99."""
+
+    spent: int
+    receipts: int
+    average: int
+
+
 @dataclass(frozen=True, slots=True)
 class Cuts:
     """Cut points, each ascending; equal ones leave a score that nobody has.
@@ -71,6 +79,14 @@ class Percentiles:
     spent: Sequence[int]
     receipts: Sequence[int]
     average: Sequence[int]
+
+    def of(self, figures: Figures) -> Standing:
+        """The percentiles of a customer."""
+        return Standing(
+            bisect_right(self.spent, figures.spent),
+            bisect_right(self.receipts, figures.receipts),
+            bisect_right(self.average, figures.average),
+        )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def _figure(rule: Facts, view: View, at: int) -> Verdict:
     if rule.span is None:
         value = end - start if counts else series.sums[end] - series.sums[start]
         return Verdict(low <= value <= high, None)
-    leaves = _next_by_count if counts else _next_by_sum
+    leaves = _next_by_count if counts else next_by_sum
     value, gone = leaves(series, start, (low, high))
     return Verdict(low <= value <= high, None if gone is None else gone + rule.span)
 
@@ -70,8 +70,8 @@ def _next_by_count(series: Series, start: int, bounds: Bounds) -> tuple[int, int
     return value, times[size - low] if low >= 1 else None
 
 
-def _next_by_sum(series: Series, start: int, bounds: Bounds) -> tuple[int, int | None]:
-    """As `_next_by_count`, for the sum of numbers."""
+def next_by_sum(series: Series, start: int, bounds: Bounds) -> tuple[int, int | None]:
+    """As `_next_by_count`, for the sum of numbers; the time that it gives is of a fact."""
     times, sums = series.times, series.sums
     size = len(times)
     low, high = bounds

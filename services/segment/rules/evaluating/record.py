@@ -20,7 +20,7 @@ State = Literal["given", "withdrawn", "unknown"]
 def attribute(rule: Attribute, view: View, _at: int) -> Verdict:
     """Whether the field passes the test."""
     held = value_of(view, rule.field)
-    return Verdict(_TESTS[rule.test.op](rule, held), None)
+    return Verdict(TESTS[rule.test.op](rule, held), None)
 
 
 def value_of(view: View, field: str) -> FieldValue | None:
@@ -71,7 +71,7 @@ def _compared(rule: Attribute, held: FieldValue | None) -> bool:
     return low <= held <= high
 
 
-_TESTS: Mapping[str, Callable[[Attribute, FieldValue | None], bool]] = {
+TESTS: Mapping[str, Callable[[Attribute, FieldValue | None], bool]] = {
     "is": _is,
     "is_not": _is_not,
     "any_of": _is,

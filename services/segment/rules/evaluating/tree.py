@@ -21,7 +21,7 @@ from services.segment.rules.view import View
 
 def evaluate(rule: Rule, view: View, at: int) -> Verdict:
     """The verdict on a customer at an instant, which no fact of the view lies after."""
-    return _FORMS[rule.kind](rule, view, at)
+    return FORMS[rule.kind](rule, view, at)
 
 
 def _joined(clauses: tuple[Rule, ...], view: View, at: int, *, settles: bool) -> Verdict:
@@ -32,7 +32,7 @@ def _joined(clauses: tuple[Rule, ...], view: View, at: int, *, settles: bool) ->
     """
     settled_until = open_until = None
     for clause in clauses:
-        value, changes = _FORMS[clause.kind](clause, view, at)
+        value, changes = FORMS[clause.kind](clause, view, at)
         if value is settles:
             if changes is None:
                 return Verdict(settles, None)
@@ -59,7 +59,7 @@ def _not(rule: Not, view: View, at: int) -> Verdict:
 
 
 # By kind, and not by `match`: an instance check of a pydantic model costs more than the clause.
-_FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
+FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "all": _all,
     "any": _any,
     "not": _not,
