@@ -18,7 +18,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -37,6 +37,27 @@ CHANGE_LOG_HOURS: Final = 7 * 24
 TRANSACTION_SECONDS: Final = 10
 """As long as what a killed process had begun to write stays locked; no append takes so long."""
 OP_MSG: Final = 2013
+MEMORY_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+"""What a container may have of the machine's memory, or `max`."""
+
+
+def memory_bytes(limit: Path = MEMORY_LIMIT) -> int:
+    """The memory that there is for this process and all others."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(limit.read_text()))
+    except (OSError, ValueError):
+        return machine
+
+
+def cache_for(memory: int) -> int:
+    """Megabytes of cache: an eighth of the memory (bytes), 512 at least, 4,096 at most.
+
+    It is a limit, and filled only by what is there. Behind it every page that is written to is
+    compressed and written out, and read in again by the next key that falls on it: inserts then
+    cost the server a multiple. mongod's own limit is half of the memory.
+    """
+    return max(512, min(4_096, memory // 8 // (1024 * 1024)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,7 @@ class MongoSettings:
     """`server` forces one of the three; None takes the first that is there."""
 
     server: Kind | None = None
-    cache_mb: int = 512
+    cache_mb: int = field(default_factory=lambda: cache_for(memory_bytes()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,3 +124,19 @@ async def test_mongod_lets_go_of_a_dead_process_within_seconds(
     (command,) = commands
     place = command.index("--setParameter")
     assert command[place + 1] == "transactionLifetimeLimitSeconds=10"
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "megabytes"), [(2, 512), (4, 512), (8, 1_024), (24, 3_072), (64, 4_096)]
+)
+def test_the_cache_is_an_eighth_of_the_memory_within_bounds(gibibytes: int, megabytes: int) -> None:
+    assert mongo.cache_for(gibibytes * 1024**3) == megabytes
+
+
+def test_memory_is_what_a_container_may_have(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    machine = mongo.memory_bytes(limit)
+    limit.write_text("max\n")
+    assert mongo.memory_bytes(limit) == machine > 1024**2
+    limit.write_text("1048576\n")
+    assert mongo.memory_bytes(limit) == 1024**2
