@@ -21,12 +21,14 @@ from services.segment.api import (
     Standings,
     SteeringApi,
 )
+from services.segment.api.tables import TableApi
 from services.segment.consumers import PROJECTIONS, LiveRules, ZoneReaction, readers
 from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules
 from services.segment.handlers.predicting import PredictionFit
+from services.segment.handlers.tables import CutPointCount, TableSchedule
 from services.segment.handlers.trials import TrialCount
 from services.segment.handlers.zones import note_chain
 from services.segment.projections import ACTIVITY, members_v2
@@ -41,6 +43,7 @@ from services.segment.queries.portraits import Portraits
 from services.segment.queries.predictions import Predictions
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
+from services.segment.queries.scoring import Scoring, Tables
 from services.segment.queries.value import Values
 from shared.jobs import JobApi
 from shared.mongo import MongoDocuments, MongoLeases
@@ -94,6 +97,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     profiled = kernel.documents(rules.stepped.projection).collection
     asked = Profiles(profiled)
     speech = Speech.read(settings.currency)
+    tables, scoring = Tables(kernel.writer), Scoring(asked)
     present = PresentRules(partial(load_rules, kernel.store))
     apis = (
         DefinitionApi(
@@ -143,6 +147,14 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             values=Values(activities.collection, members.collection),
             clock=kernel.clock,
         ),
+        TableApi(
+            writer=kernel.writer,
+            tables=tables,
+            scoring=scoring,
+            jobs=jobs,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+        ),
         ExplainingApi(
             definitions=definitions,
             members=members,
@@ -171,6 +183,13 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         clock=kernel.clock,
         horizon=settings.profile_horizon,
         brake=brake,
+    )
+    cutting = CutPointCount(
+        writer=kernel.writer,
+        tables=tables,
+        scoring=scoring,
+        clock=kernel.clock,
+        horizon=settings.profile_horizon,
     )
     fitting = PredictionFit(kernel.writer, predictions, kernel.clock)
     watch = BrakeWatch(
@@ -203,8 +222,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         worker_tasks=[
             rules.follow,
             watch.run,
-            kernel.job_runner(jobs, [trials, fitting]).run,
+            kernel.job_runner(jobs, [trials, fitting, cutting]).run,
             zones.run,
+            TableSchedule(tables, jobs, kernel.clock).run,
         ],
         reports=Reports(counts=counts, readers=readers),
     )

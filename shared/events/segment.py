@@ -88,6 +88,46 @@ class ZoneNoted(EventData):
     version: int = Field(ge=0, description="of the branch's event that says so")
 
 
+class TableDefined(EventData):
+    """A table of cut points: which receipts it looks at, and what is a high or a low score there.
+
+    With fixed cut points all three are given; without, they are quantiles of the base, which
+    `segment.cut_points_set` tells. They are as there.
+    """
+
+    type: ClassVar[str] = "segment.table_defined.v1"
+    table: str
+    title: str
+    look_back: str = Field(description="ISO 8601 duration")
+    branch: str | None = Field(default=None, description="absent: the whole chain")
+    recency: tuple[int, ...] | None = None
+    frequency: tuple[int, ...] | None = None
+    monetary: tuple[int, ...] | None = None
+    every: str | None = Field(
+        default=None, description="ISO 8601 duration; absent: set anew only when somebody asks"
+    )
+    by: str | None = None
+
+
+class CutPointsSet(EventData):
+    """What divides the base from now on; each list ascends.
+
+    Of `recency` (days since the last receipt) each takes one from score 5 at that age; of
+    `frequency` (receipts) and `monetary` (minor units) each adds one to score 1 from there on. Of
+    the 99 of each other list each adds one to percentile 0.
+    """
+
+    type: ClassVar[str] = "segment.cut_points_set.v1"
+    table: str
+    base: int = Field(ge=0, description="customers with a receipt within the look-back")
+    recency: tuple[int, ...]
+    frequency: tuple[int, ...]
+    monetary: tuple[int, ...]
+    spent: tuple[int, ...]
+    receipts: tuple[int, ...]
+    average: tuple[int, ...]
+
+
 CauseKind = Literal["event", "time", "history", "definition", "merge"]
 
 
@@ -131,6 +171,8 @@ EVENTS: tuple[type[EventData], ...] = (
     WaveHeld,
     WaveReleased,
     ZoneNoted,
+    TableDefined,
+    CutPointsSet,
     SegmentEntered,
     SegmentExited,
 )

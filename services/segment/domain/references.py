@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from services.segment.rules.graph import circle, named_in, placed
 from services.segment.rules.language.relations import InSegment
+from services.segment.rules.language.rfm import Percentile, Rfm, RfmCell
 from services.segment.rules.language.tree import Rule
 from shared.decider import FieldError, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What rules may name: `rules` are those of all segments that are not archived."""
+    """What rules may name: the segments that stand, by their rules, and tables of cut points."""
 
     rules: Mapping[str, Rule]
+    tables: Collection[str] = ()
 
     def require(self, name: str, rule: Rule) -> None:
         """Raise `Refused` (422) where the rule of a segment names what it may not."""
@@ -34,6 +36,8 @@ class References:
     def _errors(self, name: str, rule: Rule) -> Iterator[FieldError]:
         graph = {other: named_in(each) for other, each in self.rules.items()}
         for path, leaf in placed(rule, "rule"):
+            if isinstance(leaf, Rfm | RfmCell | Percentile) and leaf.table not in self.tables:
+                yield FieldError(f"{path}.table", f"there is no table {leaf.table}")
             if isinstance(leaf, InSegment):
                 way = circle({**graph, name: frozenset({leaf.segment})}, name)
                 if way is not None:

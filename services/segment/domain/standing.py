@@ -1,11 +1,12 @@
 """What all definitions together mean: the rules that are evaluated, and those that are held."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.segment.domain.segment import Segment, evolve
 from services.segment.domain.surrounding import NotedZones
+from services.segment.domain.tables import SetTables
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.envelope import Envelope
@@ -39,21 +40,21 @@ class _Effect:
 
 
 def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
-    """The rule set that definitions and zones make, in any order and however often each is given.
+    """The rule set that definitions, zones and tables make, in any order, each however often.
 
     `number` counts the different events that change what is evaluated, so that all who have read
     the same ones agree on it, and that what changes nothing asks nobody. Other types are passed
     over. Raises `InvalidRule` for a rule that this version cannot read.
     """
     told = tuple(definitions)
-    zones = NotedZones(told)
+    zones, tables = NotedZones(told), SetTables(told)
     streams: dict[str, dict[int, Envelope]] = {}
     for envelope in told:
         if envelope.type in _TYPES:
             streams.setdefault(envelope.stream, {})[envelope.streamversion] = envelope
     rules: dict[str, LiveRule] = {}
     held: dict[str, LiveRule] = {}
-    every = zones.moments
+    every = [*zones.moments, *tables.moments]
     for stream, found in streams.items():
         effects = _effects([found[version] for version in sorted(found)])
         every += [effect.at for effect in effects]
@@ -64,11 +65,11 @@ def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
         return RuleSet(0, {})
     return RuleSet(
         number=len(every),
-        rules=zones.defining_again(rules),
+        rules=tables.defining_again(zones.defining_again(rules)),
         at=max(every),
-        held=zones.defining_again(held),
+        held=tables.defining_again(zones.defining_again(held)),
         moments=tuple(sorted(every)),
-        surroundings=zones.surroundings,
+        surroundings=replace(zones.surroundings, tables=tables.tables),
     )
 
 

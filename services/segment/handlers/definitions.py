@@ -14,6 +14,7 @@ from services.segment.domain import (
     segment_stream,
     segments,
 )
+from services.segment.domain.tables import table_stream
 from services.segment.domain.zones import ZONES
 from services.segment.rules.ruleset import RuleSet
 from shared.envelope import Causation, decode
@@ -22,6 +23,7 @@ from shared.execute import Command as Execution
 from shared.execute import Done, Writer
 
 DEFINITIONS = segment_stream("")
+TABLES = table_stream("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def archive(
 
 async def load_rules(store: EventStore) -> RuleSet:
     """The rule set that all definitions recorded so far make."""
-    commits = await store.read([*await store.names(DEFINITIONS), ZONES])
+    commits = await store.read([*await store.names(DEFINITIONS), *await store.names(TABLES), ZONES])
     return rule_set(
         decode(text) for stream in commits.values() for commit in stream for text in commit.events
     )
@@ -67,7 +69,9 @@ async def _with_references(store: EventStore, command: Command) -> Command:
         return command
     rules = await load_rules(store)
     standing = {**rules.rules, **rules.held}
-    references = References({name: live.rule for name, live in standing.items()})
+    references = References(
+        {name: live.rule for name, live in standing.items()}, rules.surroundings.tables.keys()
+    )
     if isinstance(command, ArchiveSegment):
         return replace(command, naming=references.naming(command.name))
     return replace(command, refers=partial(references.require, command.name))
