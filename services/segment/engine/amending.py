@@ -107,7 +107,7 @@ def _lower(life: Life, key: int, total: int, lines: tuple[GivenBack, ...]) -> No
         return
     motion = _motion_of(life, key)
     if motion is None:
-        life.view.tally(RECEIPTS).total -= total
+        life.view.counting(RECEIPTS).total -= total
     else:
         returned = [*motion.returned, (key, total, lines)]
         _keep(life, msgspec.structs.replace(motion, returned=returned))

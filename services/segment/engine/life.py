@@ -225,7 +225,7 @@ class Life:
             gone = bisect_right(facts, limit, key=lambda fact: fact.time)
             for fact in facts[:gone]:
                 if view.counts(fact):
-                    tally = view.tally(kind)
+                    tally = view.counting(kind)
                     tally.let_go = with_moment(tally.let_go, fact.time)
             view.happened[kind] = facts[gone:]
             self.forgets = True

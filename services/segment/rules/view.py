@@ -96,11 +96,12 @@ class View:
         return self.happened.get(RECEIPTS, ())
 
     def tally(self, kind: str) -> Tally:
-        """All facts of a kind that count of themselves."""
-        tally = self.tallies.get(kind)
-        if tally is None:
-            tally = self.tallies[kind] = Tally()
-        return tally
+        """All facts of a kind that count of themselves, to be looked at."""
+        return self.tallies.get(kind) or Tally()
+
+    def counting(self, kind: str) -> Tally:
+        """The same, to be changed."""
+        return self.tallies.setdefault(kind, Tally())
 
     def add(self, fact: Happened) -> None:
         """Take in a fact, in place."""
@@ -117,7 +118,7 @@ class View:
     def count(self, fact: Happened) -> None:
         """Take a fact into what is counted for ever, alone."""
         if self.counts(fact):
-            self.tally(FACT_NAMES[fact.kind]).add(fact.time, fact.number or 0)
+            self.counting(FACT_NAMES[fact.kind]).add(fact.time, fact.number or 0)
 
     def counts(self, fact: Happened) -> bool:
         """Whether it is counted for ever: its kind is, and it came to a state that counts."""
@@ -148,7 +149,7 @@ class View:
             return False
         facts = self.happened[RECEIPTS]
         facts[facts.index(held)] = lowered(held, total, lines)
-        self.tally(RECEIPTS).total -= total
+        self.counting(RECEIPTS).total -= total
         self._series.pop(RECEIPTS, None)
         return True
 
@@ -165,14 +166,14 @@ class View:
 
     def forget(self, kind: str, time: int, number: int) -> None:
         """Let a fact that counted never have happened, which is not kept one by one any more."""
-        tally = self.tally(kind)
+        tally = self.counting(kind)
         left = without_moment(tally.let_go, time)
         tally.let_go = tally.let_go if left is None else left
         self._uncount(kind, number)
 
     def _uncount(self, kind: str, number: int) -> None:
         kept = [fact.time for fact in self.happened.get(kind, ()) if self.counts(fact)]
-        self.tally(kind).remove(number, kept)
+        self.counting(kind).remove(number, kept)
 
     def series(self, kind: str, where: Where | None, measure: Measure) -> Series:
         """The facts of a kind that pass the filter (all that count of themselves for None)."""
