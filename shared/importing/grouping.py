@@ -28,7 +28,6 @@ from shared.tables.stored import StoredTable, stored_streams
 
 Keys = Callable[[Block], Sequence[str | None]]
 """Of each row: what it shares with the others of its group; None for a row that stands alone."""
-LOOK_ROWS = 2_000
 RUN_ROWS = 50_000
 PIECE_ROWS = 500
 """So many rows of each sorted file are held while they are merged."""
@@ -61,7 +60,7 @@ async def places_of(
     more than `most` rows: somebody took the wrong column.
     """
     hashes = bytearray()
-    while looked := await table.work(lambda table: _hashes(table.take(LOOK_ROWS), keys)):
+    while looked := await table.work(lambda table: _hashes(table.block(), keys)):
         hashes += looked
         await passed()
     return await asyncio.to_thread(_places, hashes, most)
@@ -246,7 +245,7 @@ class Groups:
         begins: list[int] = []
         taken, name = 0, None
         while True:
-            block, names = await self._next(max(rows - taken, 1))
+            block, names = await self._next()
             if not block:
                 break
             for index, key in enumerate(names):
@@ -262,12 +261,12 @@ class Groups:
             taken += len(block)
         return Chunk(joined(parts, len(self.table.header)), begins)
 
-    async def _next(self, rows: int) -> tuple[Block, Sequence[str | None]]:
+    async def _next(self) -> tuple[Block, Sequence[str | None]]:
         if self._held is not None:
             held, self._held = self._held, None
             return held
-        return await self.table.work(lambda table: self._looked_at(table, max(rows, LOOK_ROWS)))
+        return await self.table.work(self._looked_at)
 
-    def _looked_at(self, table: Table, rows: int) -> tuple[Block, Sequence[str | None]]:
-        block = table.take(rows)
+    def _looked_at(self, table: Table) -> tuple[Block, Sequence[str | None]]:
+        block = table.block()
         return block, self.keys(block)

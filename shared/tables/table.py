@@ -48,11 +48,16 @@ class Table:
     blocks: Iterator[Block]
     _held: Block | None = field(default=None, init=False)
 
+    def block(self) -> Block:
+        """The next rows, as many as come together; none at the end. Raises `TableError`."""
+        held, self._held = self._held, None
+        rest = (block for block in self.blocks if block)
+        return held or next(rest, None) or joined((), len(self.header))
+
     def take(self, count: int) -> Block:
         """The next rows, so many; fewer at the end. Raises `TableError`."""
         parts: list[Block] = []
-        while count > 0 and (block := self._held or next(self.blocks, None)) is not None:
-            self._held = None
+        while count > 0 and (block := self.block()):
             if len(block) > count:
                 self._held, block = block.cut(count, len(block)), block.cut(0, count)
             parts.append(block)

@@ -25,23 +25,25 @@ def keys(block: Block) -> Sequence[str | None]:
     return [cell or None for cell in block.columns[0]]
 
 
-def table(names: Sequence[str]) -> StoredTable:
+def table(names: Sequence[str], together: int = 9) -> StoredTable:
+    """A table whose rows come so many at a time."""
     numbers = range(2, 2 + len(names))
     block = Block(numbers, [list(names), [f"c{number}" for number in numbers]])
-    return StoredTable(Table(("id", "cell"), iter([block])), ThreadPoolExecutor(1))
+    blocks = (block.cut(begin, begin + together) for begin in range(0, len(names), together))
+    return StoredTable(Table(("id", "cell"), blocks), ThreadPoolExecutor(1))
 
 
 async def passed() -> None:
     """Nobody wants to stop."""
 
 
-async def grouped(names: Sequence[str], skip: int = 0) -> list[list[int]]:
+async def grouped(names: Sequence[str], skip: int = 0, together: int = 9) -> list[list[int]]:
     """The rows of each group, as an import would take them."""
     files = Files(MemoryFiles(), AESGCM(b"m" * 32), b"s" * 32, ManualClock(DAY))
-    places = await places_of(table(names), keys, MOST, passed)
+    places = await places_of(table(names, together), keys, MOST, passed)
     if places is None:
-        return await taken(Groups(table(names), keys), skip)
-    sorted_ = await sorted_files(files, table(names), places, "owner", passed)
+        return await taken(Groups(table(names, together), keys), skip)
+    sorted_ = await sorted_files(files, table(names, together), places, "owner", passed)
     opened = [await files.open(each) for each in sorted_]
     async with merged(files, opened, ("id", "cell")) as whole:
         return await taken(Groups(whole, keys), skip)
@@ -87,17 +89,16 @@ async def test_an_import_that_goes_on_finds_the_same_order(
 @given(
     names=st.lists(st.sampled_from(["", "a", "b", "c", "d"]), max_size=40),
     run=st.integers(1, 12),
-    look=st.integers(1, 12),
+    together=st.integers(1, 12),
     piece=st.integers(1, 6),
 )
 def test_every_row_comes_once_with_its_group_in_any_order(
-    names: list[str], run: int, look: int, piece: int
+    names: list[str], run: int, together: int, piece: int
 ) -> None:
     expected: dict[str, list[int]] = {}
     for number, name in enumerate(names, 2):
         expected.setdefault(name or f"row {number}", []).append(number)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouping, "RUN_ROWS", run)
-        patch.setattr(grouping, "LOOK_ROWS", look)
         patch.setattr(grouping, "PIECE_ROWS", piece)
-        assert asyncio.run(grouped(names)) == list(expected.values())
+        assert asyncio.run(grouped(names, together=together)) == list(expected.values())

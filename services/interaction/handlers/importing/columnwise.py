@@ -146,7 +146,7 @@ class ColumnReader:
         if place is None:
             found = [cells[""]] * len(block)
         else:
-            found = [cells[cell] for cell in block.columns[place]]
+            found = list(map(cells.__getitem__, block.columns[place]))
         if None not in found:
             return found
         wrong.update(place for place, each in enumerate(found) if each is None)

@@ -105,7 +105,7 @@ class RowReader:
     def __init__(self, reading: FactReading, rules: IdentifierRules, zone: str) -> None:
         """`zone` is the chain's, where the mapping names none."""
         self.reading, self.rules, shape = reading, rules, reading.shape
-        self._shape = shape
+        self._shape, self._columns = shape, shape.columns
         places = [(place, to) for place, to in enumerate(reading.columns) if to is not None]
         self._head = [(place, to) for place, to in places if to not in shape.lines]
         self._lines = [(place, to) for place, to in places if to in shape.lines]
@@ -200,7 +200,7 @@ class RowReader:
         if to.startswith(EXTRA):
             fact.setdefault("extra", {})[to.removeprefix(EXTRA)] = cell
         else:
-            fact[to] = self._how[self._shape.columns[to]](cell, zone)
+            fact[to] = self._how[self._columns[to]](cell, zone)
 
     def _date(
         self,
@@ -227,9 +227,11 @@ class RowReader:
             return
         found = []
         for to, kind in IDENTIFIERS.items():
-            number, cell = said.get(to, (0, ""))
+            if to not in said:
+                continue
+            number, cell = said[to]
             several = values.contacts(cell) if kind in {"phone", "email"} else [cell]
-            for each in several if cell else ():
+            for each in several:
                 try:
                     known = values.identifier(self.rules, kind, each, to)
                     found.append({"kind": kind, "value": known.value})
