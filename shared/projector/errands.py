@@ -23,6 +23,8 @@ from shared.readmodel import EndedImport, RawDocument
 from shared.records import RawRecord
 
 TIMER_SLICE = 500
+FEWEST = 20
+"""Documents of a slice, however little time it is given."""
 RULES_SLICE = 200
 MOST_GLANCED = 2_000
 """Documents of a slice while a new rule set changes nothing for most of them."""
@@ -44,6 +46,23 @@ class _Known:
 
 
 @dataclass(slots=True)
+class Pace:
+    """How long a document takes that is written with its commit, by the last ones that were."""
+
+    each: float = 0.001
+
+    def room(self, seconds: float | None, most: int) -> int:
+        """How many fit into the seconds (None: there is no hurry), within bounds."""
+        if seconds is None:
+            return most
+        return max(FEWEST, min(most, int(seconds / self.each)))
+
+    def took(self, count: int, seconds: float) -> None:
+        """So many have taken so long: half of what is known comes from them."""
+        self.each = max((self.each + seconds / count) / 2, 0.00001)
+
+
+@dataclass(slots=True)
 class Errands(Generic[SteppedT]):
     """The errands of one stepped projection.
 
@@ -60,6 +79,7 @@ class Errands(Generic[SteppedT]):
     )
     _revised: dict[int, int] = field(default_factory=dict)
     _rules_slice: int = RULES_SLICE
+    _pace: Pace = field(default_factory=Pace)
     _histories: Histories[SteppedT] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,8 +118,16 @@ class Errands(Generic[SteppedT]):
         )
         return await self._histories.live_at_end(end, self._blocked(known.age if known else 0))
 
-    async def run_slice(self, partitions: Sequence[int], positions: Positions) -> bool:
-        """One slice of histories, timers and revisions; True when there may be more to do."""
+    async def run_slice(
+        self,
+        partitions: Sequence[int],
+        positions: Positions,
+        seconds: float | None = None,
+    ) -> bool:
+        """One slice of histories, timers and revisions; True when there may be more to do.
+
+        With `seconds`, timers and revisions together take about so long: events are waiting.
+        """
         now = asyncio.get_running_loop().time()
         if now < self._not_before:
             return False
@@ -113,8 +141,11 @@ class Errands(Generic[SteppedT]):
         blocked = self._blocked(max((have.age for have in known.values()), default=0))
         reached = {partition: have.reach for partition, have in known.items()}
         more = await self._histories.live_late(sorted(known), blocked)
-        more = await self._wake(reached, blocked) or more
-        more = await self._revise(reached, blocked) or more
+        began = asyncio.get_running_loop().time()
+        more = await self._wake(reached, blocked, seconds) or more
+        if seconds is not None:
+            seconds -= asyncio.get_running_loop().time() - began
+        more = await self._revise(reached, blocked, seconds) or more
         if more:
             self._not_before = 0.0
         return more
@@ -142,26 +173,32 @@ class Errands(Generic[SteppedT]):
         refused = {key for record in told if record is not None for key in record.refused}
         return refused | {key.decode(errors="replace") for key in self.folder.parked_keys}
 
-    async def _wake(self, reached: Mapping[int, Reach], blocked: Collection[str]) -> bool:
+    async def _wake(
+        self, reached: Mapping[int, Reach], blocked: Collection[str], seconds: float | None
+    ) -> bool:
         if not reached:
             return False
         until = min(have.chain for have in reached.values())
         # Those that are blocked must not stand in the way of the others.
-        limit = TIMER_SLICE + len(blocked)
+        limit = self._pace.room(seconds, TIMER_SLICE) + len(blocked)
+        began = asyncio.get_running_loop().time()
         due = await self.folder.stepped_documents.due(sorted(reached), until, limit)
         free = _without(blocked, due)
         if free:
             await self.folder.revise(
                 free, lambda document: self.folder.source.stepped.wake(document, until)
             )
+            self._pace.took(len(free), asyncio.get_running_loop().time() - began)
         return len(due) == limit and bool(free)
 
-    async def _revise(self, reached: Mapping[int, Reach], blocked: Collection[str]) -> bool:
+    async def _revise(
+        self, reached: Mapping[int, Reach], blocked: Collection[str], seconds: float | None
+    ) -> bool:
         rules = self.folder.source.number
         behind = [p for p in reached if self._revised.get(p, 0) < rules]
         if not behind:
             return False
-        limit = self._rules_slice + len(blocked)
+        limit = self._pace.room(seconds, self._rules_slice) + len(blocked)
         stepped = self.folder.source.stepped
         found = await self.folder.stepped_documents.with_older_rules(
             behind, rules, limit, stepped.unseen

@@ -29,6 +29,8 @@ MAX_RECORDS = 2_000
 FETCH_BYTES = 8_000_000
 PARTITION_FETCH_BYTES = 1_048_576
 IDLE_MS = 200
+ERRANDS_SHARE = 0.7
+"""Of the time of a batch, for errands behind it: no flood of timers makes events wait twice."""
 REPLAY_SECONDS = 1.0
 """How often it is looked whether a replay was asked for: a look reads what is parked."""
 FIRST_DELAY_SECONDS = 0.1
@@ -54,6 +56,7 @@ class Projector:
     owned: set[TopicPartition] = field(default_factory=set)
     ready: bool = False
     _stopping: bool = False
+    _busy: bool = False
     _replay_at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _barriers: dict[TopicPartition, RawRecord] = field(default_factory=dict)
@@ -103,14 +106,17 @@ class Projector:
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         """One fetch, its batch, and a slice of errands."""
-        busy = False
+        hurried = bool(self._barriers) or self._busy
         fetched = await consumer.getmany(
-            timeout_ms=1 if self._barriers else IDLE_MS, max_records=self.max_records
+            timeout_ms=1 if hurried else IDLE_MS, max_records=self.max_records
         )
         async with self._lock:
+            seconds = None
             if fetched:
+                began = asyncio.get_running_loop().time()
                 await self._apply(consumer, fetched)
-            busy = await self._run_errands(consumer)
+                seconds = (asyncio.get_running_loop().time() - began) * ERRANDS_SHARE
+            self._busy = busy = await self._run_errands(consumer, seconds)
         if self._barriers and not fetched and not busy:
             await asyncio.sleep(IDLE_MS / 1000)
 
@@ -173,7 +179,7 @@ class Projector:
             # The partitions have moved on; their new owner folds the batch again, to no effect.
             log.info("offsets not committed after a rebalance", group=self.group)
 
-    async def _run_errands(self, consumer: AIOKafkaConsumer) -> bool:
+    async def _run_errands(self, consumer: AIOKafkaConsumer, seconds: float | None) -> bool:
         try:
             partitions = sorted({place.partition for place in self.owned})
             now = asyncio.get_running_loop().time()
@@ -187,7 +193,7 @@ class Projector:
                 if await self.errands.pass_barrier(record, self.positions):
                     await self._leave_barrier(consumer, place, record)
                     busy = True
-            return await self.errands.run_slice(partitions, self.positions) or busy
+            return await self.errands.run_slice(partitions, self.positions, seconds) or busy
         except RETRIED as failure:
             log.warning("errands wait", group=self.group, reason=str(failure))
             return False

@@ -7,6 +7,7 @@ from datetime import timedelta
 from shared.events.contract import show_moment
 from shared.progress import Progress
 from shared.projector import Errands, SteppedFolder
+from shared.projector.errands import FEWEST, Pace
 from shared.testing import DAY, LoggedRecord
 from shared.testing.diaries import TOPIC, Habit, Habits
 from shared.testing.virtual_time import in_virtual_time
@@ -129,6 +130,22 @@ async def test_timers_of_parked_and_of_refused_keys_wait() -> None:
     duty.tell(10)
     await duty.run()
     assert duty.inside()["ben"]
+
+
+async def test_while_events_wait_a_slice_takes_no_longer_than_it_is_given() -> None:
+    duty = await with_timers(*((f"o{n}", n / 1_000) for n in range(600)))
+    duty.tell(100)
+    # No time at all is still enough for a few, so that nothing is due for ever.
+    assert await duty.errands.run_slice([0, 1], duty.positions, 0.0)
+    assert sum(duty.inside().values()) == FEWEST
+
+
+def test_a_pace_is_learnt_from_what_was_done() -> None:
+    pace = Pace(each=0.001)
+    assert (pace.room(None, 500), pace.room(0.1, 500), pace.room(10, 500)) == (500, 100, 500)
+    # Half of it stays: (1 ms + 3 ms) / 2 = 2 ms each.
+    pace.took(100, 0.3)
+    assert (pace.room(0.1, 500), pace.room(-1, 500)) == (50, FEWEST)
 
 
 async def test_more_timers_than_a_slice_holds_are_all_fired() -> None:
