@@ -67,6 +67,14 @@ wording
 amount_minor
 recorded_time
 average_minor
+lifetime_minor
+receipts_in_30_days
+median_seconds
+median_age_seconds
+member_share
+base_share
+churn_risk
+expected_turnover_minor
 baskets_other
 blacklisting
 followed_by
