@@ -1,7 +1,7 @@
 """`python -m services.segment --role api|worker|relay|all`: builds everything, then runs."""
 
 from collections.abc import Mapping
-from datetime import UTC, timedelta
+from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from services.segment.api import (
     PortraitApi,
     PredictionApi,
     PreviewApi,
+    ReadyApi,
     Speech,
     Standings,
     SteeringApi,
@@ -171,8 +172,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             speech=speech,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
-            zone=UTC,
+            zone=ZoneInfo(settings.zone),
         ),
+        ReadyApi(speech),
     )
 
     trials = TrialCount(

@@ -8,6 +8,7 @@ from services.segment.api.members import MemberApi
 from services.segment.api.portraits import PortraitApi
 from services.segment.api.predictions import PredictionApi
 from services.segment.api.previewing import PreviewApi
+from services.segment.api.ready import ReadyApi
 from services.segment.api.speaking import Speech
 from services.segment.api.standing import Standings
 from services.segment.api.steering import SteeringApi
@@ -21,6 +22,7 @@ __all__ = [
     "PortraitApi",
     "PredictionApi",
     "PreviewApi",
+    "ReadyApi",
     "Speech",
     "Standings",
     "SteeringApi",
