@@ -172,7 +172,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             speech=speech,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
-            zone=ZoneInfo(settings.zone),
+            zone=settings.zone,
         ),
         ReadyApi(speech),
     )
