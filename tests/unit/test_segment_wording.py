@@ -14,7 +14,7 @@ from shared.wording import Languages, read_catalogue
 
 SERVICE = Path(services.segment.__file__).parent
 LOCALES = SERVICE / "locales"
-ROOMS = ("record", "dates", "deals", "tasks", "relations", "tree", "words")
+ROOMS = ("record", "dates", "deals", "tasks", "relations", "rfm", "tree", "words")
 SENTENCES = [SERVICE / "rules" / "sentences" / f"{room}.py" for room in ROOMS]
 RUSSIAN = Languages.read(LOCALES).wording("ru", "RUB")
 
@@ -113,6 +113,10 @@ ONE = {"op": ">=", "value": 1}
                 ],
             },
             "день рождения в ближайшие 7 дней, считая сегодня и согласие на «news»: e-mail",
+        ),
+        (
+            {"kind": "rfm_cell", "table": "chain", "cells": ["555", "554"]},
+            "ячейка RFM 555 или 554 в таблице chain",
         ),
         (
             {"kind": "age", "test": {"op": ">=", "value": 21}},
