@@ -86,6 +86,9 @@ taken_at  # of a dead letter
 next_cursor
 next_timer
 open_messages
+percentile_spent
+percentile_receipts
+percentile_average
 requested
 last_recorded
 last_time
