@@ -7,20 +7,24 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from faststream.kafka import KafkaBroker
+from msgspec import Raw
 
 from services.segment.consumers.zones import ZoneReaction, noted_of
 from services.segment.domain import rule_set
 from services.segment.domain.zones import NOTING, ZONES, NoteZone
+from services.segment.engine.stepping import Engine
+from services.segment.engine.telling import Registered
 from services.segment.handlers.definitions import load_rules
 from services.segment.handlers.zones import note_chain
 from shared.clock import ManualClock
-from shared.envelope import Causation, Envelope, Placed, decode, encode
+from shared.envelope import Causation, Envelope, Light, Placed, decode, encode
 from shared.events.contract import EventData
-from shared.events.segment import SegmentDefined, ZoneNoted
+from shared.events.segment import SegmentDefined, SegmentEntered, ZoneNoted
 from shared.execute import Writer
 from shared.kafka import KafkaUrl
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
+from shared.projection import Event
 from shared.testing import given
 from shared.testing.reading import LoggedRecord
 
@@ -148,3 +152,29 @@ async def test_what_is_read_again_or_set_again_is_noted_once() -> None:
     assert rules.number == 3
     assert rules.surroundings.branches == {"12": "Europe/Moscow"}
     assert rules.surroundings.zone == "Europe/Berlin"
+
+
+def test_who_has_the_birthday_there_already_enters_because_of_the_zone_that_was_noted() -> None:
+    definitions = [defined("a", BIRTHDAY), defined("b", OF_BRANCH)]
+    at = NOW + timedelta(hours=20)
+    light = Light(
+        "customer.registered.v1", "customer-c1", 1, at, at, Raw(b""), "c1", correlationid="k"
+    )
+    registered = Registered(birth_date="1990-01-02", home_branch="12")
+    before = Engine(rule_set(definitions))
+    profile, events = before.step(None, Event(light, registered, 0))
+    assert (list(events), profile.due_at) == ([], NOW + timedelta(days=1))
+    # In Kamchatka 1 January is over at noon of UTC.
+    kamchatka = ZoneNoted(branch="12", zone="Asia/Kamchatka", version=3)
+    noted = NOW + timedelta(hours=21)
+    after = Engine(rule_set([*definitions, told(kamchatka, ZONES, 1, noted)]))
+    profile, events = after.revise(profile, noted)
+    (entered,) = events
+    assert isinstance(entered.data, SegmentEntered)
+    assert (entered.data.segment, entered.time) == ("b", noted)
+    assert (entered.data.cause.kind, entered.data.cause.event) == ("definition", f"{ZONES}@1")
+    # The other one as before, at midnight of UTC; this one leaves at midnight there.
+    profile, events = after.wake(profile, NOW + timedelta(days=3))
+    assert [(each.data.segment, each.time - NOW) for each in events] == [  # type: ignore[attr-defined]  # they are transitions
+        ("a", timedelta(hours=24)), ("b", timedelta(hours=36)), ("a", timedelta(hours=48))
+    ]  # fmt: skip
