@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.segment.engine.glancing import UNSEEN, glance
+from services.segment.engine.glancing import Glance
 from services.segment.engine.profile import Profile
 from services.segment.engine.reported import Returned, ReturnedLine, Voided
 from services.segment.engine.stepping import Engine
@@ -508,8 +508,9 @@ class Driven:
         if self.profile is None or self.profile.rules == self.engine.rules.number:
             return None
         raw = stored(self.profile)
-        seen = {name: value for name, value in raw.items() if name not in UNSEEN}
-        fields = glance(self.engine, msgspec.convert(seen, Profile))
+        glance = Glance.of(self.engine)
+        seen = {name: value for name, value in raw.items() if name not in glance.unseen}
+        fields = glance(msgspec.convert(seen, Profile))
         return None if fields is None else msgspec.convert({**raw, **fields}, Profile)
 
     def happen(self, what: Happening, *, at_once: bool) -> None:

@@ -3,12 +3,10 @@
 A new rule set is a new value beside the old one, so that a batch is folded with one set.
 """
 
-from functools import partial
-
 import msgspec
 
 from services.segment.engine.facts import READS
-from services.segment.engine.glancing import UNSEEN, glance
+from services.segment.engine.glancing import Glance
 from services.segment.engine.life import membership_stream
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
@@ -48,6 +46,7 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         apply=engine.fold,
         opens=True,
     )
+    glance = Glance.of(engine)
     return Stepped(
         projection=projection,
         stream=membership_stream,
@@ -56,6 +55,6 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         live=engine.live,
         revise=engine.revise,
         barriers=frozenset({ImportEnded.type}),
-        glance=partial(glance, engine),
-        unseen=UNSEEN,
+        glance=glance,
+        unseen=glance.unseen,
     )
