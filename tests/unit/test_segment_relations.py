@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.segment.domain import ArchiveSegment, DefineSegment, References, segments
 from services.segment.engine.facts import Merged
 from services.segment.engine.profile import Profile
 from services.segment.engine.reported import Recorded
-from services.segment.engine.stepping import Engine
+from services.segment.engine.stepping import HORIZON, Engine
+from services.segment.handlers import definitions as handlers
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.graph import circle, depths
 from services.segment.rules.language.relations import RandomShare
@@ -24,9 +26,13 @@ from services.segment.rules.reading import InvalidRule, parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from services.segment.rules.sentences.tree import describe
 from services.segment.rules.view import View
-from shared.decider import NewEvent
+from shared.clock import ManualClock
+from shared.decider import NewEvent, Refused
 from shared.envelope import Light
 from shared.events.segment import SegmentArchived, SegmentDefined, SegmentEntered, SegmentExited
+from shared.execute import Writer
+from shared.keyring import Keyring
+from shared.memory import MemoryEventStore, MemoryKeyStore
 from shared.projection import Event
 from shared.testing import given
 from shared.wording import Languages
@@ -317,3 +323,27 @@ def test_a_segment_that_others_name_is_not_archived() -> None:
     archived = SegmentArchived(segment="b")
     given(BEHAVIOUR, [defined, archived]).when(archive).then_nothing()
     given(BEHAVIOUR, [defined]).when(ArchiveSegment("b", day(1))).then([archived])
+
+
+async def test_what_stands_in_the_log_is_what_a_definition_may_name() -> None:
+    keyring = Keyring(MemoryKeyStore(), AESGCM(bytes(32)))
+    writer = Writer(MemoryEventStore(), keyring, ManualClock(day(1)), "segment")
+
+    async def defines(name: str, rule: Rule) -> None:
+        command = DefineSegment(name, "Title", rule, day(1))
+        await handlers.define(writer, HORIZON, handlers.Request(name, rule, day(1)), command)
+
+    async def archives(name: str) -> None:
+        request = handlers.Request(f"{name}|archive", "archive", day(1))
+        await handlers.archive(writer, HORIZON, request, name)
+
+    with pytest.raises(Refused, match="not valid"):
+        await defines("a", member("b"))
+    await defines("b", WEEKLY)
+    await defines("a", member("b"))
+    with pytest.raises(Refused, match="Other segments name this one"):
+        await archives("b")
+    await archives("a")
+    await archives("b")
+    with pytest.raises(Refused, match="not valid"):
+        await defines("c", member("b"))
