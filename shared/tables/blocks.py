@@ -76,14 +76,21 @@ def _fitted(record: Sequence[str], width: int) -> Sequence[str]:
     return [*record[:width], *[""] * (width - len(record)), beyond]
 
 
-def block_of(number: int, columns: Sequence[Sequence[str]], width: int) -> Block:
-    """The block whose first row has the number; rows without a cell are left out."""
+def block_of(
+    number: int, columns: Sequence[Sequence[str]], width: int, longest: int | None = None
+) -> Block:
+    """The block whose first row has the number; rows without a cell are left out.
+
+    No cell has more than `longest` characters, where that is known.
+    """
     named: Sequence[Sequence[str]] = [list(map(str.strip, each)) for each in columns[:width]]
     flaws: dict[int, str] = {}
     for column in named:
         if not _is_text("".join(column)):
             flaws |= _flawed(number, [not _is_text(cell) for cell in column], UNREADABLE_TEXT)
     for column in named:
+        if longest is not None and longest <= MAX_CELL:
+            break
         if max(map(len, column), default=0) > MAX_CELL:
             flaws |= _flawed(number, [len(cell) > MAX_CELL for cell in column], TOO_LONG_CELL)
     for column in columns[width:]:

@@ -110,11 +110,11 @@ def _blocks(records: "_Records", width: int) -> Iterator[Block]:
     try:
         while True:
             number = records.number + 1
-            columns = records.columns(width)
+            columns, longest = records.columns(width)
             if not columns:
                 return
             require_few(records.number)
-            yield block_of(number, columns, width)
+            yield block_of(number, columns, width, longest)
     finally:
         records.close()
 
@@ -142,16 +142,16 @@ class _Records:
         self.number += len(found)
         return found
 
-    def columns(self, width: int) -> Sequence[Sequence[str]]:
-        """The next records by columns; none at the end."""
+    def columns(self, width: int) -> tuple[Sequence[Sequence[str]], int | None]:
+        """The next records by columns, and how long a cell can be at most; none at the end."""
         piece = self.text.read(PIECE_CHARACTERS)
         piece += self.text.readline(MAX_LINE)
         if not piece:
-            return ()
-        columns = _plain(piece, self.delimiter)
-        if columns is not None:
+            return (), None
+        if (plain := _plain(piece, self.delimiter)) is not None:
+            columns, longest = plain
             self.number += len(columns[0])
-            return [*columns, *[[""] * len(columns[0])] * (width - len(columns))]
+            return [*columns, *[[""] * len(columns[0])] * (width - len(columns))], longest
         records: list[list[str]] = []
         self._lines.held = iter(io.StringIO(piece, newline="").readlines())
         try:
@@ -161,7 +161,7 @@ class _Records:
         except csv.Error as error:
             raise _unreadable(error, self.number + len(records) + 1) from None
         self.number += len(records)
-        return columns_of(records, width)
+        return columns_of(records, width), None
 
     def close(self) -> None:
         """Read no more. The stream is its owner's to close, and may be closed by now."""
@@ -169,22 +169,25 @@ class _Records:
             self.text.detach()
 
 
-def _plain(piece: str, delimiter: str) -> Sequence[Sequence[str]] | None:
-    """Lines by columns, where nothing is quoted and all have the same number of cells."""
+def _plain(piece: str, delimiter: str) -> tuple[Sequence[Sequence[str]], int] | None:
+    """Lines by columns, where nothing is quoted and all have the same number of cells.
+
+    And how long the longest line is.
+    """
     if '"' in piece or "\0" in piece:
         return None
     if "\r" in piece:
         piece = piece.replace("\r\n", "\n")
     lines = piece.removesuffix("\n").split("\n")
-    counts = set(map(str.count, lines, repeat(delimiter)))
-    if "\r" in piece or len(counts) > 1 or max(map(len, lines)) >= LONGEST_PLAIN:
+    counts, longest = set(map(str.count, lines, repeat(delimiter))), max(map(len, lines))
+    if "\r" in piece or len(counts) > 1 or longest >= LONGEST_PLAIN:
         return None
     (parted,) = counts
     if not parted:
-        return None if "" in lines else [lines]
+        return None if "" in lines else ([lines], longest)
     # One split for all: a list for each line would cost more than its cells.
     cells = delimiter.join(lines).split(delimiter)
-    return [cells[place :: parted + 1] for place in range(parted + 1)]
+    return [cells[place :: parted + 1] for place in range(parted + 1)], longest
 
 
 @dataclass(slots=True)

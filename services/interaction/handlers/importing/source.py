@@ -29,7 +29,7 @@ from shared.importing.values import REMEMBERED
 from shared.jobs import Checkpoint, Job, RowResult
 from shared.readmodel import Documents
 
-CHUNK_ROWS = 5_000
+CHUNK_ROWS = 10_000
 CHUNK_FACTS = 1_000
 """A chunk ends with whichever comes first, and never within a fact."""
 
