@@ -55,7 +55,7 @@ class Scans(Questions, Protocol):
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
-        size: int = 5_000,
+        size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
         """All documents that match, some at a time and in any order."""
         ...

@@ -186,7 +186,7 @@ class Collection:
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
-        size: int = 5_000,
+        size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
         """All documents that match, some at a time and in any order: for figures over many."""
         cursor = self.motor.find(where, fields, batch_size=size)

@@ -55,7 +55,7 @@ class MemoryQuestions:
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
-        size: int = 5_000,
+        size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
         """All documents that match, some at a time."""
         found = await self.find(where, fields=fields)

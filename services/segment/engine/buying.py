@@ -11,7 +11,6 @@ receipt, seen for T in all. Times are weeks; arrays are one number per customer.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, hyp2f1
 
 from services.segment.engine.fitting import Floats, minimised
 
@@ -41,6 +40,8 @@ class Buying:
 
     def log_likelihood(self, buyers: Buyers) -> Floats:
         """Of each customer, as formula (6) of the note that goes with the paper."""
+        from scipy.special import gammaln  # noqa: PLC0415 - 44 MB that only those who ask pay
+
         r, alpha, a, b = self.r, self.alpha, self.a, self.b
         x = buyers.repeats
         common = (
@@ -73,6 +74,8 @@ class Buying:
         Formula (10) of the paper. Its hypergeometric function overflows for many receipts, so it
         is taken by Euler's transformation, F(u, v; w; z) = (1 - z)^(w-u-v) F(w-u, w-v; w; z).
         """
+        from scipy.special import hyp2f1  # noqa: PLC0415 - 44 MB that only those who ask pay
+
         a = self.a if abs(self.a - 1.0) > FEW else 1.0 + FEW
         x = buyers.repeats
         z = weeks / (self.alpha + buyers.age + weeks)

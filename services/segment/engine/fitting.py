@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +21,8 @@ def minimised(
     cost: Callable[[Floats], float], starts: Sequence[Sequence[float]]
 ) -> Sequence[float]:
     """The positive numbers at which the cost of their logarithms is least, over the starts."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - 44 MB that only those who ask pay
+
     found = [
         minimize(
             lambda logs: cost(logs) + PENALTY * float(np.square(logs).sum()),

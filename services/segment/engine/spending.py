@@ -8,7 +8,6 @@ receipts count, the first too, since they are alike in the model. Money is in mi
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from services.segment.engine.fitting import Floats, minimised
 
@@ -26,6 +25,8 @@ class Spending:
 
     def log_likelihood(self, receipts: Floats, mean: Floats) -> Floats:
         """Of customers with so many receipts of such a mean, both above 0."""
+        from scipy.special import gammaln  # noqa: PLC0415 - 44 MB that only those who ask pay
+
         px, q, gamma = self.p * receipts, self.q, self.gamma
         found: Floats = (
             gammaln(px + q) - gammaln(px) - gammaln(q)
