@@ -14,8 +14,7 @@ from shared.wording import Languages, read_catalogue
 
 SERVICE = Path(services.segment.__file__).parent
 LOCALES = SERVICE / "locales"
-ROOMS = ("record", "dates", "deals", "tasks", "relations", "rfm", "tree", "words")
-SENTENCES = [SERVICE / "rules" / "sentences" / f"{room}.py" for room in ROOMS]
+SENTENCES = sorted((SERVICE / "rules" / "sentences").glob("*.py"))
 RUSSIAN = Languages.read(LOCALES).wording("ru", "RUB")
 
 
@@ -36,19 +35,24 @@ def texts_of(source: str) -> Iterator[str]:
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for table in ast.walk(node)
         if isinstance(table, ast.Dict)
-        for part in table.values
+        for value in table.values
+        for part in ast.walk(value)
     }
     asked = {
         id(part)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"text", "plural", "word"}
-        for part in node.args
-    }  # fmt: skip
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"text", "plural"}
+        for argument in node.args
+        for part in (
+            [argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument]
+        )
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
-        whole = "{" in node.value or id(node) in words | asked
+        whole = "{" in node.value or node.value[:1] == " " or id(node) in words | asked
         if whole and id(node) not in told | documents:
             yield node.value
 
@@ -83,14 +87,17 @@ def test_every_text_is_in_the_catalogue(path: Path) -> None:
 def test_the_texts_of_the_code_are_found() -> None:
     found = set(texts_of('''
 """Not this."""
-_WORDS = {"not this": "this"}
+_WORDS = {"not this": "this", "nor_this": ("a pair", "of words")}
 def say(wording, x):
     """Nor this."""
     for text in (" with {name}", "nor_this"):
         wording.text("and this")
-    return f"nor this {x}", wording.plural("one", "many", 2)
+    begun = " begun"
+    return f"nor this {x}", wording.plural("one" if x else "other", "many", 2)
 '''))  # fmt: skip
-    assert found == {"this", " with {name}", "and this", "one", "many"}
+    assert found == {
+        "this", "a pair", "of words", " with {name}", "and this", " begun", "one", "other", "many"
+    }  # fmt: skip
 
 
 def sentence(raw: dict[str, Any]) -> str:
