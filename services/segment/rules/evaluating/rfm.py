@@ -17,6 +17,7 @@ from services.segment.rules.tables import BEST, Figures, Table
 from services.segment.rules.view import View
 
 NOWHERE = Verdict(value=False, next=None)
+_TOTAL = Measure("total")
 
 
 class Window(NamedTuple):
@@ -35,7 +36,7 @@ class Window(NamedTuple):
 
 def window(table: Table, view: View, at: int) -> Window | None:
     """What the table sees of a customer; None without a receipt."""
-    series = view.series(RECEIPTS, table.where, Measure("total"))
+    series = view.series(RECEIPTS, table.where, _TOTAL)
     times, sums = series.times, series.sums
     start = bisect_right(times, at - table.look_back)
     if start == len(times):
