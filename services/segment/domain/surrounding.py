@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.segment.rules.language.dates import Age, Date
+from services.segment.rules.language.facts import Facts
 from services.segment.rules.language.tree import Rule, leaves
 from services.segment.rules.ruleset import LiveRule
 from services.segment.rules.surroundings import NOWHERE, Surroundings
@@ -70,4 +71,8 @@ def _since(live: LiveRule, lasts: Mapping[str, list[_Noted]]) -> LiveRule:
 
 
 def _rests_on(rule: Rule) -> set[str]:
-    return {leaf.zone or "chain" for leaf in leaves(rule) if isinstance(leaf, Date | Age)}
+    zones: set[str] = {
+        leaf.zone or "chain" for leaf in leaves(rule) if isinstance(leaf, Date | Age)
+    }
+    days = any(isinstance(leaf, Facts) and leaf.of == "day" for leaf in leaves(rule))
+    return zones | {"chain"} if days else zones

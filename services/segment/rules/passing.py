@@ -7,7 +7,6 @@ them, and its packed details are read only where a check needs them.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from services.segment.rules.happened import Details, Happened, Line
-from services.segment.rules.instants import UNITS
 from services.segment.rules.language.filters import NAMES, NUMBERS, Where
 from services.segment.rules.language.forms import Comparison, Value
 from services.segment.rules.language.kinds import FACT_KINDS
@@ -17,7 +16,6 @@ Read = Callable[[Happened], Details]
 """Gives the details of a fact; whoever asks for many keeps them."""
 Check = Callable[[Happened, Read], bool]
 LineCheck = Callable[[Line], bool]
-_DAY = UNITS["day"]
 
 
 def checks_of(kind: str, where: Where | None, names: Sequence[str]) -> Sequence[Check]:
@@ -94,8 +92,6 @@ def things_of(
     fact: Happened, name: str, passes: LineCheck | None, read: Read, names: Sequence[str]
 ) -> tuple[object, ...]:
     """What is told apart by `distinct`: a fact may have several things, or none."""
-    if name == "day":
-        return (fact.time // _DAY,)
     if name == "branch":
         return () if fact.branch is None else (fact.branch,)
     details = read(fact)

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from services.segment.rules.days import day_of
 from services.segment.rules.happened import Happened, by_time
 from services.segment.rules.language.filters import Where
 from services.segment.rules.language.forms import UNBOUNDED
@@ -17,10 +18,14 @@ from services.segment.rules.passing import Check, Read, checks_of, line_check, n
 
 
 class Measure(NamedTuple):
-    """What a series keeps of each fact: nothing but its time, a number, or things, by the name."""
+    """What a series keeps of each fact: nothing but its time, a number, or things, by the name.
+
+    `zone` (IANA name) says which days are meant, where these are counted.
+    """
 
     of: str = ""
     distinct: bool = False
+    zone: str = "UTC"
 
 
 COUNT = Measure()
@@ -61,9 +66,13 @@ class Series:
         for check in self._checks:
             if not check(fact, read):
                 return
-        of, distinct = self._measure
+        of, distinct, zone = self._measure
         if distinct:
-            things = things_of(fact, of, self._passes, read, self._names)
+            things: tuple[object, ...] = (
+                (day_of(fact.time, zone),)
+                if of == "day"
+                else things_of(fact, of, self._passes, read, self._names)
+            )
             place = self._put(fact, 0)
             self.things.insert(place, things)
             self._different = None

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
-from tests.unit.naive.record import HOUR, START, compared, same
+from tests.unit.naive.record import HOUR, START, ZONE, compared, same
 
 KINDS = (
     "receipts", "visits", "orders", "calls", "meetings", "messages", "complaints", "surveys",
@@ -164,7 +165,8 @@ def number(fact: Happened, of: str | None, kind: str, where: dict[str, Any]) -> 
 def things(fact: Happened, of: str, where: dict[str, Any]) -> set[object]:
     match of:
         case "day":
-            return {(START + fact.counts_from * MILLISECOND).date()}
+            moment = START + fact.counts_from * MILLISECOND
+            return {moment.astimezone(ZoneInfo(ZONE)).date()}
         case "branch":
             return set() if fact.branch is None else {fact.branch}
         case "product" if fact.kind in {"receipt", "orders"}:

@@ -161,13 +161,20 @@ def _averages(op: str, total: int, wanted: int) -> bool:
 def _distinct(rule: Facts, view: View, at: int) -> Verdict:
     """How many different things."""
     low, high = rule.bounds
-    series = view.series(rule.kind, rule.where, Measure(rule.number, distinct=True))
+    series = view.series(rule.kind, rule.where, different(rule, view))
     start, end = window(rule, series, at)
     if rule.span is None:
-        different = len({thing for things in series.things[start:end] for thing in things})
-        return Verdict(low <= different <= high, None)
+        count = len({thing for things in series.things[start:end] for thing in things})
+        return Verdict(low <= count <= high, None)
     counts = series.different
     return _scanned(rule.span, series, start, lambda place: low <= counts[place] <= high)
+
+
+def different(rule: Facts, view: View) -> Measure:
+    """The things that are told apart; days are those of the chain's zone."""
+    if rule.number == "day":
+        return Measure(rule.number, distinct=True, zone=view.surroundings.zone)
+    return Measure(rule.number, distinct=True)
 
 
 def _scanned(span: int, series: Series, start: int, holds: Callable[[int], bool]) -> Verdict:

@@ -1,6 +1,6 @@
 """Findings of clauses about what happened."""
 
-from services.segment.rules.evaluating.facts import window
+from services.segment.rules.evaluating.facts import different, window
 from services.segment.rules.evaluating.sequences import inside
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.language.facts import ENDS, Facts, Sequence
@@ -33,9 +33,9 @@ def sequence(rule: Sequence, view: View, at: int) -> Finding:
 
 
 def _series(rule: Facts, view: View) -> Series:
-    measure = COUNT
-    if rule.aggregate != "count":
-        measure = Measure(rule.number, distinct=rule.aggregate == "distinct")
+    if rule.aggregate == "distinct":
+        return view.series(rule.kind, rule.where, different(rule, view))
+    measure = COUNT if rule.aggregate == "count" else Measure(rule.number)
     return view.series(rule.kind, rule.where, measure)
 
 
