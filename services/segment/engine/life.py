@@ -272,8 +272,8 @@ class Life:
         self.clock = at
         if self.crowded or self.away:
             return
-        for group in asked.groups:
-            self.due.pop(group, None)
+        for group in asked.groups.intersection(self.due):
+            del self.due[group]
         turn, known = asked.alone, dict[str, bool]()
         if asked.fused is not None:
             changes = asked.fused(self.view, at, self.due, self.memberships)

@@ -2,50 +2,81 @@
 
 Rules that the same thing touches are asked together, thousands of times a second. So they are
 written out as one Python function, in which what several clauses need (a series, where a window
-begins in it) is found once, a clause that settles a join for good ends it, and what is cheap is
-asked first. Clauses without a written form of their own ask the interpreter, which stays the
-oracle: a property test holds both together.
+begins in it) is found once, where it is needed at all, a clause that settles a join for good ends
+it, and what is cheap is asked first: who is meant stands before what they did, once for all rules
+that mean the same, and where it is not so all of these are passed over. Clauses without a written
+form of their own ask the interpreter, which stays the oracle: a property test holds both together.
 
 Nothing from outside becomes text of the function: names and values are objects that it is given,
 and only whole numbers of the rules are written into it.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.segment.rules.evaluating.facts import next_by_sum
-from services.segment.rules.evaluating.record import TESTS, value_of
+from services.segment.rules.evaluating.record import TESTS, consent_state, value_of
 from services.segment.rules.evaluating.tree import FORMS
 from services.segment.rules.language.facts import Facts
 from services.segment.rules.language.forms import UNBOUNDED
-from services.segment.rules.language.record import Attribute
+from services.segment.rules.language.record import Attribute, Consent
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.series import COUNT, Measure
 from services.segment.rules.view import View
 from services.segment.rules.words import FieldValue
 
-Fused = Callable[[View, int, dict[str, int], Container[str]], list[tuple[str, bool]]]
+Fused = Callable[[View, int, dict[str, int], Collection[str]], list[tuple[str, bool]]]
 """`(view, at, due, inside) -> changes`: lowers what is due of each group to its rules' next
 instants, and gives the segments whose truth is not what `inside` says, with their truths."""
 
 _NEVER = "None"
 _CHEAP = frozenset({"attribute", "consent", "identifier", "random", "list"})
 """Kinds that time never changes, and that cost one look."""
+MOST_GUARDS = 8
+"""Of one rule; Python has a limit on how deep lines may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A rule that is true only where all `guards` are, which time never changes, and all of `rest`.
+
+    Guards are kept by what they say.
+    """
+
+    name: str
+    group: str
+    guards: Mapping[str, Rule]
+    rest: Sequence[Rule]
+
+    @classmethod
+    def of(cls, name: str, group: str, rule: Rule) -> "_Guarded":
+        """The rule taken apart."""
+        clauses = rule.clauses if isinstance(rule, All) else (rule,)
+        cheap = [clause for clause in clauses if clause.kind in _CHEAP][:MOST_GUARDS]
+        guards = {clause.model_dump_json(): clause for clause in cheap}
+        rest = [clause for clause in clauses if not any(clause is each for each in cheap)]
+        return cls(name, group, guards, rest)
+
+    def without(self, guard: str) -> "_Guarded":
+        """The rule where a guard is known to be true."""
+        left = {key: clause for key, clause in self.guards.items() if key != guard}
+        return _Guarded(self.name, self.group, left, self.rest)
 
 
 def fuse(rules: Sequence[tuple[str, str, Rule]]) -> Fused:
     """The function for rules, each with the name of its segment and its group."""
-    writing = _Writing()
-    for name, group, rule in rules:
-        _write_rule(writing, writing.given(name), writing.least(group), rule)
+    writing = _Writing(frozenset(name for name, _, _ in rules))
+    _write_rules(writing, [_Guarded.of(*each) for each in rules])
     text = "\n".join(writing.text())
     scope: dict[str, Any] = {
         **writing.objects,
         "bisect_right": bisect_right,
         "next_by_sum": next_by_sum,
         "value_of": value_of,
+        "consent_state": consent_state,
         "tagged": _tagged,
     }
     exec(compile(text, "<rules>", "exec"), scope)  # noqa: S102 - written above, of numbers alone
@@ -55,11 +86,16 @@ def fuse(rules: Sequence[tuple[str, str, Rule]]) -> Fused:
 
 @dataclass(slots=True)
 class _Writing:
-    """A function on its way; `objects` are what it is given by name."""
+    """A function on its way, for segments by name; `objects` are what it is given by name.
 
+    What is found where it is first needed is None until then (`_later`).
+    """
+
+    segments: frozenset[str]
     objects: dict[str, object] = field(default_factory=dict)
     depth: int = 1
     _head: list[str] = field(default_factory=list)
+    _later: list[str] = field(default_factory=list)
     _body: list[str] = field(default_factory=list)
     _names: dict[object, str] = field(default_factory=dict)
     _groups: dict[str, str] = field(default_factory=dict)
@@ -74,9 +110,17 @@ class _Writing:
                 f"    if {least} is not None and {least} < due.get({key}, {least} + 1):",
                 f"        due[{key}] = {least}",
             ]
-        begin = ["def fused(view, at, due, inside):", "    changes = []"]
-        begin += [f"    {least} = None" for least in self._groups.values()]
-        return [*begin, *self._head, *self._body, *foot, "    return changes"]
+        begin = ["def fused(view, at, due, inside):", "    held = []"]
+        begin += [f"    {name} = None" for name in (*self._groups.values(), *self._later)]
+        asked = self.given(self.segments)
+        foot += [
+            "    true = set(held)",
+            "    changes = [(name, True) for name in held if name not in inside]",
+            "    for name in inside:",
+            f"        if name in {asked} and name not in true: changes.append((name, False))",
+            "    return changes",
+        ]
+        return [*begin, *self._head, *self._body, *foot]
 
     def line(self, text: str) -> None:
         """One more line at this depth."""
@@ -109,35 +153,73 @@ class _Writing:
             self._head.append(f"    {name}k = tagged({name})")
         return name
 
-    def series(self, rule: Facts, measure: Measure) -> str:
-        """The variable of a series; with `t` its times, with `z` how many."""
-        place = ("series", rule.kind, None if rule.where is None else rule.where.key, measure)
-        name = self._names.get(place)
-        if name is None:
-            name = self._names[place] = self.name("s")
-            given = ", ".join(self.given(each) for each in (rule.kind, rule.where, measure))
-            self._head.append(f"    {name} = view.series({given})")
-            self._head.append(f"    {name}t = {name}.times; {name}z = len({name}t)")
+    def consent(self, rule: Consent) -> str:
+        """The variable of what counts of all that was said on a topic by a channel."""
+        name = self._later_name("consent", rule.topic, rule.channel)
+        self.line(f"if {name} is None: {name} = consent_state({self.given(rule)}, view)")
         return name
 
-    def start(self, series: str, span: int) -> str:
-        """The variable of where a window begins in a series; with `n` how many are in it."""
-        place = ("start", series, span)
+    def start(self, rule: Facts, measure: Measure, span: int) -> tuple[str, str]:
+        """The variable of a series, and that of where a window begins in it.
+
+        The first with `t` holds its times, with `z` how many; the second with `n` how many of them
+        are in the window.
+        """
+        where = None if rule.where is None else rule.where.key
+        series = self._later_name("series", rule.kind, where, measure)
+        start = self._later_name("start", series, span)
+        given = ", ".join(self.given(each) for each in (rule.kind, rule.where, measure))
+        self.line(f"if {start} is None:")
+        self.line(f"    if {series} is None:")
+        self.line(f"        {series} = view.series({given})")
+        self.line(f"        {series}t = {series}.times; {series}z = len({series}t)")
+        self.line(f"    {start} = bisect_right({series}t, at - {span})")
+        self.line(f"    {start}n = {series}z - {start}")
+        return series, start
+
+    def _later_name(self, *place: object) -> str:
+        """The variable of what is found when it is first needed."""
         name = self._names.get(place)
         if name is None:
-            name = self._names[place] = self.name("b")
-            self._head.append(f"    {name} = bisect_right({series}t, at - {span})")
-            self._head.append(f"    {name}n = {series}z - {name}")
+            name = self._names[place] = self.name("l")
+            self._later.append(name)
         return name
 
 
-def _write_rule(writing: _Writing, name: str, least: str, rule: Rule) -> None:
-    truth, due = _write(writing, rule)
+def _write_rules(writing: _Writing, rules: Sequence[_Guarded]) -> None:
+    """Write rules, each behind its guards: those of one guard together, the commonest first."""
+    left = list(rules)
+    counts = Counter(guard for rule in left for guard in rule.guards)
+    while common := counts.most_common(1):
+        guard = common[0][0]
+        those = [rule for rule in left if guard in rule.guards]
+        left = [rule for rule in left if guard not in rule.guards]
+        counts.subtract(each for rule in those for each in rule.guards)
+        counts = +counts
+        truth, _never = _write(writing, those[0].guards[guard])
+        writing.line(f"if {truth}:")
+        writing.depth += 1
+        _write_rules(writing, [rule.without(guard) for rule in those])
+        writing.depth -= 1
+    for rule in left:
+        _write_rule(writing, rule)
+
+
+def _write_rule(writing: _Writing, rule: _Guarded) -> None:
+    """Write what is left to be asked of a rule whose guards are true."""
+    name, least = writing.given(rule.name), writing.least(rule.group)
+    if not rule.rest:
+        writing.line(f"held.append({name})")
+        return
+    if len(rule.rest) == 1:
+        truth, due = _write(writing, rule.rest[0])
+    else:
+        truth, due = _join(writing, rule.rest, settles="False", other="True")
     if due != _NEVER:
         writing.line(
             f"if {due} is not None and ({least} is None or {due} < {least}): {least} = {due}"
         )
-    writing.line(f"if {truth} is not ({name} in inside): changes.append(({name}, {truth}))")
+    writing.line(f"if {truth}: held.append({name})")
 
 
 def _write(writing: _Writing, rule: Rule) -> tuple[str, str]:
@@ -158,6 +240,11 @@ def _write(writing: _Writing, rule: Rule) -> tuple[str, str]:
             return _Window.of(writing, rule, rule.span, Measure(rule.number)).sum()
         case Attribute():
             return _attribute(writing, rule), _NEVER
+        case Consent():
+            truth = writing.name("v")
+            state = writing.given(rule.state or "given")
+            writing.line(f"{truth} = {writing.consent(rule)} == {state}")
+            return truth, _NEVER
         case _:
             return _ask(writing, rule)
 
@@ -240,8 +327,8 @@ class _Window:
     @classmethod
     def of(cls, writing: _Writing, rule: Facts, span: int, measure: Measure) -> "_Window":
         """The window of a clause."""
-        series = writing.series(rule, measure)
-        return cls(writing, rule, span, series, writing.start(series, span))
+        series, start = writing.start(rule, measure, span)
+        return cls(writing, rule, span, series, start)
 
     def count(self) -> tuple[str, str]:
         """How many: too few stay too few until one comes, and nothing is due."""

@@ -58,7 +58,7 @@ class Asked:
     """
 
     rules: NamedRules
-    groups: tuple[str, ...]
+    groups: frozenset[str]
     alone: NamedRules
     fused: Fused | None = None
 
@@ -147,7 +147,7 @@ class RuleSet:
         names = {name for name, _ in rules}
         groups = {self.groups[name] for name in names}
         whole = (group for group in groups if all(name in names for name, _ in self.grouped[group]))
-        return Asked(rules, tuple(whole), rules)
+        return Asked(rules, frozenset(whole), rules)
 
     @cached_property
     def asking_all(self) -> Asked:
