@@ -183,7 +183,7 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
 
 
 def test_the_rule_of_the_segments_page_and_that_of_the_readme_are_rules() -> None:
-    (shown,) = blocks(REPOSITORY / "docs" / "architecture" / "segments.md", "json")
+    (shown,) = blocks(REPOSITORY / "docs" / "architecture" / "rules.md", "json")
     (sent,) = re.findall(r"segments/\S+ -d '(\{.*?\n\})'", README.read_text("utf-8"), re.DOTALL)
     for raw in (json.loads(shown), json.loads(sent)["rule"]):
         parse_rule(raw, HORIZON.days * 24 * 60 * 60 * 1000)
