@@ -260,3 +260,10 @@ async def test_a_segment_inside_a_rule_is_asked_by_its_own_rule(
     # Nobody bought from 40 days ago + 30 days until 5 days ago.
     assert now["rule"]["since"] == "2026-06-10T00:00:00.000Z"
     assert now["rule"]["clauses"][0]["sentence"] == "is in segment recent"
+
+
+async def test_a_rule_on_what_profiles_are_not_told_is_refused(owner: httpx2.AsyncClient) -> None:
+    rule = {**RECENT, "kind": "notifications"}
+    answer = await owner.post("/v1/segments/preview", json={"rule": rule})
+    assert answer.status_code == 422
+    assert "not told yet" in answer.json()["errors"][0]["message"]
