@@ -61,6 +61,22 @@ def test_a_day_begins_at_its_first_midnight_or_where_the_clocks_skip_it(
     assert day_of(begin - 1, zone) < day.toordinal()
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+def test_the_ends_of_time_lie_in_days_of_every_zone(zone: str) -> None:
+    """A till whose clock was never set sends the first moment that there is."""
+    first, last = (
+        instant(datetime.min.replace(tzinfo=UTC)),
+        instant(datetime.max.replace(tzinfo=UTC)),
+    )
+    days = [day_of(each, zone) for each in (first, first + 3 * DAY, last - 3 * DAY, last)]
+    assert days == sorted(days)
+    view = View()
+    view.surroundings = Surroundings(zone, {})
+    view.known.learn([Attribute("registered", first, 1)])
+    rule = {"kind": "date", "field": "registered", "test": {"op": "passed"}}
+    assert evaluate(parse_rule(rule), view, at("2026-01-01")) == (True, None)
+
+
 def test_days_follow_one_another_where_the_clocks_go_back_over_midnight() -> None:
     # In Newfoundland they went back from 0:01 to 23:01, so that 0:00 came twice.
     midnight = datetime(2010, 11, 7, 2, 30, tzinfo=UTC)

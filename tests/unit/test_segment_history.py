@@ -41,7 +41,7 @@ from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.events.segment import SegmentDefined
 from shared.execute import Writer
-from shared.http import build_app
+from shared.http import build_app, cursor_of
 from shared.keyring import Keyring
 from shared.memory import MemoryApiKeys, MemoryDocuments, MemoryEventStore, MemoryKeyStore
 from shared.moments import milliseconds, with_moment
@@ -197,6 +197,19 @@ async def test_pages_go_on_in_their_order(
         found += [each["customer"] for each in page["items"]]
         cursor = page["next_cursor"]
     assert (found, cursor) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    ("order", "position"), [("since", "a"), ("-since", "newest"), ("since", 5)]
+)
+async def test_the_cursor_of_another_list_is_refused_and_shows_nobody_of_it(
+    chain: Chain, reader: httpx2.AsyncClient, order: str, position: object
+) -> None:
+    await three_members(chain)
+    asked = {"order": order, "cursor": cursor_of(position)}
+    answer = await reader.get("/v1/segments/new/members", params=asked)
+    assert answer.status_code == 422, answer.text
+    assert [each["field"] for each in answer.json()["errors"]] == ["cursor"]
 
 
 async def test_the_past_has_one_order(reader: httpx2.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from shared.wording import Languages
 
 DAY = 86_400_000
 HAS_BOUGHT = {"kind": "receipts", "aggregate": "count", "compare": {"op": ">=", "value": 1}}
+LATER = "2026-03-01T00:00:00Z"
 NOT_LATELY = {
     "kind": "receipts",
     "aggregate": "count",
@@ -180,6 +181,11 @@ def test_every_form_reads_as_a_sentence(raw: dict[str, Any], sentence: str) -> N
         (attribute({"op": "isnt", "value": "5"}), "rule.test.op", "'is_not'"),
         (attribute({"op": "known"}, "nickname"), "rule.field", "home_branch"),
         ({"kind": "consent", "topic": "x", "channel": "fax"}, "rule.channel", "'email'"),
+        (
+            {**HAS_BOUGHT, "between": {"from": "0001-01-01T00:00:00+14:00", "to": LATER}},
+            "rule.between.from",
+            "years 1 to 9999",
+        ),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_path_and_what_would_be_right(

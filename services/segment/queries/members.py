@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.segment.projections.members import Interval, Member, member_id
+from shared.decider import invalid
 from shared.mongo import Collection
 
 
@@ -61,8 +62,14 @@ class Members:
     async def page_by_since(
         self, segment: str, after: str | None, limit: int, *, newest_first: bool
     ) -> Sequence[Member]:
-        """Who is in it now, by the moment of entering; `after` is the `since` of a member."""
+        """Who is in it now, by the moment of entering; `after` is the `since` of a member.
+
+        Raises `Refused` (422) for the `since` of another segment's.
+        """
         low, high = f"{segment}|", f"{segment}}}"
+        if after is not None and not after.startswith(low):
+            # Beyond its own end the index holds the members of other segments.
+            raise invalid("cursor", "is not a cursor of this list")
         if newest_first:
             where, direction = {"$gte": low, "$lt": after or high}, -1
         else:

@@ -8,19 +8,24 @@ Who was born on 29 February has the birthday on 1 March of common years: nobody 
 the whole year has passed, which is what age limits are about.
 """
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.segment.rules.instants import instant, moment
 
 LAST_DAY = date.max.toordinal() - 1
+_FIRST = instant(datetime(1, 1, 2, tzinfo=UTC))
+_LAST = instant(datetime(9999, 12, 30, tzinfo=UTC))
+"""What lies beyond is not in the calendar of every zone, and counts as the nearest that is: a till
+whose clock was never set sends the first moment of the year 1."""
 
 
 @lru_cache(maxsize=4096)
 def day_of(at: int, zone: str) -> int:
     """The day in which an instant lies."""
-    day = moment(at).astimezone(ZoneInfo(zone)).toordinal()
+    local = moment(min(max(at, _FIRST), _LAST)).astimezone(ZoneInfo(zone))
+    day = local.toordinal()
     return day + 1 if begin_of(day + 1, zone) <= at else day
 
 

@@ -21,6 +21,7 @@ from services.segment.rules.language.forms import (
     wrong,
 )
 from services.segment.rules.language.kinds import FACT_KINDS, RECEIPTS, FactsName
+from shared.clock import to_milliseconds
 from shared.events.contract import show_moment
 
 Aggregate = Literal["count", "sum", "average", "min", "max", "distinct", "first", "last"]
@@ -32,13 +33,13 @@ _JOINED = ("clauses", "clause")
 
 def _check_moment(text: str) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        sentence = "write a moment with its zone, such as 2026-03-01T00:00:00+03:00"
-        raise PydanticCustomError("rule", "{sentence}", {"sentence": sentence})
-    return show_moment(moment)
+        return show_moment(to_milliseconds(datetime.fromisoformat(text)))
+    except ValueError as error:
+        sentence = (
+            "write a moment with its zone, such as 2026-03-01T00:00:00+03:00, in the years 1 to"
+            " 9999 of UTC"
+        )
+        raise PydanticCustomError("rule", "{sentence}", {"sentence": sentence}) from error
 
 
 MomentText = Annotated[
