@@ -197,11 +197,15 @@ class Life:
     def forget_outdated(self) -> None:
         """Drop the timers of rules that are gone, or were defined after the last evaluation.
 
-        These are not asked about until all are, also where a segment that they name changes.
+        These are not asked about until all are, also where a segment that they name changes. A rule
+        that was asked before keeps its timer, also where it was defined after the event that asked
+        it: who reads late reads with rules of later.
         """
-        defined, clock = self._rules.defined, self.clock
+        clock = self.clock
         self._outdated = frozenset(
-            name for name, since in defined.items() if clock is None or since > clock
+            name
+            for name, live in self._rules.changed_since(self.known.rules)
+            if clock is None or instant(live.defined_at) > clock
         )
         grouped = self._rules.grouped
         for group in tuple(self.due):

@@ -17,7 +17,6 @@ from types import MappingProxyType
 
 from services.segment.rules.compiling import Fused, fuse
 from services.segment.rules.graph import circle, depths, named_in
-from services.segment.rules.instants import instant
 from services.segment.rules.language.relations import segment_read
 from services.segment.rules.language.tree import Rule, look_back, reads, since
 from services.segment.rules.surroundings import NOWHERE, Surroundings
@@ -199,12 +198,15 @@ class RuleSet:
 
         Two sets of one number may differ by events that were recorded at nearly the same time, of
         which one reader saw some first. So rules that are a little older are asked too; who was
-        asked before answers the same.
+        asked before answers the same. So are those that name what is newer: they may have been
+        left out of a circle until now.
         """
         if not 0 < number <= len(self.moments) == self.number:
             return self.every
         known = self.moments[number - 1] - READ_TOGETHER
-        return tuple((name, live) for name, live in self.every if live.defined_at > known)
+        return tuple(
+            (name, live) for name, live in self.every if self.causing[name].defined_at > known
+        )
 
     def number_of(self, live: LiveRule) -> int:
         """The number of the set that began with this rule as it stands."""
@@ -215,11 +217,6 @@ class RuleSet:
         """The earliest instant from which on a rule asks for single facts, whatever time it is."""
         told = (since(live.rule) for live in self.rules.values())
         return min((each for each in told if each is not None), default=None)
-
-    @cached_property
-    def defined(self) -> Mapping[str, int]:
-        """The instant since which each rule stands."""
-        return {name: instant(live.defined_at) for name, live in self.every}
 
 
 def _defined_at(live: LiveRule) -> datetime:
