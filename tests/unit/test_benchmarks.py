@@ -15,14 +15,20 @@ from benchmarks.__main__ import arguments, chosen
 from benchmarks.counting import CommandCount
 from benchmarks.figures import Figure
 from benchmarks.measuring import Cost, Side, in_turn
+from benchmarks.ruled import DEFINED, asked, customers, receipt_rule, rule_set
 from benchmarks.running import GROUPS, LIMIT_SECONDS, ROWS
 from benchmarks.sample import ReceiptLog
 from services.interaction.domain.facts import decide_fact
 from services.interaction.handlers.incoming.hot import hot_receipt
+from services.segment.engine.profile import take_view
+from services.segment.engine.stepping import Engine
+from services.segment.rules.evaluating.tree import evaluate
+from services.segment.rules.instants import instant
 from shared.envelope import Placed, decode, encode
 from shared.events.hot import HotReceipt
 from shared.identifiers import IdentifierRules
 
+AT = instant(DEFINED)
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURE = Figure(
     value=123_456.789,
@@ -68,6 +74,10 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "memory",
         "workers",
         "growth",
+        "projection_500_rules",
+        "untouched_rules",
+        "backfill",
+        "timers",
     }
 
 
@@ -203,6 +213,21 @@ def test_commands_and_written_documents_are_counted() -> None:
     assert count.written == {"a": 2, "b": 1}
     count.clear()
     assert (count.names, count.written) == ([], {})
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_rules_of_the_benchmark_are_answered_as_the_interpreter_answers(count: int) -> None:
+    rules = rule_set(count, receipt_rule)
+    for profile in asked(customers(8), Engine(rules)):
+        view = take_view(profile)
+        inside = {name for name, live in rules.rules.items() if evaluate(live.rule, view, AT).value}
+        assert profile.memberships.keys() == inside
+
+
+def test_some_rules_of_the_benchmark_hold_and_most_do_not() -> None:
+    found = asked(customers(20), Engine(rule_set(100, receipt_rule)))
+    memberships = sum(len(profile.memberships) for profile in found)
+    assert 0 < memberships < 20 * 100 / 4
 
 
 def test_the_time_of_the_log_moves() -> None:
