@@ -230,6 +230,31 @@ def test_a_rule_has_a_hundred_clauses_at_most() -> None:
         parse_rule({"kind": "all", "clauses": [wide, wide]})
 
 
+@pytest.mark.parametrize(
+    ("raw", "path", "message"),
+    [
+        ([None], "rule.clauses[0]", "must be an object, not null"),
+        ([True], "rule.clauses[0]", "must be an object, not true or false"),
+        ([{**HAS_BOUGHT, "where": {"branch": "12"}}], "rule.clauses[0].where.branch",
+         "must be a list, not a text"),
+        ([{**HAS_BOUGHT, "where": {"extra": ["a"]}}], "rule.clauses[0].where.extra",
+         "must be an object, not a list"),
+    ],
+)  # fmt: skip
+def test_what_stands_at_a_place_is_named_as_json_has_it(raw: Any, path: str, message: str) -> None:  # noqa: ANN401 - any JSON
+    with pytest.raises(InvalidRule) as refused:
+        parse_rule({"kind": "all", "clauses": raw})
+    assert [(error.field, error.message) for error in refused.value.errors] == [(path, message)]
+
+
+def test_lists_in_lists_are_refused_however_deep_they_go() -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(InvalidRule, match="must be an object, not a list"):
+        parse_rule({"kind": "all", "clauses": deep})
+
+
 def test_a_rule_that_looks_back_beyond_what_is_kept_is_refused_with_a_sentence() -> None:
     raw = {"kind": "all", "clauses": [HAS_BOUGHT, {"kind": "not", "clause": NOT_LATELY}]}
     parse_rule(raw, horizon=30 * DAY)
@@ -259,7 +284,9 @@ def test_spans_are_exact(text: str, milliseconds: int, shown: str) -> None:
     assert show_span(milliseconds) == shown
 
 
-@pytest.mark.parametrize("text", ["P", "PT", "P1DT", "P1W2D", "-P1D", "P1.5D", "PT30S", "p1d", ""])
+@pytest.mark.parametrize(
+    "text", ["P", "PT", "P1DT", "P1W2D", "-P1D", "P1.5D", "PT30S", "p1d", "P1D\n", ""]
+)
 def test_what_is_no_span_says_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match="write an ISO 8601 duration"):
         span(text)

@@ -48,7 +48,7 @@ def span(text: str) -> int:
     if _CALENDAR_SPAN.match(text):
         message = "months and years have no fixed length: say it in days, such as P30D or P365D"
         raise ValueError(message)
-    found = _SPAN.match(text)
+    found = _SPAN.fullmatch(text)
     if found is None:
         message = (
             "write an ISO 8601 duration of weeks (P2W), or of days, hours and minutes"

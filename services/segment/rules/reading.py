@@ -23,7 +23,7 @@ from shared.events.contract import show_moment
 _CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}
 """Field → the discriminator of the forms that it holds; the rule itself is one, too."""
 
-_PYDANTIC = re.compile(r"^(Input|String|Tuple) should ")
+_PYDANTIC = re.compile(r"^(Input|String|Tuple|Dictionary) should ")
 
 
 @dataclass(slots=True)
@@ -109,8 +109,10 @@ def _explain(detail: ErrorDetails, path: str, node: object) -> tuple[str, str]:
         case "union_tag_invalid":
             field = context["discriminator"].strip("'")
             path, message = f"{path}.{field}", f"must be one of {context['expected_tags']}"
-        case "model_attributes_type" | "model_type":
+        case "model_attributes_type" | "model_type" | "dict_type":
             message = f"must be an object, not {_show_kind(node)}"
+        case "tuple_type":
+            message = f"must be a list, not {_show_kind(node)}"
         case "rule":
             message = detail["msg"]
         case _:
@@ -137,7 +139,10 @@ def _walk(places: tuple[int | str, ...], raw: object, root: str) -> tuple[str, o
 
 
 def _show_kind(node: object) -> str:
-    names: dict[type, str] = {str: "a text", int: "a number", float: "a number", list: "a list"}
+    names: dict[type, str] = {
+        str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object",
+        bool: "true or false", type(None): "null",
+    }  # fmt: skip
     return names.get(type(node), "this")
 
 

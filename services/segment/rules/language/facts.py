@@ -258,11 +258,16 @@ class Sequence(Windowed):
 
 def as_it_is_said_now(raw: Any) -> Any:  # noqa: ANN401 - any JSON value
     """JSON of a rule, with forms of old put into the words of today; they are in logs for ever."""
-    if isinstance(raw, list | tuple):
-        return [as_it_is_said_now(each) for each in raw]
     if not isinstance(raw, dict):
         return raw
-    said = {name: as_it_is_said_now(raw[name]) if name in _JOINED else raw[name] for name in raw}
+    said = {name: _joined_now(raw[name]) if name in _JOINED else raw[name] for name in raw}
     if said.get("kind") == _FIRST_RECEIPT:
         said |= {"kind": RECEIPTS, "aggregate": "first"}
     return said
+
+
+def _joined_now(raw: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Clauses are one list at most: lists in lists are no rule, however deep they go."""
+    if isinstance(raw, list | tuple):
+        return [as_it_is_said_now(each) for each in raw]
+    return as_it_is_said_now(raw)
