@@ -165,7 +165,7 @@ class AnalyticsApi:
     async def value(
         self,
         calling: Reader,
-        by: GroupedBy,
+        by: Annotated[GroupedBy, Query(description="what customers are grouped by")],
         segment: Annotated[
             list[str], Query(max_length=MOST_SEGMENTS, description="for `by=segment`")
         ] = [],  # noqa: B006 - FastAPI copies defaults

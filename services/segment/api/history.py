@@ -113,7 +113,10 @@ class HistoryApi:
     async def flows(
         self,
         calling: Reader,
-        segment: Annotated[list[str], Query(min_length=1, max_length=MOST_SEGMENTS)],
+        segment: Annotated[
+            list[str],
+            Query(min_length=1, max_length=MOST_SEGMENTS, description="names, once for each"),
+        ],
         *,
         within: Annotated[
             timedelta | Literal["day"],

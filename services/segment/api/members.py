@@ -39,7 +39,9 @@ Order = Annotated[
     Literal["customer", "since", "-since"],
     Query(description="by id; or by the moment of entering, `-since`: the newest first"),
 ]
-Form = Annotated[Literal["csv", "jsonl"], Query(alias="format")]
+Form = Annotated[
+    Literal["csv", "jsonl"], Query(alias="format", description="a table, or an object per line")
+]
 
 
 @dataclass(frozen=True, slots=True)

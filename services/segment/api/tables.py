@@ -212,8 +212,12 @@ class TableApi:
         self,
         name: str,
         calling: Reader,
-        look_back: Annotated[str | None, Query(max_length=30)] = None,
-        branch: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+        look_back: Annotated[
+            str | None, Query(max_length=30, description="another one than the table's: P30D")
+        ] = None,
+        branch: Annotated[
+            str | None, Query(min_length=1, max_length=100, description="its receipts alone")
+        ] = None,
     ) -> CellTable:
         """Who is in which cell, and what they spent.
 
