@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.segment.engine import explaining
 from services.segment.engine.explaining import MOST_FACTS, Behind, Explained, explain
 from services.segment.engine.profile import Profile
-from services.segment.engine.replaying import replay
+from services.segment.engine.replaying import replay, truths
 from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import Engine
 from services.segment.engine.telling import ConsentWord, Registered
@@ -198,3 +199,37 @@ def test_an_explanation_agrees_with_the_course_of_the_rule(days: float) -> None:
     rule = parse_rule(LAPSED)
     (course,), _view = replay(profile, [rule], at(100))
     assert explain(profile, rule, at(days)).true is course.at(at(days))
+
+
+def test_of_very_many_facts_the_last_are_looked_at_to_say_since_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = [receipt(number, number) for number in range(1, 31)]
+    # Bought on every day, it was so often enough from day 5 and from day 25 on.
+    soon, late = ({**COUNT, "compare": {"op": ">=", "value": least}} for least in (5, 25))
+    assert [explained(rule, 40, *facts).since for rule in (soon, late)] == [at(5), at(25)]
+    monkeypatch.setattr(explaining, "MOST_WORK", 20 * 30)  # twenty moments of one clause
+    why, whole = explained(soon, 40, *facts), explained(late, 40, *facts)
+    # The last twenty are those from day 11 on.
+    assert (why.true, why.value, why.since) == (True, 30, None)
+    assert whole.since == at(25)
+
+
+@settings(max_examples=CASES, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), max_size=8).map(sorted),
+    st.lists(st.integers(-1, 90), min_size=1, max_size=6).map(sorted),
+    st.sampled_from([EVER, QUIET, LAPSED, SPENT, {"kind": "not", "clause": EVER}]),
+    st.sampled_from([timedelta(days=400), timedelta(days=20)]),
+)
+def test_the_truths_at_some_moments_are_those_of_the_whole_course(
+    days: list[int], moments: list[int], raw: dict[str, Any], horizon: timedelta
+) -> None:
+    facts = [receipt(number, time) for number, time in enumerate(days, start=1)]
+    profile = profile_of(registered(1, 0, "12"), *facts, horizon=horizon)
+    rule = parse_rule(raw)
+    # What was let go of counts from the beginning: before that nothing is known.
+    moments = [each for each in moments if horizon.days > 60 or each >= 60]
+    (course,), _view = replay(profile, [rule], at(90))
+    asked = [at(each) for each in moments]
+    assert truths(profile, rule, asked) == [course.at(each) for each in asked]

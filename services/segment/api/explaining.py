@@ -1,7 +1,7 @@
 """HTTP of why: the tree of a rule about one customer, now or at an earlier moment."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,9 @@ from shared.decider import invalid, not_found
 from shared.events.contract import show_moment
 from shared.wording import Wording
 
+AT_ONCE = 2
+"""Explanations that are made at the same time; others wait for their turn."""
+
 
 class BehindView(BaseModel):
     """Something that a clause rests on."""
@@ -41,7 +44,10 @@ class ClauseView(BaseModel):
     kind: str
     sentence: str
     true: bool
-    since: str | None = Field(description="null: it was never otherwise, as far as is known")
+    since: str | None = Field(
+        description="null: it was never otherwise, as far as is known; of very many facts, while"
+        " the last of them came"
+    )
     until: str | None = Field(description="null: time alone does not change it")
     value: str | int | bool | list[str] | None = Field(description="what was found; null: nothing")
     of: int = Field(description="how many things it rests on")
@@ -75,6 +81,8 @@ class Explanation(BaseModel):
 class RuleInput(BaseModel):
     """A rule that is not saved."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     rule: dict[str, Any]
 
 
@@ -102,6 +110,7 @@ class ExplainingApi:
     speech: Speech
     clock: Clock
     horizon: timedelta
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def router(self) -> APIRouter:
         """Explanations of segments, and of rules that are not saved."""
@@ -166,9 +175,9 @@ class ExplainingApi:
         if profile is None:
             raise not_found("customer", customer)
         # A long past takes a while, during which others are to be answered.
-        explained = await asyncio.to_thread(
-            explain, profile, rule, instant(at), await self.rules.get()
-        )
+        rules = await self.rules.get()
+        async with self.turns:
+            explained = await asyncio.to_thread(explain, profile, rule, instant(at), rules)
         return Explanation(
             customer=customer,
             at=show_moment(at),

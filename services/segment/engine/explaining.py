@@ -26,6 +26,14 @@ MOST_STEPS = 1_000
 """Timers that are looked beyond to say when a clause changes."""
 
 
+LEAST_MOMENTS = 20
+MOST_WORK = 10_000_000
+"""Clauses times facts times moments that are asked about to say since when, some seconds of work.
+
+All of the past of whoever has a few hundred facts, and the last weeks of who has thousands.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Behind:
     """Something behind a clause: the id of the event that told it, and the instant of a fact."""
@@ -39,9 +47,10 @@ class Behind:
 class Explained:
     """A clause about a customer at an instant.
 
-    `since` is None where it was never otherwise, as far as is known; `until` is None where time
-    alone does not change it. `value` is what a looking clause compared; `behind` are the latest
-    of the `of` things that this rests on, at most `MOST_FACTS`.
+    `since` is None where it was never otherwise, as far as is known and was looked at
+    (`MOST_WORK`); `until` is None where time alone does not change it. `value` is what a looking
+    clause compared; `behind` are the latest of the `of` things that this rests on, at most
+    `MOST_FACTS`.
     """
 
     rule: Rule
@@ -60,7 +69,9 @@ def explain(profile: Profile, rule: Rule, at: int, around: RuleSet = NO_RULES) -
     `around` has the rules of the segments that the rule names.
     """
     nodes = list(_nodes(rule))
-    courses, view = replay(profile, nodes, at, around)
+    known = sum(1 for _ in profile.facts) + len(profile.told)
+    most = max(LEAST_MOMENTS, MOST_WORK // (len(nodes) * max(known, 1)))
+    courses, view = replay(profile, nodes, at, around, most)
     return _Explaining(profile, courses, view, at).explained(rule)
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from heapq import heappush, heappushpop
 
 from services.segment.engine.profile import Profile
-from services.segment.engine.replaying import replay
+from services.segment.engine.replaying import truths
 from services.segment.rules.instants import instant
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
@@ -67,14 +67,14 @@ class Preview:
 
     def _look(self, profile: Profile) -> None:
         self.seen += 1
-        (course,), _view = replay(profile, (self.rule,), self.moments[-1], self.around)
-        for index, at in enumerate(self.moments):
-            self.counts[index] += course.at(at)
+        found = truths(profile, self.rule, self.moments, self.around)
+        for index, value in enumerate(found):
+            self.counts[index] += value
         for name, overlap in self.overlaps.items():
             inside = name in profile.memberships
             overlap.members += inside
-            overlap.both += inside and course.value
-        if course.value:
+            overlap.both += inside and found[-1]
+        if found[-1]:
             self._sample(profile.id)
 
     def _sample(self, customer: str) -> None:

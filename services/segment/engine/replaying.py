@@ -6,7 +6,8 @@ known now been known then. It differs from the log of memberships by what was le
 changes the present and never the past. What the profile let go of counts from the beginning.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -15,6 +16,7 @@ from services.segment.engine.profile import Profile, tally_of
 from services.segment.rules.evaluating.tree import evaluate
 from services.segment.rules.graph import named_in
 from services.segment.rules.happened import Happened, Names
+from services.segment.rules.language.forms import UNBOUNDED
 from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
@@ -75,6 +77,14 @@ class Replay:
     asked: Sequence[Course]
     inside: set[str]
 
+    def take(self, facts: Iterable[Fact]) -> None:
+        """Learn what happened, and evaluate nothing."""
+        for fact in facts:
+            if isinstance(fact, Happened):
+                self.view.add(fact)
+            else:
+                self.view.known.learn(fact.words)
+
     def ask(self, at: int) -> None:
         """Evaluate everything at an instant."""
         for name, course in self.named.items():
@@ -103,34 +113,70 @@ class Replay:
 
 
 def replay(
-    profile: Profile, rules: Sequence[Rule], until: int, around: RuleSet = NO_RULES
+    profile: Profile,
+    rules: Sequence[Rule],
+    until: int,
+    around: RuleSet = NO_RULES,
+    most: int = UNBOUNDED,
 ) -> tuple[Sequence[Course], View]:
     """The courses of rules up to an instant, which counts; and the view of that instant.
 
     Segments that the rules name are replayed beside them by the rules of `around`; those that are
-    held, and lists, are taken as they are now.
+    held, and lists, are taken as they are now. Of all moments at which something happened the last
+    `most` are asked about; what was before counts from the beginning.
     """
+    run = _run(profile, rules, around)
+    let_go = _let_go(run.view)
+    if let_go is not None and let_go <= until:
+        run.ask(let_go)
+    told = [fact for fact in _facts(profile) if fact.time <= until]
+    moments = [(at, list(facts)) for at, facts in groupby(told, key=_time)]
+    early = moments[: max(0, len(moments) - most)]
+    for _, facts in early:
+        run.take(facts)
+    if early:
+        run.ask(early[-1][0])
+    for at, facts in moments[len(early) :]:
+        run.settle(at)
+        run.take(facts)
+        run.ask(at)
+    run.settle(until + 1)
+    return run.asked, run.view
+
+
+def truths(
+    profile: Profile, rule: Rule, moments: Sequence[int], around: RuleSet = NO_RULES
+) -> Sequence[bool]:
+    """The truth of a rule at some instants in order; false where nothing was known yet.
+
+    It is what the rule's course says of them, and costs as much as asking at these alone.
+    """
+    run = _run(profile, (rule,), around)
+    let_go, told = _let_go(run.view), _facts(profile)
+    taken, found = 0, []
+    for at in moments:
+        behind = bisect_right(told, at, key=_time)
+        run.take(told[taken:behind])
+        taken = behind
+        if taken or (let_go is not None and let_go <= at):
+            run.ask(at)
+        found.append(run.asked[0].value)
+    return found
+
+
+def _run(profile: Profile, rules: Sequence[Rule], around: RuleSet) -> Replay:
     view = _beginning(profile)
     view.surroundings = around.surroundings
     named = {name: Course(live.rule) for name, live in around.in_order(_named(rules, around))}
     inside = {name for name in profile.memberships if name not in named}
     view.inside = inside
-    run = Replay(view, named, [Course(rule) for rule in rules], inside)
-    lasts = [each.last for each in view.tallies.values() if each.last is not None]
-    if lasts and max(lasts) <= until:
-        run.ask(max(lasts))
-    for at, facts in groupby(_facts(profile), key=_time):
-        if at > until:
-            break
-        run.settle(at)
-        for fact in facts:
-            if isinstance(fact, Happened):
-                view.add(fact)
-            else:
-                view.known.learn(fact.words)
-        run.ask(at)
-    run.settle(until + 1)
-    return run.asked, view
+    return Replay(view, named, [Course(rule) for rule in rules], inside)
+
+
+def _let_go(view: View) -> int | None:
+    """The last instant of what is counted and not kept one by one."""
+    lasts = (each.last for each in view.tallies.values())
+    return max((last for last in lasts if last is not None), default=None)
 
 
 def _named(rules: Sequence[Rule], around: RuleSet) -> frozenset[str]:
