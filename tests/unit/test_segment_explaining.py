@@ -16,9 +16,19 @@ from services.segment.engine.replaying import replay, truths
 from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import Engine
 from services.segment.engine.telling import ConsentWord, Registered
+from services.segment.rules.dealings import (
+    Deal,
+    DealHolder,
+    DealStand,
+    DealTerms,
+    Task,
+    TaskStand,
+    TaskTerms,
+)
 from services.segment.rules.instants import instant
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
+from services.segment.rules.words import Contact, Told, Word
 from shared.decider import NewEvent
 from shared.envelope import Light
 from shared.events.segment import SegmentEntered
@@ -233,3 +243,39 @@ def test_the_truths_at_some_moments_are_those_of_the_whole_course(
     (course,), _view = replay(profile, [rule], at(90))
     asked = [at(each) for each in moments]
     assert truths(profile, rule, asked) == [course.at(each) for each in asked]
+
+
+DEAL = Deal(
+    "d", at(1), DealTerms(1, 500, "new", "web", "12"), DealStand(1, "open", "p", "s", at(1))
+)
+TASK = Task("t", at(1), TaskTerms(1, "call", "e1", "12", at(90)), TaskStand(1, "open"))
+PHONE = Contact("phone", "h", there=True, there_version=1)
+AT_LEAST_ONE = {"op": ">=", "value": 1}
+OPEN = {"where": {"state": "open", "branch": ["12"]}, "compare": AT_LEAST_ONE}
+
+
+@pytest.mark.parametrize(
+    ("raw", "held", "told"),
+    [
+        ({"kind": "deals", **OPEN}, DEAL, Deal("d", holder=DealHolder(2, "e2"))),
+        ({"kind": "deals", **OPEN}, DEAL, Deal("d", stand=DealStand(2, "open", "p", "s2", at(5)))),
+        ({"kind": "tasks", **OPEN}, TASK, Task("t", stand=TaskStand(2, "open"))),
+        ({"kind": "tasks", **OPEN}, TASK, Task("t", terms=TaskTerms(2, "call", "e2", "12", at(9)))),
+        (
+            {"kind": "identifier", "identifier": "phone", "test": {"op": "known"}},
+            PHONE,
+            Contact("phone", "h", there=False, there_version=0, state="verified", state_version=2),
+        ),
+    ],
+)
+def test_what_was_told_by_events_that_are_kept_no_more_stays_known(
+    raw: dict[str, Any], held: Word, told: Word
+) -> None:
+    # Of two events the last alone is kept, and tells one part of what is held.
+    after: Any = told
+    words = [after.after(held)]
+    profile = Profile(
+        id="c1", partition=7, rules=0, clock=day(5), words=words, told=[Told(at(5), 2, [told])]
+    )
+    why = explain(profile, parse_rule(raw), at(6))
+    assert (why.true, why.of) == (True, 1)

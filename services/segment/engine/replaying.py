@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from services.segment.engine.facts import Fact, in_order
 from services.segment.engine.profile import Profile, tally_of
@@ -21,6 +22,7 @@ from services.segment.rules.language.kinds import FACT_NAMES
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
 from services.segment.rules.view import View
+from services.segment.rules.words import Known
 
 
 @dataclass(slots=True)
@@ -205,6 +207,10 @@ def _beginning(profile: Profile) -> View:
     for fact in filter(view.counts, profile.facts):
         tally = view.tally(FACT_NAMES[fact.kind])
         tally.remove(fact.number or 0, ())
-    said = {(type(word), word.place) for told in profile.told for word in told.words}
-    view.known.learn(word for word in profile.words if (type(word), word.place) not in said)
+    retold = Known(word for told in profile.told for word in told.words)
+    for word in profile.words:
+        again: Any = retold.on(type(word), word.place, word.group)
+        before = word if again is None else word.besides(again)
+        if before is not None:
+            view.known.learn((before,))
     return view

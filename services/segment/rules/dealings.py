@@ -79,6 +79,16 @@ class Deal(Spoken, array_like=True, frozen=True, tag="deal"):
             later(self.holder, held.holder),
         )
 
+    def besides(self, retold: Self) -> Self | None:
+        """What another word about this deal leaves out."""
+        return type(self)(
+            self.deal,
+            self.opened if retold.opened is None else None,
+            self.terms if retold.terms is None else None,
+            self.stand if retold.stand is None else None,
+            self.holder if retold.holder is None else None,
+        )
+
     def event(self, customer: str) -> str:  # noqa: ARG002 - a deal has streams of its own
         """The id of the event that said the last of it."""
         return event_along("deal", self.deal, self.version)
@@ -138,6 +148,15 @@ class Task(Spoken, array_like=True, frozen=True, tag="task"):
             earlier(self.planned, held.planned),
             later(self.terms, held.terms),
             later(self.stand, held.stand),
+        )
+
+    def besides(self, retold: Self) -> Self | None:
+        """What another word about this task leaves out."""
+        return type(self)(
+            self.task,
+            self.planned if retold.planned is None else None,
+            self.terms if retold.terms is None else None,
+            self.stand if retold.stand is None else None,
         )
 
     def event(self, customer: str) -> str:  # noqa: ARG002 - a task has streams of its own

@@ -41,6 +41,10 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
         """What holds of this and the word that was held at its place."""
         return held if held.version > self.version else self
 
+    def besides(self, retold: Self) -> Self | None:  # noqa: ARG002 - a word of one part has no more
+        """What it holds in parts of which a word at its place says nothing; None for nothing."""
+        return None
+
     def event(self, customer: str) -> str:
         """The id of the event that says so."""
         return f"customer-{customer}@{self.version}"

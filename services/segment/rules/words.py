@@ -161,6 +161,14 @@ class Contact(Spoken, array_like=True, frozen=True, tag="contact"):
             knowledge.state, knowledge.state_version,
         )  # fmt: skip
 
+    def besides(self, retold: Self) -> Self | None:
+        """What another word about this identifier leaves out."""
+        there, known = retold.there_version == 0, retold.state_version == 0
+        return type(self)(
+            self.kind, self.hash, there and self.there, self.there_version if there else 0,
+            self.state if known else "", self.state_version if known else 0,
+        )  # fmt: skip
+
 
 class ContactsAnew(Spoken, array_like=True, frozen=True, tag="contacts"):
     """Identifiers that were told before are there no more: others find the customer now."""
