@@ -207,6 +207,10 @@ async def test_what_cannot_be_explained_is_refused(town: Town, owner: httpx2.Asy
     assert later.json()["errors"][0]["field"] == "at"
     wrong = await owner.post("/v1/customers/anna/explanations", json={"rule": {"kind": "x"}})
     assert wrong.json()["errors"][0]["field"] == "rule.kind"
+    # The moment is asked for in the query: in the body it would be passed over.
+    misplaced = {"rule": RECENT, "at": "2026-06-14T00:00:00Z"}
+    answer = await owner.post("/v1/customers/anna/explanations", json=misplaced)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "at")
     async with await town.caller(Role.OWNER, "12") as of_a_branch:
         path = "/v1/customers/anna/explanations/recent"
         assert (await of_a_branch.get(path)).status_code == 403
