@@ -60,7 +60,7 @@ MARCH = {"from": "2026-03-01T00:00:00+03:00", "to": "2026-04-01T00:00:00+03:00"}
                 aggregate="distinct", of="product", within="P7D",
                 compare={"op": ">", "value": 4},
             ),
-            "bought of > 4 different products within 7 days",
+            "bought with > 4 different products within 7 days",
         ),
         (
             facts(aggregate="average", within="P7D", compare={"op": "<", "value": 1_000}),

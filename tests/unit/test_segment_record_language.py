@@ -81,7 +81,7 @@ READ = [
     (yearly("birth_date", "next", within="P7D"),
      "birthday within the next 7 days, today included", {"field birth_date"}),
     (yearly("birth_date", "last", within="P1D"),
-     "birthday within the last 1 day, today included", {"field birth_date"}),
+     "birthday today", {"field birth_date"}),
     ({**yearly("birth_date", "today"), "zone": "branch"},
      "birthday today (days of the home branch)", {"field birth_date", "field home_branch"}),
     (yearly("birth_date", "passed"), "birthday over for this year", {"field birth_date"}),

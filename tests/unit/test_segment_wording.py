@@ -132,12 +132,52 @@ ONE = {"op": ">=", "value": 1}
         (
             {"kind": "deals", "compare": ONE,
              "where": {"state": "open", "in_stage": "P2W", "stage": ["offer"]}},
-            "есть сделки со статусом «открыта» на этапе offer на одном этапе не меньше 14 дней",
+            "есть сделки со статусом «открыта» на этапе offer уже 14 дней или дольше",
         ),
         (
             {"kind": "tasks", "compare": {"op": "==", "value": 0},
              "where": {"state": "overdue", "kind": ["call"]}},
             "нет задач со статусом «просрочена» вида «звонок»",
+        ),
+        (
+            {"kind": "receipts", "aggregate": "count", "compare": ONE},
+            "покупка была хотя бы раз",
+        ),
+        (
+            {"kind": "receipts", "aggregate": "count", "compare": ONE, "within": "P1D"},
+            "покупка была за последний день",
+        ),
+        (
+            {"kind": "sequence", "first": {"facts": "visits"}, "then": {"facts": "receipts"},
+             "direction": "after", "gap": "PT1M", "compare": {"op": "==", "value": 0},
+             "within": "P2D"},
+            "визит был за последние 2 дня, и за 1 минуту после этого покупок не было",
+        ),
+        (
+            {"kind": "deals", "compare": {"op": "==", "value": 0},
+             "where": {"closed": "P30D", "amount": {"op": ">", "value": 100}}},
+            "нет сделок (сумма каждой > 1,00 ₽) (закрыты за последние 30 дней)",
+        ),
+        (
+            {"kind": "deals", "compare": ONE, "where": {"in_stage": "P1D"}},
+            "есть сделки на одном этапе уже 1 день или дольше",
+        ),
+        (
+            {"kind": "tasks", "compare": ONE, "where": {"planned": "P2D"}},
+            "есть задачи (поставлены за последние 2 дня)",
+        ),
+        (
+            {"kind": "date", "field": "registered", "yearly": True, "test": {"op": "passed"}},
+            "годовщина регистрации: в этом году позади",
+        ),
+        (
+            {"kind": "date", "field": "birth_date", "yearly": True,
+             "test": {"op": "next", "within": "P21D"}},
+            "день рождения в ближайшие 21 день, считая сегодня",
+        ),
+        (
+            {"kind": "age", "test": {"op": "==", "value": 21}},
+            "возраст ровно 21 год",
         ),
         (
             {"kind": "attribute", "field": "city", "test": {"op": "begins", "value": "Са"}},

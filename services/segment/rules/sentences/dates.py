@@ -42,6 +42,8 @@ def dated(rule: Date, wording: Wording) -> str:
 
 def _when(rule: Date, name: str, wording: Wording) -> str:
     match rule.test:
+        case Today() | Next(days=1) | Last(days=1):
+            return wording.text("{name} today").format(name=name)
         case Next(days=days):
             text = wording.plural(
                 "{name} within the next {n} day, today included",
@@ -56,8 +58,6 @@ def _when(rule: Date, name: str, wording: Wording) -> str:
                 days,
             )
             return text.format(name=name, n=days)
-        case Today():
-            return wording.text("{name} today").format(name=name)
         case Passed() if rule.yearly:
             return wording.text("{name} over for this year").format(name=name)
         case Passed():
@@ -83,6 +83,10 @@ def age(rule: Age, wording: Wording) -> str:
             rule.test.high,
         )  # fmt: skip
         said = text.format(low=rule.test.low, high=rule.test.high)
+    elif rule.test.op == "==":
+        years = rule.test.value
+        said = wording.plural("exactly {n} year old", "exactly {n} years old", years)
+        said = said.format(n=years)
     else:
         years = rule.test.value
         text = wording.plural("{sign} {n} year old", "{sign} {n} years old", years)

@@ -1,7 +1,7 @@
 """Sentences of clauses about deals."""
 
 from services.segment.rules.language.deals import Deals, DealWhere
-from services.segment.rules.sentences.words import amount, either, how_many, span
+from services.segment.rules.sentences.words import amount, either, how_many, span, within
 from shared.wording import Wording
 
 _STATES = {"open": " that are open", "won": " that are won", "lost": " that are lost"}
@@ -34,11 +34,11 @@ def _which(where: DealWhere, wording: Wording) -> str:
             parts.append(wording.text(text).format(names=either(named, wording)))
     if where.amount is not None:
         parts.append(wording.text(" of {amount} each").format(amount=amount(where.amount, wording)))
-    for text, length in (
-        (" open in one stage for at least {span}", where.staying),
-        (" opened within {span}", where.opening),
-        (" closed within {span}", where.closing),
-    ):
+    if where.staying is not None:
+        one = where.stage is not None and len(where.stage) == 1
+        text = " for at least {span}" if one else " open in one stage for at least {span}"
+        parts.append(wording.text(text).format(span=span(where.staying, wording)))
+    for text, length in ((" opened{within}", where.opening), (" closed{within}", where.closing)):
         if length is not None:
-            parts.append(wording.text(text).format(span=span(length, wording)))
+            parts.append(wording.text(text).format(within=within(length, wording)))
     return "".join(parts)

@@ -7,7 +7,7 @@ from services.segment.rules.language.facts import ENDS, Between, Facts, Sequence
 from services.segment.rules.language.filters import NAMES, NUMBERS, Where
 from services.segment.rules.language.forms import UNBOUNDED, Comparison
 from services.segment.rules.sentences import happened
-from services.segment.rules.sentences.words import amount, either, sign, span
+from services.segment.rules.sentences.words import amount, either, sign, span, within
 from shared.wording import Wording
 
 
@@ -61,7 +61,8 @@ def _count(kind: str, compare: Comparison, when: str | None, which: str, wording
     if high == 0:
         return f"{wording.text(not_done)}{when}{which}"
     if low == 1 and high == UNBOUNDED:
-        return f"{wording.text(done)}{when or wording.text(' at least once')}{which}"
+        at_least_once = wording.text(" at least once")
+        return f"{wording.text(done)}{when or at_least_once}{which}"
     text = wording.plural(" {sign} {number} time", " {sign} {number} times", compare.value)
     times = text.format(sign=sign(compare, wording), number=wording.number(compare.value))
     return f"{wording.text(done)}{times}{when}{which}"
@@ -78,7 +79,7 @@ def _end(rule: Facts, when: str, which: str, wording: Wording) -> str:
 
 def _when(rule: Windowed, wording: Wording) -> str:
     if rule.span is not None:
-        return wording.text(" within {span}").format(span=span(rule.span, wording))
+        return within(rule.span, wording)
     return "" if rule.between is None else _between(rule.between, wording)
 
 

@@ -48,7 +48,10 @@ THINGS: Mapping[str, tuple[str, str]] = {
     "day": (" on {sign} {number} different day", " on {sign} {number} different days"),
     "branch": (" in {sign} {number} different branch", " in {sign} {number} different branches"),
     "source": (" by {sign} {number} different source", " by {sign} {number} different sources"),
-    "product": (" of {sign} {number} different product", " of {sign} {number} different products"),
+    "product": (
+        " with {sign} {number} different product",
+        " with {sign} {number} different products",
+    ),
     "channel": (" by {sign} {number} different channel", " by {sign} {number} different channels"),
     "employee": (
         " with {sign} {number} different employee",

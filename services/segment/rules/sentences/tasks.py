@@ -1,7 +1,7 @@
 """Sentences of clauses about tasks."""
 
 from services.segment.rules.language.tasks import Tasks, TaskWhere
-from services.segment.rules.sentences.words import either, how_many, span
+from services.segment.rules.sentences.words import either, how_many, within
 from shared.wording import Wording
 
 _STATES = {
@@ -44,9 +44,9 @@ def _which(where: TaskWhere, wording: Wording) -> str:
         if named is not None:
             parts.append(wording.text(text).format(names=either(named, wording)))
     for text, length in (
-        (" planned within {span}", where.planning),
-        (" ended within {span}", where.ending),
+        (" planned{within}", where.planning),
+        (" ended{within}", where.ending),
     ):
         if length is not None:
-            parts.append(wording.text(text).format(span=span(length, wording)))
+            parts.append(wording.text(text).format(within=within(length, wording)))
     return "".join(parts)

@@ -11,6 +11,13 @@ from shared.wording import Wording
 
 _SIGNS = {">=": "≥", ">": ">", "<=": "≤", "<": "<"}
 
+_LAST = {
+    UNITS["day"]: " within 1 day",
+    UNITS["hour"]: " within 1 hour",
+    UNITS["minute"]: " within 1 minute",
+}
+"""Other languages say one of them without its number."""
+
 
 def sign(compare: Comparison, wording: Wording) -> str:
     """The sign of a comparison."""
@@ -35,6 +42,14 @@ def span(length: int, wording: Wording) -> str:
         wording.plural("{n} minute", "{n} minutes", minutes).format(n=minutes) if minutes else "",
     ]
     return " ".join(part for part in said if part)
+
+
+def within(length: int, wording: Wording) -> str:
+    """Milliseconds that end now."""
+    last = _LAST.get(length)
+    if last is not None:
+        return wording.text(last)
+    return wording.text(" within {span}").format(span=span(length, wording))
 
 
 def either(values: Sequence[Value], wording: Wording) -> str:
