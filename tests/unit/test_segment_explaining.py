@@ -196,7 +196,7 @@ def test_where_nothing_comes_late_a_replay_is_what_was_logged(
     assert profile is not None
     profile, events = engine.wake(profile, day(now + 100))
     log += events
-    (course,), _view = replay(profile, [rule], at(now + 100) - 1)
+    (course,) = replay(profile, [rule], at(now + 100) - 1).asked
     changes = course.changes if course.changes[0][1] else course.changes[1:]
     assert [(moment, truth) for moment, truth in changes] == [
         (instant(each.time), isinstance(each.data, SegmentEntered)) for each in log
@@ -207,7 +207,7 @@ def test_where_nothing_comes_late_a_replay_is_what_was_logged(
 def test_an_explanation_agrees_with_the_course_of_the_rule(days: float) -> None:
     profile = profile_of(receipt(1, 0), receipt(2, 12))
     rule = parse_rule(LAPSED)
-    (course,), _view = replay(profile, [rule], at(100))
+    (course,) = replay(profile, [rule], at(100)).asked
     assert explain(profile, rule, at(days)).true is course.at(at(days))
 
 
@@ -240,7 +240,7 @@ def test_the_truths_at_some_moments_are_those_of_the_whole_course(
     rule = parse_rule(raw)
     # What was let go of counts from the beginning: before that nothing is known.
     moments = [each for each in moments if horizon.days > 60 or each >= 60]
-    (course,), _view = replay(profile, [rule], at(90))
+    (course,) = replay(profile, [rule], at(90)).asked
     asked = [at(each) for each in moments]
     assert truths(profile, rule, asked) == [course.at(each) for each in asked]
 
@@ -279,3 +279,17 @@ def test_what_was_told_by_events_that_are_kept_no_more_stays_known(
     )
     why = explain(profile, parse_rule(raw), at(6))
     assert (why.true, why.of) == (True, 1)
+
+
+def test_a_segment_that_is_left_in_time_ends_what_names_it() -> None:
+    weekly = {**COUNT, "within": "P7D", "compare": AT_LEAST_ONE}
+    live = LiveRule(1, parse_rule(weekly), day(-9), "segment-weekly@1", "chain")
+    around = RuleSet(1, {"weekly": live}, day(-9))
+    member = {"kind": "segment", "segment": "weekly"}
+    monthly = {**COUNT, "within": "P30D", "compare": AT_LEAST_ONE}
+    raw = {"kind": "all", "clauses": [member, monthly]}
+    why = explain(profile_of(receipt(1, 1)), parse_rule(raw), at(2), around)
+    inside, bought = why.clauses
+    # The receipt of day 1 leaves the week on day 8, and the month on day 31.
+    assert (why.until, inside.until, bought.until) == (at(8), at(8), at(31))
+    assert (why.true, inside.value) == (True, True)

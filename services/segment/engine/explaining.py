@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from services.segment.engine.facts import event_of
 from services.segment.engine.profile import Profile
-from services.segment.engine.replaying import Course, replay
+from services.segment.engine.replaying import Replay, replay
 from services.segment.rules.findings.finding import Finding
 from services.segment.rules.findings.tree import find
 from services.segment.rules.happened import Happened
 from services.segment.rules.language.kinds import FACT_KINDS, FACT_NAMES
 from services.segment.rules.language.tree import All, AnyOf, Not, Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
-from services.segment.rules.view import View
 from services.segment.rules.words import FieldValue, Word
 
 MOST_FACTS = 20
@@ -71,39 +70,28 @@ def explain(profile: Profile, rule: Rule, at: int, around: RuleSet = NO_RULES) -
     nodes = list(_nodes(rule))
     known = sum(1 for _ in profile.facts) + len(profile.told)
     most = max(LEAST_MOMENTS, MOST_WORK // (len(nodes) * max(known, 1)))
-    courses, view = replay(profile, nodes, at, around, most)
-    return _Explaining(profile, courses, view, at).explained(rule)
+    return _Explaining(profile, replay(profile, nodes, at, around, most), at).explained(rule)
 
 
 @dataclass(frozen=True, slots=True)
 class _Explaining:
     profile: Profile
-    courses: Sequence[Course]
-    view: View
+    lived: Replay
     at: int
 
     def explained(self, rule: Rule) -> Explained:
-        course = next(course for course in self.courses if course.rule is rule)
-        found = find(rule, self.view, self.at) or Finding(None)
+        course = next(course for course in self.lived.asked if course.rule is rule)
+        found = find(rule, self.lived.view, self.at) or Finding(None)
         return Explained(
             rule=rule,
             true=course.value,
             since=course.since,
-            until=self._until(course),
+            until=self.lived.turning(course, self.at, MOST_STEPS),
             value=found.value,
             of=len(found.behind),
             behind=tuple(self._behind(each) for each in found.behind[-MOST_FACTS:][::-1]),
             clauses=tuple(self.explained(clause) for clause in _clauses(rule)),
         )
-
-    def _until(self, course: Course) -> int | None:
-        """When time alone makes it otherwise: an early timer is looked beyond."""
-        ahead = Course(course.rule, [(self.at, course.value)], course.next)
-        for _ in range(MOST_STEPS):
-            if ahead.next is None or len(ahead.changes) > 1:
-                break
-            ahead.ask(self.view, ahead.next)
-        return ahead.changes[1][0] if len(ahead.changes) > 1 else None
 
     def _behind(self, told: Happened | Word) -> Behind:
         if isinstance(told, Happened):

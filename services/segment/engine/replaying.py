@@ -55,6 +55,10 @@ class Course:
             value = truth
         return value
 
+    def ahead(self, at: int) -> "Course":
+        """The same from an instant on."""
+        return Course(self.rule, [(at, self.value)], self.next)
+
     def ask(self, view: View, at: int) -> None:
         """Evaluate at an instant."""
         value, self.next = evaluate(self.rule, view, at)
@@ -107,6 +111,24 @@ class Replay:
                 break
             self.ask(at)
 
+    def turning(self, course: Course, at: int, most: int) -> int | None:
+        """When time alone makes a course otherwise after an instant that everything was asked at.
+
+        Early timers are looked beyond, so many at most; segments that the rule names change with
+        time, too.
+        """
+        named = self.named if named_in(course.rule) else {}
+        later = {name: each.ahead(at) for name, each in named.items()}
+        ahead, inside = course.ahead(at), set(self.inside)
+        run, self.view.inside = Replay(self.view, later, [ahead], inside), inside
+        for _ in range(most):
+            dues = [each.next for each in (*later.values(), ahead) if each.next is not None]
+            if not dues or len(ahead.changes) > 1:
+                break
+            run.ask(min(dues))
+        self.view.inside = self.inside
+        return ahead.changes[1][0] if len(ahead.changes) > 1 else None
+
     def _stand(self, name: str, course: Course) -> None:
         if course.value:
             self.inside.add(name)
@@ -120,8 +142,8 @@ def replay(
     until: int,
     around: RuleSet = NO_RULES,
     most: int = UNBOUNDED,
-) -> tuple[Sequence[Course], View]:
-    """The courses of rules up to an instant, which counts; and the view of that instant.
+) -> Replay:
+    """The courses of rules up to an instant, which counts, in the view of that instant.
 
     Segments that the rules name are replayed beside them by the rules of `around`; those that are
     held, and lists, are taken as they are now. Of all moments at which something happened the last
@@ -143,7 +165,7 @@ def replay(
         run.take(facts)
         run.ask(at)
     run.settle(until + 1)
-    return run.asked, run.view
+    return run
 
 
 def truths(
