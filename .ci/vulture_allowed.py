@@ -36,6 +36,9 @@ WriteableBuffer  # a type that is there for mypy alone
 trace
 traceback
 
+# Fields of answers, written for whoever asks over HTTP.
+finished_at
+
 # The contract: fields of events, written for whoever subscribes.
 birth_date
 cashier
