@@ -247,6 +247,16 @@ def test_what_stands_at_a_place_is_named_as_json_has_it(raw: Any, path: str, mes
     assert [(error.field, error.message) for error in refused.value.errors] == [(path, message)]
 
 
+def test_a_new_rule_names_ten_thousand_values_at_most() -> None:
+    branches = [str(number) for number in range(1000)]
+    clauses = [{**HAS_BOUGHT, "within": "P7D", "where": {"branch": branches}}] * 10
+    # Ten thousand branches, and the words of the clauses.
+    with pytest.raises(InvalidRule, match="rule: names 10,000 values at most"):
+        parse_rule({"kind": "any", "clauses": clauses}, horizon=30 * DAY)
+    parse_rule({"kind": "any", "clauses": clauses[1:]}, horizon=30 * DAY)
+    parse_rule({"kind": "any", "clauses": clauses})  # what is in a log is read
+
+
 def test_lists_in_lists_are_refused_however_deep_they_go() -> None:
     deep: list[Any] = []
     for _ in range(900):

@@ -6,7 +6,7 @@ nothing but being refused.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from services.segment.rules.language.forms import UNBOUNDED, Leaf
 from services.segment.rules.language.tree import DEEPEST, MOST_CLAUSES, RULE, All, AnyOf, Not, Rule
 from shared.decider import FieldError
 from shared.events.contract import show_moment
+
+MOST_VALUES = 10_000
+"""In all clauses together, words of the language included; not of rules that are in logs."""
 
 _CHOICES = {"clauses": "kind", "clause": "kind", "test": "op"}
 """Field → the discriminator of the forms that it holds; the rule itself is one, too."""
@@ -42,11 +45,13 @@ def parse_rule(
 ) -> Rule:
     """The rule that JSON (as Python objects) describes.
 
-    `horizon` is how far back from `now` (an instant) single facts are kept, in milliseconds; a rule
-    that looks back further is refused. `root` begins every path. Forms of old are read as those of
-    today. Raises `InvalidRule`.
+    `horizon` is how far back from `now` (an instant) single facts are kept, in milliseconds; a new
+    rule that looks back further, or names too much, is refused. Without it a rule of a log is read.
+    `root` begins every path. Forms of old are read as those of today. Raises `InvalidRule`.
     """
     _measure(raw, root)
+    if horizon is not None:
+        _count_values(raw, root)
     raw = as_it_is_said_now(raw)
     try:
         rule = RULE.validate_python(raw)
@@ -71,6 +76,20 @@ def _measure(raw: object, root: str) -> None:
             level = [inner for outer in level for inner in _inner(outer)]
             continue
         raise InvalidRule((FieldError(root, message),))
+
+
+def _count_values(raw: object, root: str) -> None:
+    """Every worker keeps every rule, and looks for new ones every second: they stay small."""
+    left, count = [raw], 0
+    while left:
+        node = left.pop()
+        inner = node.values() if isinstance(node, Mapping) else node
+        if isinstance(inner, str) or not isinstance(inner, Iterable):
+            count += 1
+        else:
+            left += inner
+    if count > MOST_VALUES:
+        raise InvalidRule((FieldError(root, f"names {MOST_VALUES:,} values at most"),))
 
 
 def _inner(raw: object) -> Iterator[object]:
