@@ -216,6 +216,22 @@ async def test_what_cannot_be_explained_is_refused(town: Town, owner: httpx2.Asy
         assert (await of_a_branch.get(path)).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["segments/preview", "customers/anna/explanations"])
+async def test_a_rule_that_is_not_saved_names_only_what_there_is(
+    town: Town, owner: httpx2.AsyncClient, path: str
+) -> None:
+    await town.knows("anna", 5)
+    named = {"kind": "not", "clause": {"kind": "segment", "segment": "recent"}}
+    table = {"kind": "rfm_cell", "table": "none", "cells": ["555"]}
+    for rule, place in ((named, "rule.clause.segment"), (table, "rule.table")):
+        answer = await owner.post(f"/v1/{path}", json={"rule": rule})
+        assert answer.status_code == 422, answer.text
+        assert [each["field"] for each in answer.json()["errors"]] == [place]
+    # What is defined a moment later is there at once.
+    await town.defines("recent", RECENT)
+    assert (await owner.post(f"/v1/{path}", json={"rule": named})).status_code == 200
+
+
 async def test_a_merged_customer_is_left_out(town: Town, owner: httpx2.AsyncClient) -> None:
     await town.defines("recent", RECENT)
     await town.knows("anna", 5, away=True)

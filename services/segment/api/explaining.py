@@ -158,6 +158,7 @@ class ExplainingApi:
         """What a rule that is not saved says of the customer."""
         whole_chain(calling)
         rule = rule_of(body.rule, self.horizon, self.clock.now())
+        await self.rules.require_named(rule)
         wording = self.speech.wording(wishes.language, accepted)
         response.headers["Content-Language"] = wording.language
         return await self._explanation(customer, rule, self._when(wishes.at), None, wording)

@@ -102,6 +102,7 @@ class PreviewApi:
         """A line of JSON now and again while customers are counted; the last one is exact."""
         whole_chain(calling)
         rule = rule_of(body.rule, self.horizon, self.clock.now())
+        await self.rules.require_named(rule)
         known = {each.name for each in await self.definitions.all()}
         for name in body.beside:
             if name not in known:

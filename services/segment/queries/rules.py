@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from services.segment.domain import References
+from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
+from shared.decider import Refused
 
 FRESH_SECONDS = 1.0
 """As long as workers may take to notice a new definition."""
@@ -25,3 +28,18 @@ class PresentRules:
             self._rules = await self.load()
             self._until = now + FRESH_SECONDS
         return self._rules
+
+    async def require_named(self, rule: Rule) -> None:
+        """Raise `Refused` (422) where a rule that is not saved names what there is not."""
+        try:
+            _require(await self.get(), rule)
+        except Refused:
+            # It may have been defined since the last look.
+            self._until = -1.0
+            _require(await self.get(), rule)
+
+
+def _require(rules: RuleSet, rule: Rule) -> None:
+    standing = {**rules.rules, **rules.held}
+    named = {name: live.rule for name, live in standing.items()}
+    References(named, rules.surroundings.tables.keys()).require("", rule)
