@@ -130,7 +130,7 @@ def test_the_five_minutes_run_as_they_are_written(home: Path) -> None:
     # Household 4 has 18 baskets in the year.
     assert '"receipts": 18' in spent
     assert '"kind": "history"' in spent
-    assert '"sentence": "≥ 3 receipts of ≥ 20.00 each within 60 days"' in defined
+    assert '"sentence": "bought ≥ 3 times within 60 days of ≥ 20.00 each"' in defined
     assert all(re.fullmatch(r"[0-9a-f-]{36}", line) for line in members.split())
     # Tried out, then recorded; and the two rows of one receipt.
     assert done.stderr.count("new: 1") == 3
