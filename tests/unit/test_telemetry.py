@@ -22,6 +22,14 @@ from shared.telemetry import DENIED_KEYS, FOREIGN_LEVELS, OUR_PACKAGES, configur
 SECRET = "Ivanova"
 
 
+@pytest.fixture(autouse=True)
+def _outside_of_requests() -> Iterator[None]:
+    """No request that another test has made is under way."""
+    token = correlation_id.set(None)
+    yield
+    correlation_id.reset(token)
+
+
 @contextmanager
 def configured(folder: Path, level: LogLevel = "info") -> Iterator[None]:
     """Logs as in a real process; afterwards everything is as before."""
