@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -11,8 +12,9 @@ from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
 from services.segment.projections import profiles_v2
 from services.segment.rules.ruleset import NO_RULES
-from shared.eventstore import EventStore, StoreUnavailable
+from shared.eventstore import EventStore
 from shared.projection import Stepped
+from shared.recurring import again_and_again
 
 POLL_SECONDS = 1.0
 
@@ -47,9 +49,4 @@ class LiveRules:
 
     async def follow(self) -> None:
         """Keep it fresh until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except StoreUnavailable as failure:
-                log.warning("rules unread", reason=str(failure))
-            await asyncio.sleep(POLL_SECONDS)
+        await again_and_again(self.refresh, POLL_SECONDS, partial(log.warning, "rules unread"))

@@ -1,6 +1,5 @@
 """The rule set as it stands, for whoever answers and does not fold."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from services.segment.domain import References
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.ruleset import NO_RULES, RuleSet
 from shared.decider import Refused
+from shared.freshness import Freshness
 
 FRESH_SECONDS = 1.0
 """As long as workers may take to notice a new definition."""
@@ -19,14 +19,15 @@ class PresentRules:
 
     load: Callable[[], Awaitable[RuleSet]]
     _rules: RuleSet = NO_RULES
-    _until: float = field(default=-1.0)
+    _fresh: Freshness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read before it is asked for."""
+        self._fresh = Freshness(self._read, FRESH_SECONDS)
 
     async def get(self) -> RuleSet:
         """The rule set."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._until:
-            self._rules = await self.load()
-            self._until = now + FRESH_SECONDS
+        await self._fresh.ensure()
         return self._rules
 
     async def require_named(self, rule: Rule) -> None:
@@ -35,8 +36,11 @@ class PresentRules:
             _require(await self.get(), rule)
         except Refused:
             # It may have been defined since the last look.
-            self._until = -1.0
-            _require(await self.get(), rule)
+            await self._fresh.renew()
+            _require(self._rules, rule)
+
+    async def _read(self) -> None:
+        self._rules = await self.load()
 
 
 def _require(rules: RuleSet, rule: Rule) -> None:

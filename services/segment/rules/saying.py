@@ -6,6 +6,7 @@ A word that has parts, such as a deal, is held part by part: each part has a ver
 what is known is the same in any order, and an event that tells one part needs no other.
 """
 
+from abc import abstractmethod
 from typing import Protocol, Self, TypeVar
 
 import msgspec
@@ -18,9 +19,9 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
     """A word about a customer."""
 
     @property
+    @abstractmethod
     def version(self) -> int:
         """That of the stream which says it."""
-        raise NotImplementedError
 
     @property
     def group(self) -> str:
@@ -28,14 +29,14 @@ class Spoken(msgspec.Struct, array_like=True, frozen=True):
         return ""
 
     @property
+    @abstractmethod
     def place(self) -> str:
         """What it is about: one word of its type holds there."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def touches(self) -> tuple[str, ...]:
         """What rules read of it (`Leaf.reads`)."""
-        raise NotImplementedError
 
     def after(self, held: Self) -> Self:
         """What holds of this and the word that was held at its place."""

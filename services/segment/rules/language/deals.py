@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,7 @@ from services.segment.rules.language.forms import (
     Comparison,
     Form,
     Leaf,
-    Name,
-    Several,
+    Names,
     Span,
     wrong,
 )
@@ -24,9 +23,6 @@ DEALS_TERMS = "deals terms"
 DEALS_HOLDER = "deals holder"
 """What a deal touches that somebody else answers for."""
 
-Names = Annotated[tuple[Name, ...], Several]
-MOST_NAMES = 1000
-
 
 class DealWhere(Form):
     """Which deals count: those that satisfy every filter that is given.
@@ -36,12 +32,12 @@ class DealWhere(Form):
     """
 
     state: Literal["open", "won", "lost"] | None = None
-    pipeline: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    stage: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    deal_type: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    source: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    branch: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    responsible: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
+    pipeline: Names | None = None
+    stage: Names | None = None
+    deal_type: Names | None = None
+    source: Names | None = None
+    branch: Names | None = None
+    responsible: Names | None = None
     amount: Comparison | None = Field(default=None, description="minor units")
     in_stage: Span | None = None
     opened: Span | None = None

@@ -6,12 +6,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.segment.rules.language.forms import Comparison, Form, Name, Several, Value, wrong
+from services.segment.rules.language.forms import (
+    Comparison,
+    Form,
+    Name,
+    Names,
+    Several,
+    Value,
+    wrong,
+)
 from services.segment.rules.language.kinds import FACT_KINDS
 
-_Names = Annotated[
-    Annotated[tuple[Name, ...], Several], Field(min_length=1, max_length=1000)
-]  # any of these
 Values = Annotated[Annotated[tuple[Value, ...], Several], Field(min_length=1, max_length=1000)]
 NAMES = (
     "branch", "source", "state", "channel", "employee", "till", "service", "carrier", "about",
@@ -36,29 +41,29 @@ class Where(Form):
     way from the root of the tree to the product's own, as they were when it was sold.
     """
 
-    branch: _Names | None = Field(default=None, description="any of these branches")
-    source: _Names | None = Field(default=None, description="the system that reported it")
-    state: _Names | None = Field(default=None, description="what it came to")
-    channel: _Names | None = None
-    employee: _Names | None = Field(default=None, description="of a receipt the cashier")
-    till: _Names | None = None
-    service: _Names | None = None
-    carrier: _Names | None = None
-    about: _Names | None = None
-    department: _Names | None = None
-    survey: _Names | None = None
-    page: _Names | None = None
-    session: _Names | None = None
-    code: _Names | None = None
-    campaign: _Names | None = None
-    link: _Names | None = None
-    product: _Names | None = None
-    category: _Names | None = None
+    branch: Names | None = Field(default=None, description="any of these branches")
+    source: Names | None = Field(default=None, description="the system that reported it")
+    state: Names | None = Field(default=None, description="what it came to")
+    channel: Names | None = None
+    employee: Names | None = Field(default=None, description="of a receipt the cashier")
+    till: Names | None = None
+    service: Names | None = None
+    carrier: Names | None = None
+    about: Names | None = None
+    department: Names | None = None
+    survey: Names | None = None
+    page: Names | None = None
+    session: Names | None = None
+    code: Names | None = None
+    campaign: Names | None = None
+    link: Names | None = None
+    product: Names | None = None
+    category: Names | None = None
     direction: Literal["in", "out"] | None = Field(
         default=None, description="from the customer, or to the customer"
     )
     answered: bool | None = None
-    coupon: bool | _Names | None = Field(
+    coupon: bool | Names | None = Field(
         default=None,
         description="whether a line has a coupon's discount other than 0; or any of these codes",
     )

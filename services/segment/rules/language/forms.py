@@ -1,5 +1,6 @@
 """What the forms of the rule language are made of."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
@@ -60,6 +61,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Value = Annotated[str, StringConstraints(max_length=200)] | int | bool
 Several = Strict(strict=False)
 """A JSON array arrives as a list, and is kept as a tuple."""
+Names = Annotated[
+    Annotated[tuple[Name, ...], Several], Field(min_length=1, max_length=1000)
+]  # any of these
 
 
 class Form(BaseModel):
@@ -71,9 +75,9 @@ class Form(BaseModel):
 class Leaf(Form):
     """A clause that looks at the customer."""
 
+    @abstractmethod
     def reads(self) -> Iterator[str]:
         """What it looks at, by the names that facts and words touch; nothing else changes it."""
-        raise NotImplementedError
 
     def look_back(self) -> int:
         """The longest span (milliseconds) in which it asks for single facts.

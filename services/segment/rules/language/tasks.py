@@ -11,7 +11,7 @@ from services.segment.rules.language.forms import (
     Comparison,
     Form,
     Leaf,
-    Name,
+    Names,
     Several,
     Span,
     wrong,
@@ -22,9 +22,6 @@ TASKS = "tasks"
 """What a task touches that is planned, ends, is opened again, or goes to another customer."""
 TASKS_TERMS = "tasks terms"
 """What a task touches of which something else is to be done, by somebody else or at another time"""
-
-Names = Annotated[tuple[Name, ...], Several]
-MOST_NAMES = 1000
 
 
 class TaskWhere(Form):
@@ -37,11 +34,9 @@ class TaskWhere(Form):
 
     state: Literal["open", "overdue", "completed", "cancelled"] | None = None
     kind: Annotated[tuple[TaskKind, ...], Several] | None = Field(default=None, min_length=1)
-    responsible: Annotated[tuple[Name, ...], Several] | None = Field(
-        default=None, min_length=1, max_length=MOST_NAMES
-    )
-    branch: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
-    outcome: Names | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
+    responsible: Names | None = None
+    branch: Names | None = None
+    outcome: Names | None = None
     planned: Span | None = None
     ended: Span | None = None
 
