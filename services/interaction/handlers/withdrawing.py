@@ -24,6 +24,7 @@ from shared.events.moving import FactWithdrawn
 from shared.eventstore import Known, body_hash
 from shared.execute import Writer
 from shared.keyring import is_token
+from shared.side_by_side import side_by_side
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.1
@@ -65,20 +66,16 @@ class Withdrawals:
         """Take them back, those of one stream one after another. Raises `StoreUnavailable`."""
         known = await self.writer.store.known([each.command for each in wanted])
         found: dict[str, TakenBack] = {}
-        slots = asyncio.Semaphore(AT_ONCE)
 
         async def work(mine: Sequence[Wanted]) -> None:
-            async with slots:
-                for each in mine:
-                    found[each.fact] = await self._one(each, known.get(each.command), by)
+            for each in mine:
+                found[each.fact] = await self._one(each, known.get(each.command), by)
 
         streams: dict[str, list[Wanted]] = {}
         for each in wanted:
             place = known.get(each.command)
             streams.setdefault("" if place is None else place.stream, []).append(each)
-        async with asyncio.TaskGroup() as group:
-            for mine in streams.values():
-                group.create_task(work(mine))
+        await side_by_side(work, streams.values(), AT_ONCE)
         return [found[each.fact] for each in wanted]
 
     async def _one(self, wanted: Wanted, recorded: Known | None, by: str) -> TakenBack:
