@@ -1,6 +1,6 @@
 """Kafka as the services use it: topics, the publisher, consumers, progress, reactions."""
 
-from shared.kafka.connection import KAFKA_AWAY, KafkaUrl, partition_of
+from shared.kafka.connection import KAFKA_AWAY, KafkaUrl, partition_of, stop
 from shared.kafka.dead_letters import KafkaDeadLetters
 from shared.kafka.progress import ProgressReader, group_lag
 from shared.kafka.publisher import KafkaPublisher
@@ -23,5 +23,6 @@ __all__ = [
     "group_lag",
     "partition_of",
     "start",
+    "stop",
     "subscribe",
 ]

@@ -1,8 +1,10 @@
 """Where Kafka is, and how a key finds its partition."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
@@ -11,6 +13,33 @@ POSITIVE = 0x7FFFFFFF
 REMEMBERED_KEYS = 1 << 15
 KAFKA_AWAY: tuple[type[Exception], ...] = (KafkaError, OSError)
 """What the client raises while Kafka cannot be reached, for those who wait for it."""
+STOP_SECONDS = 30.0
+"""What a client may need to take its leave before it is dropped."""
+
+
+class Stoppable(Protocol):
+    """A client of Kafka, whoever made it."""
+
+    async def stop(self) -> None:
+        """Take leave of the brokers."""
+        ...
+
+
+async def stop(client: Stoppable) -> None:
+    """Stop a client whole, and let a cancellation that comes meanwhile go on behind it.
+
+    aiokafka waits for its own cancelled tasks and passes over a cancellation there, whosesoever it
+    is: a task that was told to end just then would never hear of it again. Raises what the client
+    raises.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    try:
+        await asyncio.shield(stopping)
+    except asyncio.CancelledError:
+        await asyncio.wait([stopping], timeout=STOP_SECONDS)
+        if not stopping.cancel():
+            stopping.cancelled() or stopping.exception()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from shared.dead_letters import Buried, DeadLetter, Replayed
 from shared.decider import FieldError
-from shared.kafka.connection import KAFKA_AWAY, KafkaUrl
+from shared.kafka.connection import KAFKA_AWAY, KafkaUrl, stop
 from shared.relay.ports import BrokerUnavailable
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -98,7 +98,7 @@ class KafkaDeadLetters:
         """Let go of the connections."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await stop(producer)
 
     async def _send(self, records: Sequence[dict[str, object]]) -> None:
         try:
@@ -121,7 +121,7 @@ class KafkaDeadLetters:
             try:
                 await producer.start()
             except BaseException:
-                await producer.stop()
+                await stop(producer)
                 raise
             self._producer = producer
         return self._producer
@@ -147,7 +147,7 @@ class KafkaDeadLetters:
         except (KafkaError, OSError) as failure:
             raise BrokerUnavailable(type(failure).__name__) from failure
         finally:
-            await consumer.stop()
+            await stop(consumer)
 
     async def _batches(
         self, consumer: AIOKafkaConsumer, start: int

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.events import TOPICS
-from shared.kafka.connection import KAFKA_AWAY, KafkaUrl
+from shared.kafka.connection import KAFKA_AWAY, KafkaUrl, stop
 from shared.progress import Progress, decode_progress, progress_topic
 from shared.relay.ports import BrokerUnavailable
 
@@ -62,7 +62,7 @@ class ProgressReader:
                     self._take(records[-1].value)
         finally:
             self.connected = False
-            await consumer.stop()
+            await stop(consumer)
 
     def _take(self, value: bytes | None) -> None:
         try:
@@ -119,7 +119,7 @@ async def _ends(url: KafkaUrl, topics: Iterable[str]) -> list[tuple[str, int, in
         await consumer.start()
         ends = await consumer.end_offsets(consumer.assignment())
     finally:
-        await consumer.stop()
+        await stop(consumer)
     return [(place.topic, place.partition, end) for place, end in ends.items()]
 
 

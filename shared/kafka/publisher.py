@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLarge
 
 from shared.envelope import decode_light
 from shared.events import TOPICS
-from shared.kafka.connection import KafkaUrl
+from shared.kafka.connection import KafkaUrl, stop
 from shared.progress import progress_topic
 from shared.relay.ports import BrokerUnavailable, Place, Published, Record
 
@@ -162,7 +162,7 @@ class KafkaPublisher:
         """Stop the producer."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            await producer.stop()
+            await stop(producer)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._lock:
@@ -182,7 +182,7 @@ class KafkaPublisher:
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await stop(producer)
             raise
         return producer
 
@@ -202,7 +202,7 @@ async def _stop(producer: AIOKafkaProducer | None) -> None:
     if producer is not None:
         try:
             async with asyncio.timeout(1):
-                await producer.stop()
+                await stop(producer)
         except (TimeoutError, KafkaError, OSError):
             return
 
@@ -252,7 +252,7 @@ class _reader:  # noqa: N801 - reads as a phrase where it is used
         try:
             await self._consumer.start()
         except (KafkaError, OSError) as failure:
-            await self._consumer.stop()
+            await stop(self._consumer)
             raise BrokerUnavailable(type(failure).__name__) from failure
         return self._consumer
 
@@ -260,6 +260,6 @@ class _reader:  # noqa: N801 - reads as a phrase where it is used
         self, kind: type[BaseException] | None, value: BaseException | None, _: object
     ) -> None:
         """Disconnect; what Kafka raised inside becomes `BrokerUnavailable`."""
-        await self._consumer.stop()
+        await stop(self._consumer)
         if kind is not None and issubclass(kind, KafkaError):
             raise BrokerUnavailable(kind.__name__) from value

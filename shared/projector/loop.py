@@ -19,7 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared import telemetry
 from shared.eventstore import StoreUnavailable
-from shared.kafka.connection import KafkaUrl
+from shared.kafka.connection import KafkaUrl, stop
 from shared.keyring import MissingKey
 from shared.projector.errands import Errands
 from shared.projector.folder import Folder
@@ -270,6 +270,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     try:
-        await consumer.stop()
+        await stop(consumer)
     except (KafkaError, OSError) as failure:
         log.info("consumer stopped badly", reason=type(failure).__name__)

@@ -36,6 +36,10 @@ class Line:
             await asyncio.wait(self._passing, timeout=END_SECONDS)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            # It was taken in just before the line was cut.
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._passing.add(task)

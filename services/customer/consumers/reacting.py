@@ -13,7 +13,7 @@ from services.customer.handlers.automation import Automating
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.registering import Registering
 from services.customer.handlers.robots import Robots
-from shared.kafka import KafkaUrl, start, subscribe
+from shared.kafka import KafkaUrl, start, stop, subscribe
 from shared.keyring import Keyring
 from shared.records import RawRecord
 
@@ -37,7 +37,7 @@ class Reactions:
             await start(self.broker)
             await asyncio.Event().wait()
         finally:
-            await self.broker.stop()
+            await stop(self.broker)
 
     def _subscribe(self) -> None:
         async def react(records: Sequence[RawRecord]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from faststream.kafka import KafkaBroker
 
-from shared.kafka import KafkaUrl, start, subscribe
+from shared.kafka import KafkaUrl, start, stop, subscribe
 from shared.kafka.reactions import Reaction
 
 
@@ -48,7 +48,7 @@ class Reactions:
             await start(self.broker)
             await asyncio.Event().wait()
         finally:
-            await self.broker.stop()
+            await stop(self.broker)
 
     async def readers(self) -> Mapping[str, tuple[str, ...]]:
         """Group → topics, for what is told of progress."""

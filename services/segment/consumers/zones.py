@@ -14,7 +14,7 @@ from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, decode_light, glimpse_type
 from shared.events.configuration import BranchMoved, BranchOpened
 from shared.execute import Writer
-from shared.kafka import KafkaUrl, start, subscribe
+from shared.kafka import KafkaUrl, start, stop, subscribe
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1",)
@@ -81,7 +81,7 @@ class ZoneReaction:
             await start(self.broker)
             await asyncio.Event().wait()
         finally:
-            await self.broker.stop()
+            await stop(self.broker)
 
     async def react(self, records: Sequence[RawRecord]) -> None:
         """Note what the records tell. Raises `StoreUnavailable`."""

@@ -1,0 +1,53 @@
+"""A client of Kafka is stopped whole, and whoever was told to end meanwhile ends."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.kafka import stop
+
+
+@dataclass
+class Deaf:
+    """Stops as aiokafka does: a cancellation that comes while it waits is passed over."""
+
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: bool = False
+
+    async def stop(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.leave.wait()
+        self.stopped = True
+
+
+async def test_a_cancellation_that_comes_meanwhile_goes_on_behind_the_stop() -> None:
+    client = Deaf()
+
+    async def works_for_ever() -> None:
+        await stop(client)
+        await asyncio.Event().wait()
+
+    working = asyncio.create_task(works_for_ever())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.sleep(0)
+    assert not client.stopped
+    client.leave.set()
+    await asyncio.wait([working], timeout=5)
+    assert working.cancelled()
+    assert client.stopped
+
+
+class Away:
+    """Cannot take its leave."""
+
+    async def stop(self) -> None:
+        raise OSError("gone")
+
+
+async def test_what_the_client_raises_is_seen() -> None:
+    with pytest.raises(OSError, match="gone"):
+        await stop(Away())
