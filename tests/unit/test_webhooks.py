@@ -12,15 +12,7 @@ from datetime import timedelta
 import pytest
 
 from services.customer.domain.pipeline import is_web_address
-from services.customer.handlers.calling import (
-    REQUEST,
-    SIGNATURE,
-    HttpCaller,
-    Unreachable,
-    is_private,
-    signature,
-    signing_key,
-)
+from services.customer.handlers.calling import HttpCaller, Unreachable
 from services.customer.handlers.webhooks import (
     LEASE_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -28,6 +20,7 @@ from services.customer.handlers.webhooks import (
     Webhooks,
     pause_after,
 )
+from shared.calling import REQUEST, SIGNATURE, is_private, signature, signing_key
 from shared.envelope import decode
 from shared.memory import MemoryOutbox
 from shared.outbox import Letter

@@ -26,9 +26,9 @@ from services.customer.api.deal_views import (
 from services.customer.api.inputs import Input, Slug, Text
 from services.customer.domain.configuration.catalogue import Define
 from services.customer.domain.pipeline import MAX_ROBOTS, MAX_STAGES
-from services.customer.handlers.calling import signing_key
 from services.customer.queries.deals import DealBoard, figures
 from shared.access import Kind, Permission, Principal, scope
+from shared.calling import signing_key
 from shared.decider import invalid, not_found
 from shared.events.customer import Channel
 from shared.events.deal import (
