@@ -52,6 +52,7 @@ GROUPS = (
     Group("rules", ("projection_500_rules", "untouched_rules")),
     Group("backfill", ("backfill",)),
     Group("timers", ("timers",)),
+    Group("preview", ("preview",)),
     Group("listing", ("search", "page")),
     Group("timeline", ("timeline_page",)),
     Group("latency", ("latency",)),

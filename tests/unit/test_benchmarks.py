@@ -78,6 +78,7 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "untouched_rules",
         "backfill",
         "timers",
+        "preview",
     }
 
 
