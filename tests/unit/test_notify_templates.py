@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify.templates import (
+from services.notify.content.templates import (
     FIELDS,
     FILTERS,
     MAX_OUTPUT_BYTES,

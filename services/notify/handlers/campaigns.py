@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notify import templates
+from services.notify.content import templates
 from services.notify.domain import (
     CAMPAIGN,
     CampaignCommand,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.notify import templates
 from services.notify.channels import Outgoing
+from services.notify.content import templates
 from services.notify.domain import (
     BeginSending,
     Defer,
