@@ -65,6 +65,14 @@ till
 time_zone
 trigger
 wording
+max_age  # of a campaign
+while_member
+budget
+per_minute
+per_day
+attribution_days
+fallback
+fallback_after
 
 # Answers of the API: fields for whoever calls.
 amount_minor

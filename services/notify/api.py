@@ -15,9 +15,9 @@ from services.notify.queries import Figures, Outcomes, Queue
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock, to_milliseconds
 from shared.decider import invalid, not_found
+from shared.events.campaign import Broadcast, CampaignDefined, OnEntering, Template
 from shared.events.contract import show_moment
 from shared.events.customer import Channel
-from shared.events.notification import Broadcast, CampaignDefined, OnEntering, Template
 from shared.execute import Done, Writer
 from shared.http import (
     CommandId,

@@ -19,10 +19,10 @@ from services.notify.domain import occurrence_of_entering
 from services.notify.handlers import CampaignBook, Entry, Occasion
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light
-from shared.events.notification import CampaignDefined, OnEntering
+from shared.events.campaign import CampaignDefined, OnEntering
 from shared.events.segment import SegmentEntered
 from shared.eventstore import StoreUnavailable
-from shared.kafka import KAFKA_AWAY, KafkaUrl, start, subscribe
+from shared.kafka import KAFKA_AWAY, KafkaUrl, start, stop, subscribe
 from shared.records import RawRecord
 
 TOPICS = ("segment.events.v1",)
@@ -128,20 +128,20 @@ class Triggers:
                     log.warning("triggers wait", reason=type(failure).__name__)
                 await asyncio.sleep(POLL_SECONDS)
         finally:
-            await self.broker.stop()
+            await stop(self.broker)
 
     async def adjust(self) -> None:
         """Subscribe for what runs, and for nothing else."""
         wanted = triggered(list((await self.book.fresh()).values()))
         for name in self._subscribers.keys() - wanted.keys():
-            await self._subscribers.pop(name).stop()
+            await stop(self._subscribers.pop(name))
             log.info("trigger stopped", campaign=name)
         for name in wanted.keys() - self._subscribers.keys():
             subscriber = self._subscriber(wanted[name])
             try:
                 await subscriber.start()
             except BaseException:
-                await subscriber.stop()
+                await stop(subscriber)
                 raise
             self._subscribers[name] = subscriber
             log.info("trigger started", campaign=name)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from shared.events import (
     automation,
+    campaign,
     care,
     company,
     configuration,
@@ -44,6 +45,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             task,
             segment,
             prediction,
+            campaign,
             notification,
         )
         for event in module.EVENTS

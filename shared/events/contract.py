@@ -74,6 +74,23 @@ def open_list(description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": f"{description}; more may come"})
 
 
+def open_union(description: str, *kinds: str) -> WithJsonSchema:
+    """The schema of one of several forms, told apart by `kind`, of which more will come.
+
+    For our own code the union is closed all the same.
+    """
+    known = ", ".join(kinds)
+    kind = {"type": "string", "description": f"{known}; more may come"}
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "description": description,
+            "properties": {"kind": kind},
+            "required": ["kind"],
+        }
+    )
+
+
 class Part(BaseModel):
     """A value inside an event."""
 

@@ -1,73 +1,11 @@
-"""Events of campaigns and messages: once, or not at all, and always with a reason."""
+"""Events of messages: once, or not at all, and always with a reason."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Moment, Part, open_list
+from shared.events.contract import EventData, open_list
 from shared.events.customer import AnyChannel
-
-
-class OnEntering(Part):
-    """One message for each entering of a segment at or after the campaign's start."""
-
-    kind: Literal["on_entering"] = "on_entering"
-    segment: str
-
-
-class Broadcast(Part):
-    """One message for each member of a segment at the start."""
-
-    kind: Literal["broadcast"] = "broadcast"
-    segment: str
-
-
-Trigger = Annotated[OnEntering | Broadcast, Field(discriminator="kind")]
-
-
-class Template(Part):
-    """What is said; both texts are Liquid."""
-
-    subject: str
-    text: str
-
-
-class CampaignDefined(EventData):
-    """A campaign has a (new) definition; nothing is sent before it is started."""
-
-    type: ClassVar[str] = "campaign.defined.v1"
-    campaign: str
-    title: str
-    trigger: Trigger
-    channel: AnyChannel
-    topic: str = Field(description="the topic of the consent that it needs")
-    template: Template
-    start: Moment = Field(description="causes before it are not taken")
-    holdout_percent: int = Field(ge=0, le=100)
-
-
-class CampaignStarted(EventData):
-    """Messages may go out. `run` tells the runs of a broadcast apart."""
-
-    type: ClassVar[str] = "campaign.started.v1"
-    campaign: str
-    run: int = Field(ge=1)
-
-
-class AudienceFrozen(EventData):
-    """Every member at the start has its message scheduled."""
-
-    type: ClassVar[str] = "campaign.audience_frozen.v1"
-    campaign: str
-    run: int = Field(ge=1)
-    size: int = Field(ge=0)
-
-
-class CampaignStopped(EventData):
-    """Nothing of it is handed over any more."""
-
-    type: ClassVar[str] = "campaign.stopped.v1"
-    campaign: str
 
 
 class MessageScheduled(EventData):
@@ -189,10 +127,6 @@ class MessageUncertain(EventData):
 
 
 EVENTS: tuple[type[EventData], ...] = (
-    CampaignDefined,
-    CampaignStarted,
-    AudienceFrozen,
-    CampaignStopped,
     MessageScheduled,
     MessageSuppressed,
     MessageHeldOut,

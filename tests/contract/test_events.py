@@ -194,7 +194,7 @@ def test_a_field_that_goes_or_changes_its_type_breaks_subscribers() -> None:
 
 
 def test_other_values_or_forms_of_a_field_break_subscribers() -> None:
-    schema, data = changed("campaign.defined.v1", "$defs", "CampaignDefined", "properties")
+    schema, data = changed("campaign.defined.v1", "$defs", "CampaignDefinedV1", "properties")
     data["title"]["type"] = "integer"
     data["trigger"]["oneOf"].append({"type": "string"})
     data["holdout_percent"]["maximum"] = 50

@@ -14,10 +14,10 @@ from pydantic import BaseModel
 
 import services
 from shared.events import EVENT_TYPES
+from shared.events.campaign import CampaignDefinedV1
 from shared.events.contract import pii_paths
 from shared.events.customer import CustomerRegistered
 from shared.events.interaction import ReceiptRecorded
-from shared.events.notification import CampaignDefined
 from shared.events.schema import EXAMPLES
 from shared.keyring import ERASED, key_ids, unseal
 from shared.projection import Projection, Stepped
@@ -168,7 +168,7 @@ class Campaign(msgspec.Struct):
 
 def test_structs_of_any_depth_are_compared() -> None:
     assert check(ReceiptRecorded.type, Receipt, opens=False) == []
-    assert check(CampaignDefined.type, Campaign, opens=False) == []
+    assert check(CampaignDefinedV1.type, Campaign, opens=False) == []
 
 
 class Misspelt(msgspec.Struct):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
 from shared.envelope import Causation, Placed, decode, decode_light, encode, event_id
+from shared.events.campaign import Broadcast, CampaignDefined, Template
 from shared.events.contract import EventData
 from shared.events.customer import CustomerRegistered
 from shared.events.interaction import ReceiptLine, ReceiptRecorded
-from shared.events.notification import Broadcast, CampaignDefined, Template
 from shared.events.segment import SegmentDefined
 
 MORNING = datetime(2017, 12, 1, 9, 30, tzinfo=UTC)

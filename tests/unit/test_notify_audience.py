@@ -20,7 +20,7 @@ from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.queries import Recipients
 from shared.clock import ManualClock
 from shared.decider import NewEvent
-from shared.events.notification import Broadcast, CampaignDefined, Template
+from shared.events.campaign import Broadcast, CampaignDefined, Template
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.eventstore import Append, EventStore, StoreUnavailable
 from shared.execute import Writer

@@ -34,6 +34,7 @@ from services.notify.queries import Queue, Recipients
 from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.envelope import Causation
+from shared.events.campaign import CampaignDefined, OnEntering, Template
 from shared.events.contract import EventData
 from shared.events.customer import (
     ConsentGiven,
@@ -44,7 +45,6 @@ from shared.events.customer import (
     IdentifierAdded,
     IdentifierChanged,
 )
-from shared.events.notification import CampaignDefined, OnEntering, Template
 from shared.eventstore import Append, EventStore, Known, StoreUnavailable
 from shared.execute import Writer
 from shared.keyring import Keyring

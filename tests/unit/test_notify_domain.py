@@ -40,13 +40,20 @@ from services.notify.domain import (
 )
 from services.notify.domain.message import MAX_REFUSALS, MessageCommand
 from shared.decider import NewEvent, Refused
-from shared.events.contract import EventData
-from shared.events.notification import (
+from shared.events.campaign import (
     AudienceFrozen,
     Broadcast,
     CampaignDefined,
+    CampaignDefinedV1,
     CampaignStarted,
     CampaignStopped,
+    OnEntering,
+    OnEnteringV1,
+    Template,
+    TemplateV1,
+)
+from shared.events.contract import EventData
+from shared.events.notification import (
     MessageDeferred,
     MessageFailed,
     MessageHeldOut,
@@ -55,8 +62,6 @@ from shared.events.notification import (
     MessageSent,
     MessageSuppressed,
     MessageUncertain,
-    OnEntering,
-    Template,
 )
 from shared.testing import given
 
@@ -92,6 +97,22 @@ def test_a_campaign_is_defined_once_and_not_again_by_the_same() -> None:
     given(CAMPAIGN).when(DefineCampaign(untidy, AT)).then([NewEvent(ENTERING, AT)])
     given(CAMPAIGN, [ENTERING]).when(DefineCampaign(untidy, AT)).then_nothing()
     given(CAMPAIGN, [ENTERING, started()]).when(DefineCampaign(ENTERING, AT)).then_nothing()
+
+
+def test_a_definition_of_the_first_version_counts_as_one_of_today() -> None:
+    first = CampaignDefinedV1(
+        campaign=NAME,
+        title="We miss you",
+        trigger=OnEnteringV1(segment="lapsed-30"),
+        channel="email",
+        topic="marketing",
+        template=TemplateV1(subject="s", text="t"),
+        start=AT,
+        holdout_percent=10,
+    )
+    assert CAMPAIGN.fold([first]).definition == ENTERING
+    given(CAMPAIGN, [first, started()]).when(DefineCampaign(ENTERING, AT)).then_nothing()
+    given(CAMPAIGN, [first]).when(DefineCampaign(OTHER_TEXT, AT)).then([OTHER_TEXT])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from services.notify.handlers import Entry, Occasion, schedule
 from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.envelope import Causation
-from shared.events.notification import (
+from shared.events.campaign import (
     Broadcast,
     CampaignDefined,
     CampaignStarted,

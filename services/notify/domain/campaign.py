@@ -12,14 +12,15 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from shared.decider import Decider, NewEvent, Refused, invalid, not_found
-from shared.events.contract import EventData
-from shared.events.notification import (
+from shared.events.campaign import (
     AudienceFrozen,
     Broadcast,
     CampaignDefined,
+    CampaignDefinedV1,
     CampaignStarted,
     CampaignStopped,
 )
+from shared.events.contract import EventData
 
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
@@ -210,6 +211,8 @@ def evolve(state: Campaign, data: EventData) -> Campaign:
     """The campaign after an event."""
     state = replace(state, version=state.version + 1)
     match data:
+        case CampaignDefinedV1():
+            return replace(state, definition=data.upcast())
         case CampaignDefined():
             return replace(state, definition=data)
         case CampaignStarted(run=run):

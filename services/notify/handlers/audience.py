@@ -18,7 +18,7 @@ from services.notify.handlers.book import CampaignBook, Entry, Start
 from services.notify.handlers.campaigns import freeze
 from services.notify.handlers.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
-from shared.events.notification import CampaignDefined
+from shared.events.campaign import CampaignDefined
 from shared.execute import Writer
 from shared.readmodel import Lease, Leases
 from shared.recurring import again_and_again

@@ -14,7 +14,7 @@ import structlog
 from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
-from shared.events.notification import CampaignStarted
+from shared.events.campaign import CampaignStarted
 from shared.eventstore import Commit, EventStore
 from shared.recurring import again_and_again
 

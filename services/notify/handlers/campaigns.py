@@ -15,7 +15,7 @@ from services.notify.domain import (
     campaign_stream,
 )
 from shared.envelope import Causation
-from shared.events.notification import CampaignDefined
+from shared.events.campaign import CampaignDefined
 from shared.eventstore import body_hash
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer

@@ -24,7 +24,8 @@ from services.notify.domain import (
 )
 from services.notify.handlers.book import Entry
 from services.notify.projections import Contact, QueuedMessage, Recipient
-from shared.events.notification import CampaignDefined, SuppressionReason
+from shared.events.campaign import CampaignDefined
+from shared.events.notification import SuppressionReason
 from shared.ids import new_id
 
 CONTACT_KINDS: Mapping[str, str] = {"email": "email", "sms": "phone"}

@@ -1,0 +1,164 @@
+"""Events of campaigns: what is said to whom on what occasion, and when that begins and ends."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.events.contract import EventData, Moment, Part, open_list, open_union
+from shared.events.customer import AnyChannel
+
+DEFAULT_PRIORITY = 5
+HIGHEST_PRIORITY = 9
+
+Purpose = Literal["advertising", "service"]
+Caps = Literal["wait", "drop"]
+
+
+class OnEntering(Part):
+    """One message for each entering of a segment at or after the campaign's start."""
+
+    kind: Literal["on_entering"] = "on_entering"
+    segment: str
+
+
+class Broadcast(Part):
+    """One message for each member of a segment at the start."""
+
+    kind: Literal["broadcast"] = "broadcast"
+    segment: str
+
+
+Trigger = Annotated[
+    Annotated[OnEntering | Broadcast, Field(discriminator="kind")],
+    open_union("on what occasion", "on_entering", "broadcast"),
+]
+
+
+class Template(Part):
+    """What is said; both texts are Liquid."""
+
+    subject: str
+    text: str
+
+
+class Budget(Part):
+    """How many messages may be handed over; what is absent is not limited."""
+
+    messages: int | None = Field(default=None, ge=1, description="in all")
+    per_minute: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1, description="of the chain's calendar")
+
+
+class CampaignDefined(EventData):
+    """A campaign has a (new) definition; nothing is sent before it is started."""
+
+    type: ClassVar[str] = "campaign.defined.v2"
+    campaign: str
+    title: str
+    trigger: Trigger
+    channel: AnyChannel
+    topic: str = Field(description="the topic of the consent that it needs")
+    template: Template
+    start: Moment = Field(description="causes before it are not taken")
+    holdout_percent: int = Field(ge=0, le=100)
+    owner: str | None = Field(default=None, description="the employee who answers for it")
+    branch: str | None = Field(default=None, description="on whose behalf; absent: the chain's")
+    purpose: Annotated[Purpose, open_list("advertising or service")] = Field(
+        default="advertising",
+        description="service: needs no consent to advertising; no holdout, no caps of advertising",
+    )
+    end: Moment | None = Field(default=None, description="causes from it on are not taken")
+    max_age: str | None = Field(
+        default=None, description="ISO 8601 duration: an older occasion is not written about"
+    )
+    priority: int = Field(
+        default=DEFAULT_PRIORITY, ge=0, le=HIGHEST_PRIORITY, description="9 goes first"
+    )
+    while_member: bool = Field(
+        default=False, description="sent only to whoever is in the trigger's segment by then"
+    )
+    budget: Budget | None = None
+    attribution_days: int | None = Field(
+        default=None, ge=1, description="a receipt so many days after a message is put down to it"
+    )
+    fallback: tuple[AnyChannel, ...] = Field(
+        default=(), description="further channels, in the order in which they are tried"
+    )
+    fallback_after: str | None = Field(
+        default=None, description="ISO 8601 duration to wait for a delivery before the next one"
+    )
+    caps: Annotated[Caps, open_list("wait or drop")] = Field(
+        default="wait", description="what becomes of a message that a cap keeps back"
+    )
+
+
+class OnEnteringV1(Part):
+    """One message for each entering of a segment at or after the campaign's start."""
+
+    kind: Literal["on_entering"] = "on_entering"
+    segment: str
+
+
+class BroadcastV1(Part):
+    """One message for each member of a segment at the start."""
+
+    kind: Literal["broadcast"] = "broadcast"
+    segment: str
+
+
+class TemplateV1(Part):
+    """What is said; both texts are Liquid."""
+
+    subject: str
+    text: str
+
+
+class CampaignDefinedV1(EventData):
+    """A campaign has a (new) definition, as it was said before there was a second version."""
+
+    type: ClassVar[str] = "campaign.defined.v1"
+    campaign: str
+    title: str
+    trigger: Annotated[OnEnteringV1 | BroadcastV1, Field(discriminator="kind")]
+    channel: AnyChannel
+    topic: str = Field(description="the topic of the consent that it needs")
+    template: TemplateV1
+    start: Moment = Field(description="causes before it are not taken")
+    holdout_percent: int = Field(ge=0, le=100)
+
+    def upcast(self) -> CampaignDefined:
+        """The same definition, in the words of the present version."""
+        return CampaignDefined.model_validate(self.model_dump())
+
+
+class CampaignStarted(EventData):
+    """Messages may go out. `run` tells the runs of a broadcast apart."""
+
+    type: ClassVar[str] = "campaign.started.v1"
+    campaign: str
+    run: int = Field(ge=1)
+
+
+class AudienceFrozen(EventData):
+    """Every member at the start has its message scheduled."""
+
+    type: ClassVar[str] = "campaign.audience_frozen.v1"
+    campaign: str
+    run: int = Field(ge=1)
+    size: int = Field(ge=0)
+
+
+class CampaignStopped(EventData):
+    """Nothing of it is handed over any more."""
+
+    type: ClassVar[str] = "campaign.stopped.v1"
+    campaign: str
+
+
+EVENTS: tuple[type[EventData], ...] = (
+    CampaignDefinedV1,
+    CampaignDefined,
+    CampaignStarted,
+    AudienceFrozen,
+    CampaignStopped,
+)
