@@ -123,10 +123,24 @@ class ClaimChange:
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
-    """A commit and the claims that must change with it, in one transaction."""
+    """A commit, and what must be written with it in one transaction.
+
+    `claims` must change with it; `beside` are commits of other streams.
+    """
 
     commit: Commit
     claims: tuple[ClaimChange, ...] = ()
+    beside: tuple[Commit, ...] = ()
+
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """All of its commits."""
+        return (self.commit, *self.beside)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one commit and nothing else, and needs no transaction."""
+        return not (self.claims or self.beside)
 
 
 class EventStore(Protocol):
@@ -157,7 +171,7 @@ class EventStore(Protocol):
         ...
 
     async def append(self, appends: Sequence[Append]) -> Sequence[bool]:
-        """Append at most one commit per stream; says for each whether it was.
+        """Append at most one commit per stream; says for each append whether all of it was.
 
         False: the seq is taken, a command is known, a claim has changed, or there was no time for
         it beside the others; nothing of it was written. Raises `StoreUnavailable` when the outcome
@@ -190,7 +204,7 @@ def first_expiry(commits: Iterable[Commit], otherwise: float) -> float:
 
 def check_one_commit_per_stream(appends: Sequence[Append]) -> None:
     """Raise ValueError for two commits of one stream: an unordered insert would tear holes."""
-    streams = [append.commit.stream for append in appends]
+    streams = [commit.stream for append in appends for commit in append.commits]
     if len(set(streams)) != len(streams):
         message = "a batch appends at most one commit per stream"
         raise ValueError(message)

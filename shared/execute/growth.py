@@ -138,7 +138,17 @@ class Growth(msgspec.Struct, Generic[StateT]):
         decider: Decider[Any, StateT],
     ) -> None:
         """Grow by the events of one command. Raises as `Encoder.texts` does, unchanged then."""
-        texts, size = encoder.texts(self.name, self.version, origin, events)
+        self.take(events, origin, encoder.texts(self.name, self.version, origin, events), decider)
+
+    def take(
+        self,
+        events: Sequence[NewEvent],
+        origin: Origin,
+        encoded: tuple[list[str], int],
+        decider: Decider[Any, StateT],
+    ) -> None:
+        """Grow by events whose texts and bytes the encoder gave."""
+        texts, size = encoded
         self.version += len(events)
         self.state = decider.fold([event.data for event in events], self.state)
         self.events += texts

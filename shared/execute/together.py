@@ -78,13 +78,16 @@ class JointDecider(Generic[BodyT, StateT]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
+class JointOrigin:
+    """Whose events a joint command gives on one of its streams."""
+
     key: str
     subject: str | None
     causation: Causation
 
     @property
     def sealer(self) -> str | None:
+        """The customer concerned."""
         return self.subject
 
 
@@ -205,7 +208,7 @@ class Together(Generic[BodyT, StateT]):
         streams = []
         for name, subject in joint.streams.items():
             stream = Growth(name, loaded.heads[name], loaded.states[name])
-            origin = _Origin(subject or name, subject, joint.causation)
+            origin = JointOrigin(subject or name, subject, joint.causation)
             stream.add(events[name], origin, encoder, self.decider.of)
             streams.append(stream)
         streams[0].mark(joint.id, joint.hash)

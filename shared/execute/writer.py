@@ -17,6 +17,7 @@ from shared.eventstore import EventStore, Head
 from shared.execute.batch import Batch
 from shared.execute.commands import Command, Done, Outcome
 from shared.execute.heads import RememberedHeads
+from shared.execute.jointly import Jointly
 from shared.execute.together import Joint, JointDecider, Together
 from shared.keyring import Keyring, Keys, key_ids, redact, unseal
 
@@ -80,6 +81,17 @@ class Writer:
         stream.
         """
         return await Together(self, decider, joint, sealed).run()
+
+    async def jointly(
+        self, decider: JointDecider[BodyT, StateT], joints: Sequence[Joint[BodyT]]
+    ) -> Sequence[Outcome]:
+        """Carry out a batch of commands over several streams; each is recorded whole or not at all.
+
+        The outcomes are in the order of the commands, which are decided one after the other. The
+        first stream of each gets an event, or none of its streams does. `expected` is not looked
+        at. Raises `StoreUnavailable`, and ValueError for a decider that gives the first none.
+        """
+        return await Jointly(self, decider, joints).run()
 
     async def state(self, decider: Decider[BodyT, StateT], stream: str) -> tuple[StateT, int]:
         """The folded state of a stream and its version (0 when it does not exist)."""

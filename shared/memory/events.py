@@ -62,22 +62,22 @@ class MemoryEventStore:
         """Append at most one commit per stream; says for each whether it was."""
         check_one_commit_per_stream(appends)
         await asyncio.sleep(0)
-        check_in_time(append.commit for append in appends)
+        check_in_time(commit for append in appends for commit in append.commits)
         return [self.append_now(append) for append in appends]
 
     async def append_together(self, appends: Sequence[Append]) -> bool:
         """Append all of them with their claims, or nothing."""
         check_one_commit_per_stream(appends)
         await asyncio.sleep(0)
-        check_in_time(append.commit for append in appends)
+        check_in_time(commit for append in appends for commit in append.commits)
         return self._append_all(appends)
 
     def append_now(self, append: Append) -> bool:
-        """Append one commit with its claims, or nothing."""
+        """Append one commit with its claims and what is beside it, or nothing."""
         return self._append_all([append])
 
     def _append_all(self, appends: Sequence[Append]) -> bool:
-        commits = [append.commit for append in appends]
+        commits = [commit for append in appends for commit in append.commits]
         ids = [mark.id for commit in commits for mark in commit.commands]
         free = all(
             commit.seq == len(self._streams.get(commit.stream, ())) + 1 for commit in commits

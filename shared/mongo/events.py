@@ -37,7 +37,7 @@ COMMITS = "commits"
 CLAIMS = "claims"
 FIRST_CLAIMING = 64
 MOST_CLAIMING = 1_000
-"""Appends with claims of one transaction: as many at first, and at most."""
+"""Appends of one transaction that need one: as many at first, and at most."""
 
 
 def commit_document(commit: Commit) -> RawDocument:
@@ -198,12 +198,13 @@ class MongoEventStore:
 
     def _deadline(self, appends: Sequence[Append]) -> float:
         otherwise = asyncio.get_running_loop().time() + self.append_deadline.total_seconds()
-        return first_expiry((append.commit for append in appends), otherwise)
+        commits = (commit for append in appends for commit in append.commits)
+        return first_expiry(commits, otherwise)
 
     async def _append(self, appends: Sequence[Append], deadline: float) -> Sequence[bool]:
         appended = [False] * len(appends)
-        plain = [index for index, append in enumerate(appends) if not append.claims]
-        claiming = [index for index, append in enumerate(appends) if append.claims]
+        plain = [index for index, append in enumerate(appends) if append.alone]
+        claiming = [index for index, append in enumerate(appends) if not append.alone]
         if plain:
             lost = await self._insert([appends[index].commit for index in plain])
             for position, index in enumerate(plain):
@@ -266,7 +267,8 @@ class MongoEventStore:
 
     async def _transact(self, appends: Sequence[Append]) -> None:
         async def work(session: Session) -> None:
-            await insert_commits(self.database, [append.commit for append in appends], session)
+            commits = [commit for append in appends for commit in append.commits]
+            await insert_commits(self.database, commits, session)
             await self._change_claims(
                 [change for append in appends for change in append.claims], session
             )
