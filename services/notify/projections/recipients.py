@@ -33,6 +33,12 @@ from shared.projection import Document, Event, Projection
 REACHING: frozenset[str] = frozenset({"email", "phone"})
 """Kinds of identifier that a channel can use."""
 
+PERSONAL = (
+    *("surname", "name", "patronymic", "birth_date", "city"),
+    *("home_branch", "language", "time_zone"),
+)
+"""Fields of the record that messages need."""
+
 
 class Contact(msgspec.Struct, gc=False, omit_defaults=True):
     """A contact point; `value` is absent once it was erased."""
@@ -69,7 +75,11 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
     surname: str | None = None
     name: str | None = None
     patronymic: str | None = None
+    birth_date: str | None = None
+    city: str | None = None
+    home_branch: str | None = None
     language: str | None = None
+    time_zone: str | None = None
 
     def wants(self, topic: str, channel: str) -> bool:
         """Whether anything was agreed to for the topic and channel."""
@@ -88,7 +98,11 @@ class Fields(msgspec.Struct, kw_only=True):
     surname: str | None = None
     name: str | None = None
     patronymic: str | None = None
+    birth_date: str | None = None
+    city: str | None = None
+    home_branch: str | None = None
     language: str | None = None
+    time_zone: str | None = None
     internal: bool | None = None
 
 
@@ -264,7 +278,7 @@ def _fold(recipient: Recipient, data: object) -> None:
 
 
 def _write(recipient: Recipient, change: Fields, cleared: list[str]) -> None:
-    for name in ("surname", "name", "patronymic", "language"):
+    for name in PERSONAL:
         value = getattr(change, name)
         if value is not None or name in cleared:
             setattr(recipient, name, value)
@@ -339,7 +353,7 @@ def _without(recipient: Recipient, segment: str) -> list[Membership]:
 
 
 RECIPIENTS: Projection[Recipient] = Projection(
-    name="recipients_v2",
+    name="recipients_v3",
     topics=("customer.events.v1", "segment.events.v1"),
     reads={
         CustomerRegistered.type: Registered,
