@@ -21,6 +21,7 @@ from shared.events import (
     prediction,
     product,
     segment,
+    sending,
     task,
 )
 from shared.events.contract import EventData
@@ -47,6 +48,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             prediction,
             campaign,
             notification,
+            sending,
         )
         for event in module.EVENTS
     }
@@ -75,6 +77,7 @@ _TOPICS = {
     "prediction": "segment.events.v1",
     "campaign": "notification.events.v1",
     "message": "notification.events.v1",
+    "sending": "notification.events.v1",
 }
 
 TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(

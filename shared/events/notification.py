@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, open_list
+from shared.events.contract import EventData, Moment, open_list
 from shared.events.customer import AnyChannel
 
 
@@ -17,14 +17,27 @@ class MessageScheduled(EventData):
     occurrence: str = Field(description="a membership version, or a broadcast's run")
     channel: AnyChannel
     cause: str | None = Field(default=None, description="id of the causing event")
+    occurred: Moment | None = Field(
+        default=None, description="when its occasion was; absent: when it was scheduled"
+    )
 
 
 SuppressionReason = Literal[
     "no_customer",
     "no_address",
+    "bad_address",
+    "address_suppressed",
+    "duplicate_address",
     "no_consent",
+    "withdrawn",
     "internal",
     "campaign_stopped",
+    "campaign_ended",
+    "stale",
+    "expired",
+    "cap",
+    "condition",
+    "budget",
     "template_error",
     "merged",
     "erased",
@@ -57,6 +70,36 @@ class MessageSending(EventData):
     campaign: str
     contact: str = Field(description="hash of the contact point")
     attempt: str = Field(description="names the hand-over: only its own result counts")
+    channel: AnyChannel | None = Field(
+        default=None, description="by which it goes; absent: the campaign's first"
+    )
+
+
+PostponementReason = Literal["quiet_hours", "cap"]
+
+
+class MessagePostponed(EventData):
+    """It may not go out yet, and is looked at again at a moment that is known."""
+
+    type: ClassVar[str] = "message.postponed.v1"
+    message: str
+    campaign: str
+    until: Moment
+    reason: Annotated[PostponementReason, open_list("why not now")]
+
+
+FallbackReason = Literal["rejected", "bounced", "undelivered"]
+
+
+class MessageFellBack(EventData):
+    """A channel did not reach the customer: the next one of the campaign is tried."""
+
+    type: ClassVar[str] = "message.fell_back.v1"
+    message: str
+    campaign: str
+    channel: AnyChannel = Field(description="the one that did not reach")
+    reason: Annotated[FallbackReason, open_list("how it failed")]
+    code: str | None = Field(default=None, description="what the channel answered")
 
 
 class MessageDeferred(EventData):
@@ -131,6 +174,8 @@ EVENTS: tuple[type[EventData], ...] = (
     MessageSuppressed,
     MessageHeldOut,
     MessageSending,
+    MessagePostponed,
+    MessageFellBack,
     MessageDeferred,
     MessageSent,
     MessageDelivered,

@@ -14,7 +14,7 @@ from services.interaction.domain.timeline.facts import FACTS, MOVES, SUSPICIONS
 from services.interaction.domain.timeline.kinds import Form, Group, Kept, Kind, Saying, kept_of
 from services.interaction.domain.timeline.outreach import OUTREACH
 from services.interaction.domain.timeline.words import WORDS
-from shared.events import merging, moving
+from shared.events import merging, moving, sending
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {**CUSTOMERS, **DEALS, **FACTS, **MOVES, **SUSPICIONS, **TASKS, **POINTS, **OUTREACH}
@@ -57,6 +57,7 @@ NOBODYS = frozenset(
         "segment.wave_held.v1",
         "segment.wave_released.v1",
         "segment.zone_noted.v1",
+        "sending.policy_defined.v1",
         "task.rules_defined.v1",
     }
 )
@@ -73,6 +74,9 @@ MACHINERY = frozenset(
         moving.FactsMoved.type,
         # The entry of a fact that never happened goes; there is nothing to tell.
         moving.FactWithdrawn.type,
+        # A hand-over and its end say so themselves.
+        sending.SlotTaken.type,
+        sending.SlotReturned.type,
     }
 )
 """Types that say how, where another one says what."""

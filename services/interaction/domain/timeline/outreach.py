@@ -47,6 +47,18 @@ OUTREACH: Mapping[str, Kind] = {
         Saying("Message of {campaign} not sent: the customer is in the group for comparison")
     ),
     notification.MessageSending.type: _message(Saying("Message of {campaign} is being sent")),
+    notification.MessagePostponed.type: _message(
+        Saying("Message of {campaign} waits until {until}: {reason}"),
+        shows={
+            "until": Shown(("until",), Form.MOMENT),
+            "reason": Shown(("reason",), Form.WORD, "postponement"),
+        },
+    ),
+    notification.MessageFellBack.type: _message(
+        Saying("Message of {campaign} did not arrive ({channel}), the next channel is tried"),
+        shows={"channel": Shown(("channel",), Form.WORD, "channel")},
+        channel=("channel",),
+    ),
     notification.MessageDeferred.type: _message(
         Saying("Message of {campaign} put off: {reason}"),
         shows={"reason": Shown(("reason",), Form.WORD, "deferral")},
