@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.segment.rules.evaluating.facts import next_by_sum
+from services.segment.rules.evaluating.facts import average_of, next_by_average, next_by_sum
 from services.segment.rules.evaluating.record import TESTS, consent_state, value_of
 from services.segment.rules.evaluating.tree import FORMS
 from services.segment.rules.language.facts import Facts
@@ -74,6 +74,7 @@ def fuse(rules: Sequence[tuple[str, str, Rule]]) -> Fused:
     scope: dict[str, Any] = {
         **writing.objects,
         "bisect_right": bisect_right,
+        "next_by_average": next_by_average,
         "next_by_sum": next_by_sum,
         "value_of": value_of,
         "consent_state": consent_state,
@@ -238,6 +239,8 @@ def _write(writing: _Writing, rule: Rule) -> tuple[str, str]:
             return _Window.of(writing, rule, rule.span, COUNT).count()
         case Facts(aggregate="sum") if rule.span is not None:
             return _Window.of(writing, rule, rule.span, Measure(rule.number)).sum()
+        case Facts(aggregate="average") if rule.span is not None:
+            return _Window.of(writing, rule, rule.span, Measure(rule.number)).average()
         case Attribute():
             return _attribute(writing, rule), _NEVER
         case Consent():
@@ -359,4 +362,12 @@ class _Window:
         given = writing.given(bounds)
         writing.line(f"    {due} = next_by_sum({self.series}, {self.start}, {given})[1]")
         writing.line(f"    if {due} is not None: {due} += {self.span}")
+        return truth, due
+
+    def average(self) -> tuple[str, str]:
+        """What they come to on average."""
+        writing, truth, due = self.writing, self.writing.name("v"), self.writing.name("x")
+        given = ", ".join(writing.given(each) for each in average_of(self.rule))
+        writing.line(f"{truth}, {due} = next_by_average({self.series}, {self.start}, {given})")
+        writing.line(f"if {due} is not None: {due} += {self.span}")
         return truth, due

@@ -8,6 +8,7 @@ when a fact joins.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from services.segment.rules.days import day_of
@@ -59,6 +60,25 @@ class Series:
         self._lowest: list[int] | None = None
         self._highest: list[int] | None = None
         self._different: list[int] | None = None
+
+    def fill(self, facts: Sequence[Happened]) -> None:
+        """Begin with these facts, which are in order: what `take` makes of them one by one."""
+        if self._measure.distinct:
+            for fact in facts:
+                self.take(fact)
+            return
+        read, passes, of = self._read, self._passes, self._measure.of
+        for check in self._checks:
+            facts = [fact for fact in facts if check(fact, read)]
+        if of:
+            numbered = [(fact, number_of(fact, of, passes, read)) for fact in facts]
+            self.facts = [fact for fact, number in numbered if number is not None]
+            self.numbers = [number for _, number in numbered if number is not None]
+        else:
+            self.facts, self.numbers = list(facts), [0] * len(facts)
+        self.times = [fact.time for fact in self.facts]
+        self.sums = list(accumulate(self.numbers, initial=0))
+        self.rising = min(self.numbers, default=0) >= 0
 
     def take(self, fact: Happened) -> None:
         """Count one more fact, if it passes and has what is asked for."""

@@ -182,8 +182,7 @@ class View:
         series = of_kind.get(key)
         if series is None:
             series = of_kind[key] = Series(kind, where, measure, self.names.all, self.details)
-            for fact in self.happened.get(kind, ()):
-                series.take(fact)
+            series.fill(self.happened.get(kind, ()))
         return series
 
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
+from operator import eq, ge, gt, le, lt
 
 from services.segment.rules.evaluating.verdict import Verdict
 from services.segment.rules.language.facts import Aggregate, Facts
@@ -13,6 +14,8 @@ from services.segment.rules.view import View
 MOST_STEPS = 1_000
 """Facts that are looked beyond for the one whose leaving matters; then an earlier one will do."""
 
+Compares = Callable[[int, int], bool]
+_COMPARES: Mapping[str, Compares] = {">=": ge, ">": gt, "<=": le, "<": lt, "==": eq}
 _FALSE = Verdict(value=False, next=None)
 
 
@@ -129,33 +132,44 @@ def _extreme(rule: Facts, view: View, at: int) -> Verdict:
 
 
 def _average(rule: Facts, view: View, at: int) -> Verdict:
-    """The average number; nothing is rounded."""
+    """The average number."""
     series = view.series(rule.kind, rule.where, Measure(rule.number))
     start, end = window(rule, series, at)
-    compare, sums = _compare(rule), series.sums
-    value = compare.value * rule.scale
-
-    def holds(place: int) -> bool:
-        return place < end and _averages(compare.op, sums[end] - sums[place], value * (end - place))
-
+    compares, wanted = average_of(rule)
     if rule.span is None:
-        return Verdict(holds(start), None)
-    return _scanned(rule.span, series, start, holds)
+        total = series.sums[end] - series.sums[start]
+        return Verdict(start < end and compares(total, wanted * (end - start)), None)
+    value, gone = next_by_average(series, start, compares, wanted)
+    return Verdict(value, None if gone is None else gone + rule.span)
 
 
-def _averages(op: str, total: int, wanted: int) -> bool:
-    """Whether an average compares so, where both sides are taken times the count."""
-    match op:
-        case ">=":
-            return total >= wanted
-        case ">":
-            return total > wanted
-        case "<=":
-            return total <= wanted
-        case "<":
-            return total < wanted
-        case _:
-            return total == wanted
+def average_of(rule: Facts) -> tuple[Compares, int]:
+    """How a clause compares an average, and with what, as its numbers are counted."""
+    compare = _compare(rule)
+    return _COMPARES[compare.op], compare.value * rule.scale
+
+
+def next_by_average(
+    series: Series, start: int, compares: Compares, wanted: int
+) -> tuple[bool, int | None]:
+    """Whether the average from a place on compares so, and when that changes, as in `_departure`.
+
+    Nothing is rounded: both sides are taken times the count. Nothing has no average.
+    """
+    times, sums = series.times, series.sums
+    size = len(times)
+    if start >= size:
+        return False, None
+    total, place, time = sums[size], start, times[start]
+    now = compares(total - sums[place], wanted * (size - place))
+    for _ in range(MOST_STEPS):
+        time = times[place]
+        place = bisect_right(times, time, place)
+        if place >= size:
+            return now, time if now else None
+        if compares(total - sums[place], wanted * (size - place)) is not now:
+            return now, time
+    return now, time
 
 
 def _distinct(rule: Facts, view: View, at: int) -> Verdict:
