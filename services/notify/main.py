@@ -1,13 +1,14 @@
 """`python -m services.notify --role api|worker|relay|all`: builds everything, then runs."""
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from faststream.kafka import KafkaBroker
-from pydantic import Field, field_validator
 
 from services.notify.api import CampaignApi
-from services.notify.channels.email import EmailChannel, SmtpServer, is_sender
+from services.notify.channels import Channel
+from services.notify.channels.registry import Ground, built
 from services.notify.consumers import TOPICS, Triggers, trigger_group, triggered
 from services.notify.handlers import (
     Audiences,
@@ -17,37 +18,21 @@ from services.notify.handlers import (
     Occasion,
     schedule,
 )
+from services.notify.handlers.examining import CONTACT_KINDS
 from services.notify.projections import CAMPAIGN_FIGURES, QUEUE, RECIPIENTS
 from services.notify.queries import Figures, Queue, Recipients
+from services.notify.settings import NotifySettings
 from shared.kafka import GroupReach, partition_of
 from shared.mongo import MongoLeases
 from shared.mongo.parking import PARKED
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
-from shared.settings import Settings
+
+__all__ = ["NotifySettings", "build", "main"]
 
 SERVICE = "notify"
 CUSTOMERS = ("customer.events.v1",)
 CHANNELS = frozenset({"email"})
 GRACE_SECONDS = 15.0
-
-
-class NotifySettings(Settings):
-    """Notify's own settings.
-
-    `mail_from` is the From of all mail. `smtp_deduplicates` says for how long the server behind
-    `smtp_url` delivers a Message-ID once (ISO 8601 duration); absent, it does not at all.
-    """
-
-    mail_from: str = "Regulars <news@regulars.invalid>"
-    smtp_deduplicates: timedelta | None = Field(default=None, gt=timedelta(0))
-
-    @field_validator("mail_from")
-    @classmethod
-    def _an_address(cls, value: str) -> str:
-        if not is_sender(value):
-            message = "should be an address, or a name with one: Shop <news@example.com>"
-            raise ValueError(message)
-        return value
 
 
 async def build(settings: NotifySettings, role: Role) -> Parts:
@@ -68,9 +53,9 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         settings.partitions,
         kernel.progress,
     )
-    email = _email(settings)
+    channels = built(settings, Ground(time.time, kernel.hmac_secret))
     dispatcher = _dispatcher(
-        kernel, book=book, queue=queue, recipients=recipients, reach=reach, email=email
+        kernel, book=book, queue=queue, recipients=recipients, reach=reach, channels=channels
     )
     queueing.folder.on_folded = dispatcher.wake
 
@@ -98,7 +83,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         queue=queue,
         figures=Figures(kernel.documents(CAMPAIGN_FIGURES).collection),
         clock=kernel.clock,
-        channels=CHANNELS,
+        channels=CHANNELS.union(channels).intersection(CONTACT_KINDS),
     )
     parts = await assemble(
         kernel,
@@ -107,18 +92,10 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         routers=[api.router()],
         projectors=[reader, queueing, counting],
         worker_tasks=[book.follow, reach.run, triggers.run, audiences.run, dispatcher.run],
-        reports=_reports(book, queue, email is not None),
+        reports=_reports(book, queue, "email" in channels),
     )
-    if email is not None:
-        parts.closing = (email.close, *parts.closing)
+    parts.closing = (*(each.close for each in channels.values()), *parts.closing)
     return parts
-
-
-def _email(settings: NotifySettings) -> EmailChannel | None:
-    if settings.smtp_url is None:
-        return None
-    server = SmtpServer.of(settings.smtp_url)
-    return EmailChannel(server, settings.mail_from, settings.smtp_deduplicates)
 
 
 def _dispatcher(
@@ -128,7 +105,7 @@ def _dispatcher(
     queue: Queue,
     recipients: Recipients,
     reach: GroupReach,
-    email: EmailChannel | None,
+    channels: Mapping[str, Channel],
 ) -> Dispatcher:
     place = partition_of(kernel.settings.partitions)
 
@@ -146,7 +123,7 @@ def _dispatcher(
         buckets=Buckets(MongoLeases(kernel.database), kernel.owner),
         queue=queue,
         recipients=recipients,
-        channels={} if email is None else {"email": email},
+        channels=channels,
         reached=reached,
         refused=refused,
         secret=kernel.hmac_secret,

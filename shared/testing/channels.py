@@ -15,6 +15,8 @@ class ScriptedChannel(Generic[MessageT, ReceiptT]):
 
     answer: Callable[[MessageT], Awaitable[ReceiptT]]
     deduplicates: timedelta | None = None
+    name: str = "scripted"
+    per_second: float | None = None
     taken: list[MessageT] = field(default_factory=list)
 
     async def send(self, message: MessageT) -> ReceiptT:

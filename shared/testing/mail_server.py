@@ -10,6 +10,8 @@ from typing import Literal
 
 from aiosmtpd.smtp import MISSING, SMTP, Envelope, Session
 
+from shared.testing.certificates import Certificate
+
 Step = Literal["MAIL", "RCPT", "DATA"]
 DROP = "drop"
 """Close the connection instead of answering; for DATA after the mail was taken."""
@@ -21,6 +23,7 @@ SILENT = "silent"
 class MailServer:
     """`answers` are given instead of 250, `taken` are the mails that it has.
 
+    With a `certificate` it offers TLS; `encrypted` says of each mail whether it came so.
     A mail is taken unless the answer to DATA begins with 4 or 5. `connections` counts them.
     """
 
@@ -29,7 +32,9 @@ class MailServer:
     taken: list[EmailMessage] = field(default_factory=list)
     senders: list[str] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    encrypted: list[bool] = field(default_factory=list)
     connections: int = 0
+    certificate: Certificate | None = None
     _open: list[SMTP] = field(default_factory=list)
 
     @property
@@ -68,10 +73,11 @@ class MailServer:
         return answer
 
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
-        self, server: SMTP, _session: Session, envelope: Envelope
+        self, server: SMTP, session: Session, envelope: Envelope
     ) -> object:
         """Take the mail, unless it is to be refused."""
         if self.answers.get("DATA", "")[:1] not in ("4", "5"):
+            self.encrypted.append(session.ssl is not None)
             mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
             self.taken.append(mail)
         return await self._answer(server, "DATA") or "250 OK: queued as 4F2A"
@@ -88,15 +94,16 @@ class MailServer:
     def connected(self) -> SMTP:
         """A new connection."""
         self.connections += 1
-        protocol = SMTP(self, enable_SMTPUTF8=True, hostname="localhost")
+        tls = None if self.certificate is None else self.certificate.context()
+        protocol = SMTP(self, enable_SMTPUTF8=True, hostname="localhost", tls_context=tls)
         self._open.append(protocol)
         return protocol
 
 
 @asynccontextmanager
-async def mail_server() -> AsyncIterator[MailServer]:
+async def mail_server(certificate: Certificate | None = None) -> AsyncIterator[MailServer]:
     """A server that is up within the context."""
-    mails = MailServer()
+    mails = MailServer(certificate=certificate)
     server = await asyncio.get_running_loop().create_server(mails.connected, "127.0.0.1", 0)
     mails.port = server.sockets[0].getsockname()[1]
     try:

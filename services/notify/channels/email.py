@@ -10,6 +10,10 @@
 | the deadline passed before a connection was free, or just before DATA | late |
 | anything else once DATA was sent: connection lost, no answer, an answer that is none | unknown |
 
+A refusal of RCPT whose enhanced status (RFC 3463) is 5.1.x, or 5.2.1, is of the address itself.
+TLS is taken where it is offered, or required, by setting; a certificate that does not hold is no
+connection.
+
 SMTP itself deduplicates nothing. The Message-ID is made of the message's id, so a server that is
 known to deduplicate by it can be declared to (`REGULARS_SMTP_DEDUPLICATES`).
 
@@ -22,22 +26,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from email import policy
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from typing import Self
+from email.utils import parseaddr
+from typing import ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponseException
 
-from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt, Rejected, Unknown
+from services.notify.channels import (
+    Accepted,
+    Contact,
+    NotTaken,
+    Outgoing,
+    Receipt,
+    Rejected,
+    Unknown,
+    Way,
+)
+from services.notify.channels.email_writing import is_written, written
+from services.notify.channels.turns import Turns
 
 CONNECTIONS = 4
-DOMAIN = "regulars.invalid"
-"""Of Message-IDs: reserved by RFC 2606, so it is nobody's, and never says where it came from."""
+StartTls = Literal["offered", "required", "never"]
+_START_TLS: Mapping[StartTls, bool | None] = {"offered": None, "required": True, "never": False}
 _PORTS: Mapping[str, int] = {"smtp": 25, "smtps": 465}
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\\\"@\x00-\x1f\x7f]+@[^\s<>()\[\],;:\\\"@\x00-\x1f\x7f]+")
+_BAD_ADDRESS = re.compile(r"5\.(1\.\d{1,3}|2\.1)\b")
 _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,100})|\bid=([A-Za-z0-9._-]{1,100})")
 _UNAVAILABLE = 421
 _TEMPORARY = range(400, 500)
@@ -52,17 +64,19 @@ class SmtpServer:
     host: str
     port: int
     tls: bool = False
+    start_tls: StartTls = "offered"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def of(cls, url: str, start_tls: StartTls = "offered") -> Self:
         """From `smtp://[user:password@]host[:port]`, or `smtps://…` for TLS from the first byte."""
         parts = urlsplit(url)
         return cls(
             host=parts.hostname or "localhost",
             port=parts.port or _PORTS[parts.scheme],
             tls=parts.scheme == "smtps",
+            start_tls=start_tls,
             user=None if parts.username is None else unquote(parts.username),
             password=None if parts.password is None else unquote(parts.password),
         )
@@ -70,32 +84,35 @@ class SmtpServer:
 
 @dataclass(slots=True)
 class EmailChannel:
-    """Sends plain text mail; `sender` is the From, `Name <address>` or a bare address."""
+    """Sends mail; `sender` is the From of what names none, `Name <address>` or a bare address."""
 
     server: SmtpServer
     sender: str
     deduplicates: timedelta | None = None
+    per_second: float | None = None
+    name: ClassVar[str] = "email"
+    serves: ClassVar[Way] = "email"
+    reaches: ClassVar[Contact] = "email"
+    longest: ClassVar[int | None] = None
+    at_once: ClassVar[int] = CONNECTIONS
     _idle: list[SMTP] = field(default_factory=list)
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
+    _turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.at_once, self.per_second)
 
     async def send(self, message: Outgoing) -> Receipt:
         """Hand one mail over."""
+        sender = message.sender or self.sender
         try:
-            mail = _mail(self.sender, message)
-            content = mail.as_bytes()
+            content = written(sender, message).as_bytes()
         except ValueError:
-            return Rejected("unwritable")
+            return Rejected("unwritable", address=not is_written(message.address))
         try:
-            async with asyncio.timeout_at(message.deadline):
-                await self._slots.acquire()
+            async with self._turns.turn(message.deadline):
+                return await self._converse(message, parseaddr(sender)[1], content)
         except TimeoutError:
             return NotTaken("late")
-        try:
-            if _is_late(message):
-                return NotTaken("late")
-            return await self._converse(message, content)
-        finally:
-            self._slots.release()
 
     async def close(self) -> None:
         """Take leave of the server."""
@@ -106,7 +123,7 @@ class EmailChannel:
             except _UNREACHABLE:
                 client.close()
 
-    async def _converse(self, message: Outgoing, content: bytes) -> Receipt:
+    async def _converse(self, message: Outgoing, sender: str, content: bytes) -> Receipt:
         """One mail over one connection, over a second one where the first was stale."""
         while True:
             used_before = bool(self._idle)
@@ -116,7 +133,7 @@ class EmailChannel:
                 return NotTaken("away", _code(failure))
             kept = False
             try:
-                receipt = await self._envelope(client, message)
+                receipt = await _envelope(client, message, sender)
                 if receipt is None:
                     receipt = await _content(client, message, content)
                 kept = await _reset(client, receipt)
@@ -136,6 +153,8 @@ class EmailChannel:
             username=self.server.user,
             password=self.server.password,
             use_tls=self.server.tls,
+            # On a connection that is TLS already there is nothing to be started.
+            start_tls=False if self.server.tls else _START_TLS[self.server.start_tls],
             local_hostname="localhost",
             timeout=None,
         )
@@ -148,22 +167,31 @@ class EmailChannel:
             raise
         return client
 
-    async def _envelope(self, client: SMTP, message: Outgoing) -> Receipt | None:
-        """Say from whom and to whom; None when the server is ready for the content."""
-        options, encoding = [], "ascii"
-        if not message.address.isascii():
-            if not client.supports_extension("smtputf8"):
-                return Rejected("smtputf8")
-            options, encoding = ["SMTPUTF8"], "utf-8"
-        try:
-            async with asyncio.timeout_at(message.deadline):
-                await client.mail(parseaddr(self.sender)[1], options=options, encoding=encoding)
-                await client.rcpt(message.address, encoding=encoding)
-        except SMTPResponseException as refusal:
-            return _refusal(refusal.code) or NotTaken("away", str(refusal.code))
-        except _UNREACHABLE:
-            return NotTaken("away")
-        return None
+
+async def _envelope(client: SMTP, message: Outgoing, sender: str) -> Receipt | None:
+    """Say from whom and to whom; None when the server is ready for the content."""
+    options, encoding = [], "ascii"
+    if not message.address.isascii():
+        if not client.supports_extension("smtputf8"):
+            return Rejected("smtputf8")
+        options, encoding = ["SMTPUTF8"], "utf-8"
+    try:
+        async with asyncio.timeout_at(message.deadline):
+            await client.mail(sender, options=options, encoding=encoding)
+    except SMTPResponseException as refusal:
+        return _refusal(refusal.code) or NotTaken("away", str(refusal.code))
+    except _UNREACHABLE:
+        return NotTaken("away")
+    try:
+        async with asyncio.timeout_at(message.deadline):
+            await client.rcpt(message.address, encoding=encoding)
+    except SMTPResponseException as refusal:
+        receipt = _refusal(refusal.code) or NotTaken("away", str(refusal.code))
+        bad = isinstance(receipt, Rejected) and _BAD_ADDRESS.match(refusal.message)
+        return Rejected(str(refusal.code), address=True) if bad else receipt
+    except _UNREACHABLE:
+        return NotTaken("away")
+    return None
 
 
 async def _content(client: SMTP, message: Outgoing, content: bytes) -> Receipt:
@@ -214,26 +242,3 @@ def _refusal(code: int) -> Receipt | None:
 
 def _code(failure: BaseException) -> str | None:
     return str(failure.code) if isinstance(failure, SMTPResponseException) else None
-
-
-def is_sender(text: str) -> bool:
-    """Whether it can be the From of mail: an address, alone or after a name."""
-    return text.isprintable() and _ADDRESS.fullmatch(parseaddr(text)[1]) is not None
-
-
-def _mail(sender: str, message: Outgoing) -> EmailMessage:
-    """The mail. Raises ValueError for what no header can hold: nothing can be smuggled into one."""
-    if _ADDRESS.fullmatch(message.address) is None:
-        reason = "no address"
-        raise ValueError(reason)
-    name, address = parseaddr(sender)
-    local, _, domain = message.address.rpartition("@")
-    plain = message.address.isascii()
-    mail = EmailMessage(policy.SMTP if plain else policy.SMTPUTF8)
-    mail["From"] = Address(name, addr_spec=address)
-    mail["To"] = Address(username=local, domain=domain)
-    mail["Subject"] = message.subject
-    mail["Date"] = format_datetime(message.at)
-    mail["Message-ID"] = f"<{message.id}@{DOMAIN}>"
-    mail.set_content(message.text, cte="quoted-printable")
-    return mail
