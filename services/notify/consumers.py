@@ -62,7 +62,7 @@ def triggered(entries: Sequence[Entry]) -> dict[str, CampaignDefined]:
     return {
         entry.name: definition
         for entry in entries
-        if entry.campaign.running
+        if entry.campaign.live
         and (definition := entry.campaign.definition) is not None
         and isinstance(definition.trigger, OnEntering)
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from faststream.kafka import KafkaBroker
 
-from services.notify.api import CampaignApi
+from services.notify.api import CampaignApi, MessageApi, SteeringApi
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import TOPICS, Triggers, trigger_group, triggered
@@ -15,6 +15,7 @@ from services.notify.handlers import (
     Buckets,
     CampaignBook,
     Dispatcher,
+    Finishing,
     Occasion,
     schedule,
 )
@@ -77,10 +78,10 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
         scheduled=dispatcher.offer,
     )
+    finishing = Finishing(kernel.writer, book, queue)
     api = CampaignApi(
         writer=kernel.writer,
         book=book,
-        queue=queue,
         figures=Figures(kernel.documents(CAMPAIGN_FIGURES).collection),
         clock=kernel.clock,
         channels=CHANNELS.union(channels).intersection(CONTACT_KINDS),
@@ -89,9 +90,20 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         kernel,
         role,
         title="Regulars: campaigns and messages",
-        routers=[api.router()],
+        routers=[
+            api.router(),
+            SteeringApi(kernel.writer, kernel.clock).router(),
+            MessageApi(queue).router(),
+        ],
         projectors=[reader, queueing, counting],
-        worker_tasks=[book.follow, reach.run, triggers.run, audiences.run, dispatcher.run],
+        worker_tasks=[
+            book.follow,
+            reach.run,
+            triggers.run,
+            audiences.run,
+            dispatcher.run,
+            finishing.run,
+        ],
         reports=_reports(book, queue, "email" in channels),
     )
     parts.closing = (*(each.close for each in channels.values()), *parts.closing)

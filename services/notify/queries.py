@@ -36,6 +36,13 @@ class Queue:
         """How many messages have no outcome yet."""
         return await self.questions.count({"due": {"$gt": CLOSED}})
 
+    async def settled(self, campaign: str, occurrence: str, size: int) -> bool:
+        """Whether so many messages of the occurrence are known, and none of them is open."""
+        open_one = {"campaign": campaign, "occurrence": occurrence, "due": {"$gt": CLOSED}}
+        if await self.questions.count(open_one, limit=1):
+            return False
+        return await self.questions.count({**open_one, "due": CLOSED}) >= size
+
     async def page(
         self, campaign: str | None, stage: Stage | None, before: str | None, limit: int
     ) -> Sequence[QueuedMessage]:

@@ -28,8 +28,9 @@ class Broadcast(Part):
     segment: str
 
 
+KnownTrigger = Annotated[OnEntering | Broadcast, Field(discriminator="kind")]
 Trigger = Annotated[
-    Annotated[OnEntering | Broadcast, Field(discriminator="kind")],
+    KnownTrigger,
     open_union("on what occasion", "on_entering", "broadcast"),
 ]
 
@@ -155,10 +156,37 @@ class CampaignStopped(EventData):
     campaign: str
 
 
+class CampaignPaused(EventData):
+    """Nothing of it is handed over until it is resumed; occasions are noted all the same."""
+
+    type: ClassVar[str] = "campaign.paused.v1"
+    campaign: str
+
+
+class CampaignResumed(EventData):
+    """What has waited since the pause may go out."""
+
+    type: ClassVar[str] = "campaign.resumed.v1"
+    campaign: str
+
+
+class CampaignFinished(EventData):
+    """It has come to its end by itself."""
+
+    type: ClassVar[str] = "campaign.finished.v1"
+    campaign: str
+    reason: Annotated[Literal["ended", "complete"], open_list("why")] = Field(
+        description="ended: its end has come; complete: every message of a broadcast has an outcome"
+    )
+
+
 EVENTS: tuple[type[EventData], ...] = (
     CampaignDefinedV1,
     CampaignDefined,
     CampaignStarted,
     AudienceFrozen,
+    CampaignPaused,
+    CampaignResumed,
     CampaignStopped,
+    CampaignFinished,
 )

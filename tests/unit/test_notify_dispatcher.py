@@ -25,6 +25,8 @@ from services.notify.handlers import (
     Occasion,
     Request,
     define,
+    pause,
+    resume,
     schedule,
     start,
     stop,
@@ -60,6 +62,7 @@ from shared.testing import InterceptedStore
 from shared.testing.channels import ScriptedChannel
 from shared.testing.collections import MemoryQuestions
 from shared.testing.facts import records_of, tell
+from shared.testing.virtual_time import in_virtual_time
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
 KEYRING = Keyring(MemoryKeyStore(), AESGCM(bytes(32)))
@@ -301,7 +304,7 @@ async def test_a_withdrawal_that_was_read_stops_a_message_that_waits() -> None:
     await desk.customer("anna", WITHDRAWN)
     desk.know_all()
     await (await desk.dispatcher()).step()
-    assert await desk.reasons() == ["no_consent"]
+    assert await desk.reasons() == ["withdrawn"]
 
 
 async def test_nothing_goes_out_while_the_topic_of_customers_stands_still() -> None:
@@ -338,6 +341,48 @@ async def test_a_stop_acts_on_everything_not_yet_handed_over() -> None:
     await stop(desk.writer(), Request("stop", "stop", NOW), CAMPAIGN)
     await (await desk.dispatcher()).step()
     assert await desk.reasons() == ["campaign_stopped"]
+
+
+@in_virtual_time
+async def test_a_stop_acts_within_a_second_on_a_dispatcher_that_is_at_work() -> None:
+    desk = await Desk.opened()
+    for name in ("anna", "boris"):
+        await desk.customer(name, GIVEN)
+    await desk.schedule("anna")
+    desk.know_all()
+    dispatcher = await desk.dispatcher()
+    await dispatcher.step()
+    assert await desk.stages() == [Stage.SENT]
+    await desk.schedule("boris")
+    desk.know_all()
+    await stop(desk.writer(), Request("stop", "stop", NOW), CAMPAIGN)
+    # A second, by the clock that says how old what was read of the campaigns is.
+    await asyncio.sleep(1.001)
+    await dispatcher.step()
+    assert await desk.reasons() == [None, "campaign_stopped"]
+
+
+async def test_what_is_paused_waits_and_goes_out_once_resumed() -> None:
+    desk = await Desk.opened()
+    await desk.customer("anna", GIVEN)
+    await desk.schedule("anna")
+    await pause(desk.writer(), Request("pause", "pause", NOW), CAMPAIGN)
+    desk.know_all()
+    await (await desk.dispatcher()).step()
+    assert (await desk.stages(), desk.channel.taken) == ([Stage.SCHEDULED], [])
+    await resume(desk.writer(), Request("resume", "resume", NOW), CAMPAIGN)
+    await (await desk.dispatcher()).step()
+    assert await desk.stages() == [Stage.SENT]
+
+
+async def test_what_the_end_overtakes_is_not_sent() -> None:
+    ending = DEFINED.model_copy(update={"end": NOW + timedelta(seconds=2)})
+    desk = await Desk.opened(definition=ending)
+    await desk.customer("anna", GIVEN)
+    await desk.schedule("anna")
+    desk.know_all()  # three seconds pass
+    await (await desk.dispatcher()).step()
+    assert await desk.reasons() == ["campaign_ended"]
 
 
 async def test_two_dispatchers_at_once_hand_over_once() -> None:
@@ -499,7 +544,8 @@ async def test_an_unanswered_hand_over_is_repeated_at_once_where_the_channel_ded
     await dispatcher.step()
     assert await desk.stages() == [Stage.SENDING]
     desk.channel.answer = accept
-    await asyncio.sleep(1.1)
+    # A rest is a second and a half at the most.
+    await asyncio.sleep(1.6)
     await dispatcher.step()
     assert await desk.stages() == [Stage.SENT]
     assert [message.id for message in desk.channel.taken] == [desk.channel.taken[0].id] * 2
@@ -529,9 +575,10 @@ async def test_a_channel_that_is_away_is_tried_with_one_message_at_a_time() -> N
     await dispatcher.step()
     assert len(desk.channel.taken) == 10
     await desk.fold()
-    await asyncio.sleep(1.1)
+    # A rest is a second and a half at the most.
+    await asyncio.sleep(1.6)
     await dispatcher.step()
-    # The channel has rested for a second: one message tries it.
+    # The channel has rested: one message tries it.
     assert len(desk.channel.taken) == 11
     assert await desk.stages() == [Stage.SCHEDULED] * 10
 
@@ -612,8 +659,9 @@ async def test_a_batch_costs_as_few_round_trips_for_many_messages_as_for_one() -
     desk.know_all()
     store = InterceptedStore(desk.store)
     await (await desk.dispatcher(store)).step()
-    # Twice: known commands, histories, one append; first the decisions, then the results.
-    assert (store.questions, store.appended) == (["known", "read"] * 2, 2)
+    # Once a second: is there another policy? Twice: known commands, histories, one append; first
+    # the decisions, then the results.
+    assert (store.questions, store.appended) == (["heads", *["known", "read"] * 2], 2)
     assert len(desk.channel.taken) == 50
 
 
@@ -689,7 +737,7 @@ NOT_THERE = ConsentWithdrawn(
         # Neither a bad one nor one that she does not want it at.
         ([GIVEN, BAD, address("work")], "work@x.example", None),
         ([GIVEN, address("work", preferred=True), NOT_THERE], "anna@x.example", None),
-        ([GIVEN, BAD], None, "no_address"),
+        ([GIVEN, BAD], None, "bad_address"),
     ],
     ids=["first", "preferred", "not the bad one", "not where withdrawn", "none"],
 )

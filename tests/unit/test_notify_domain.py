@@ -17,20 +17,25 @@ from services.notify.domain import (
     Defer,
     DefineCampaign,
     Facts,
+    Hold,
+    FinishCampaign,
     FreezeAudience,
     HoldOut,
     Knowledge,
+    PauseCampaign,
     RecordFailed,
     RecordSent,
     RecordUncertain,
     Reject,
     Release,
+    ResumeCampaign,
     Schedule,
     StartCampaign,
     StopCampaign,
     Suppress,
     Verdict,
     Wait,
+    Way,
     bucket_of,
     is_held_out,
     message_id,
@@ -45,6 +50,9 @@ from shared.events.campaign import (
     Broadcast,
     CampaignDefined,
     CampaignDefinedV1,
+    CampaignFinished,
+    CampaignPaused,
+    CampaignResumed,
     CampaignStarted,
     CampaignStopped,
     OnEntering,
@@ -82,6 +90,8 @@ OTHER_TEXT = ENTERING.model_copy(update={"template": Template(subject="s", text=
 START = StartCampaign(NAME, AT)
 STOP = StopCampaign(NAME, AT)
 STOPPED = CampaignStopped(campaign=NAME)
+PAUSED = CampaignPaused(campaign=NAME)
+RESUMED = CampaignResumed(campaign=NAME)
 
 
 def started(run: int = 1) -> CampaignStarted:
@@ -122,6 +132,7 @@ def test_a_definition_of_the_first_version_counts_as_one_of_today() -> None:
         ({"campaign": "a" * 61}, "name"),
         ({"trigger": OnEntering(segment="$lapsed")}, "trigger.segment"),
         ({"title": "  "}, "title"),
+        ({"end": AT}, "end"),
         ({"title": "a" * 201}, "title"),
     ],
 )
@@ -190,14 +201,95 @@ def test_only_what_runs_is_stopped() -> None:
 def test_a_run_that_was_stopped_never_goes_on() -> None:
     first, second = occurrence_of_run(1), occurrence_of_run(2)
     running = CAMPAIGN.fold([BROADCAST, started(), frozen()])
-    assert (running.sends(first), running.state, running.gathering) == (True, "running", False)
+    assert (running.closed(first, AT), running.state, running.gathering) == (None, "running", False)
     stopped = CAMPAIGN.fold([BROADCAST, started(), frozen(), STOPPED])
-    assert (stopped.sends(first), stopped.state) == (False, "stopped")
+    assert (stopped.closed(first, AT), stopped.state) == ("campaign_stopped", "stopped")
     again = CAMPAIGN.fold([BROADCAST, started(), frozen(), STOPPED, started(2)])
-    assert (again.sends(first), again.sends(second), again.gathering) == (False, True, True)
+    assert (again.closed(first, AT), again.closed(second, AT)) == ("campaign_stopped", None)
+    assert again.gathering
     entering = CAMPAIGN.fold([ENTERING, started(), STOPPED, started()])
-    assert entering.sends(occurrence_of_entering("lapsed-30", 7))
+    assert entering.closed(occurrence_of_entering("lapsed-30", 7), AT) is None
     assert CAMPAIGN.fold([ENTERING]).state == "draft"
+
+
+def test_a_paused_campaign_keeps_its_messages_and_notes_occasions() -> None:
+    pause, resume = PauseCampaign(NAME, AT), ResumeCampaign(NAME, AT)
+    given(CAMPAIGN, [ENTERING, started()]).when(pause).then([PAUSED])
+    given(CAMPAIGN, [ENTERING, started(), PAUSED]).when(pause).then_nothing()
+    given(CAMPAIGN, [ENTERING, started(), PAUSED]).when(resume).then([RESUMED])
+    given(CAMPAIGN, [ENTERING, started()]).when(resume).then_nothing()
+    paused = CAMPAIGN.fold([BROADCAST, started(), PAUSED])
+    assert (paused.state, paused.live, paused.gathering) == ("paused", True, True)
+    assert paused.closed(occurrence_of_run(1), AT) is None
+    for history in ([ENTERING], [ENTERING, started(), STOPPED]):
+        for command in (pause, resume):
+            given(CAMPAIGN, history).when(command).then_refused("campaign-not-running")
+
+
+def test_what_is_paused_is_resumed_or_stopped_and_neither_started_nor_changed() -> None:
+    given(CAMPAIGN, [ENTERING, started(), PAUSED]).when(START).then_refused("campaign-paused")
+    given(CAMPAIGN, [ENTERING, started(), PAUSED]).when(STOP).then([STOPPED])
+    change = DefineCampaign(OTHER_TEXT, AT)
+    given(CAMPAIGN, [ENTERING, started(), PAUSED]).when(change).then_refused("campaign-running")
+
+
+END = AT + timedelta(days=30)
+ENDING = ENTERING.model_copy(update={"end": END})
+
+
+def test_a_campaign_ends_at_its_end_and_may_be_given_another() -> None:
+    finish = FinishCampaign(NAME, END)
+    ended = CampaignFinished(campaign=NAME, reason="ended")
+    given(CAMPAIGN, [ENDING, started()]).when(finish).then([ended])
+    given(CAMPAIGN, [ENDING, started(), PAUSED]).when(finish).then([ended])
+    given(CAMPAIGN, [ENDING, started(), ended]).when(finish).then_nothing()
+    given(CAMPAIGN, [ENDING, started(), STOPPED]).when(finish).then_nothing()
+    given(CAMPAIGN, [ENTERING, started()]).when(finish).then_nothing()
+    early = FinishCampaign(NAME, END - timedelta(milliseconds=1))
+    given(CAMPAIGN, [ENDING, started()]).when(early).then_nothing()
+    given(CAMPAIGN, [ENDING, started(), ended]).when(StartCampaign(NAME, END)).then_refused(
+        "too-late"
+    )
+    longer = ENDING.model_copy(update={"end": END + timedelta(days=1)})
+    given(CAMPAIGN, [ENDING, started(), ended]).when(DefineCampaign(longer, END)).then([longer])
+    given(CAMPAIGN, [ENDING, started(), ended, longer]).when(StartCampaign(NAME, END)).then(
+        [started()]
+    )
+
+
+def test_what_the_end_overtakes_is_not_sent_whether_the_end_was_noted_or_not() -> None:
+    occurrence = occurrence_of_entering("lapsed-30", 7)
+    running = CAMPAIGN.fold([ENDING, started()])
+    assert running.closed(occurrence, END - timedelta(milliseconds=1)) is None
+    assert running.closed(occurrence, END) == "campaign_ended"
+    ended = CAMPAIGN.fold([ENDING, started(), CampaignFinished(campaign=NAME, reason="ended")])
+    assert (ended.closed(occurrence, END), ended.state) == ("campaign_ended", "finished")
+
+
+def test_a_run_of_a_broadcast_that_the_end_overtook_never_goes_on() -> None:
+    longer = BROADCAST.model_copy(update={"end": END + timedelta(days=1)})
+    again = CAMPAIGN.fold(
+        [
+            BROADCAST.model_copy(update={"end": END}),
+            started(),
+            CampaignFinished(campaign=NAME, reason="ended"),
+            longer,
+            started(2),
+        ]
+    )
+    assert again.closed(occurrence_of_run(1), END) == "campaign_stopped"
+    assert again.closed(occurrence_of_run(2), END) is None
+
+
+def test_a_broadcast_is_complete_once_its_audience_is_and_may_run_again() -> None:
+    finish = FinishCampaign(NAME, AT, run=1)
+    complete = CampaignFinished(campaign=NAME, reason="complete")
+    given(CAMPAIGN, [BROADCAST, started(), frozen()]).when(finish).then([complete])
+    given(CAMPAIGN, [BROADCAST, started()]).when(finish).then_nothing()
+    given(CAMPAIGN, [BROADCAST, started(), frozen(), complete]).when(finish).then_nothing()
+    given(CAMPAIGN, [BROADCAST, started(), frozen(), started(2)]).when(finish).then_nothing()
+    given(CAMPAIGN, [ENTERING, started()]).when(finish).then_nothing()
+    given(CAMPAIGN, [BROADCAST, started(), frozen(), complete]).when(START).then([started(2)])
 
 
 # --- Messages ------------------------------------------------------------------------------------
@@ -300,24 +392,46 @@ def test_one_occurrence_is_one_message() -> None:
 RECORDED = AT - timedelta(seconds=5)
 FULL = Knowledge(reach=AT - timedelta(seconds=3), message=RECORDED, now=AT)
 """W is 3 s old and later than the message of 5 s ago."""
-GOOD = Facts(running=True, known=True, consents=True, contact="hash")
+EMAIL = Way("email", contact="hash")
+GOOD = Facts(known=True, ways=[EMAIL])
+LATER = AT + timedelta(hours=2)
 
 
 def test_the_questions_are_asked_in_their_order_and_holdout_comes_last() -> None:
-    def broken() -> bool:
+    def broken(_way: Way) -> bool:
         return False
 
-    facts = Facts(running=False, ended="merged", internal=True, renders=broken, held_out=True)
+    facts = Facts(
+        closed="campaign_stopped",
+        paused=True,
+        ended="merged",
+        outdated="stale",
+        internal=True,
+        ways=[Way("email", "no_consent")],
+        drops=True,
+        condition=False,
+        spent=True,
+        renders=broken,
+        held_out=True,
+    )
+    way = Way("email", contact="hash", duplicate=True, quiet_until=LATER, capped_until=LATER)
     expected: list[tuple[dict[str, Any], Verdict]] = [
         ({}, Reject("campaign_stopped")),
-        ({"running": True}, Reject("merged")),
-        ({"ended": None}, Reject("no_customer")),
+        ({"closed": None}, Wait()),
+        ({"paused": False}, Reject("merged")),
+        ({"ended": None}, Reject("stale")),
+        ({"outdated": None}, Reject("no_customer")),
         ({"known": True}, Reject("internal")),
         ({"internal": False}, Reject("no_consent")),
-        ({"consents": True}, Reject("no_address")),
-        ({"contact": "hash"}, Reject("template_error")),
-        ({"renders": lambda: True}, Reject(None)),
-        ({"held_out": False}, Release("hash")),
+        ({"ways": [way]}, Reject("duplicate_address")),
+        ({"ways": [replace(way, duplicate=False)]}, Hold(LATER, "quiet_hours")),
+        ({"ways": [replace(EMAIL, capped_until=LATER)]}, Reject("cap")),
+        ({"drops": False}, Hold(LATER, "cap")),
+        ({"ways": [EMAIL]}, Reject("condition")),
+        ({"condition": True}, Reject("budget")),
+        ({"spent": False}, Reject("template_error")),
+        ({"renders": lambda _way: True}, Reject(None)),
+        ({"held_out": False}, Release(EMAIL)),
     ]
     known: dict[str, Any] = {name: getattr(facts, name) for name in Facts.__dataclass_fields__}
     for change, answer in expected:
@@ -334,15 +448,15 @@ def test_who_was_merged_erased_or_blacklisted_gets_nothing_at_once() -> None:
     "missing",
     [
         {"known": False},
-        {"consents": False},
-        {"contact": None},
-        {"renders": lambda: False},
+        {"ways": [Way("email", "no_consent")]},
+        {"ways": [Way("email", "no_address")]},
+        {"renders": lambda _way: False},
     ],
 )
 def test_what_is_missing_is_final_only_once_everything_up_to_the_message_was_read(
     missing: dict[str, Any],
 ) -> None:
-    there: dict[str, Any] = {"running": True, "known": True, "consents": True, "contact": "h"}
+    there: dict[str, Any] = {"known": True, "ways": [EMAIL]}
     facts = Facts(**(there | missing))
     assert verdict(facts, Knowledge(RECORDED, RECORDED, AT)) == Wait()
     assert verdict(facts, Knowledge(None, RECORDED, AT)) == Wait()
@@ -350,18 +464,44 @@ def test_what_is_missing_is_final_only_once_everything_up_to_the_message_was_rea
     assert isinstance(verdict(facts, Knowledge(just_after, RECORDED, AT)), Reject)
 
 
+def test_a_membership_that_was_not_read_yet_is_waited_for() -> None:
+    assert verdict(replace(GOOD, condition=None), FULL) == Wait()
+
+
 def test_nothing_goes_out_on_knowledge_older_than_twenty_seconds() -> None:
     old = AT - timedelta(seconds=20)
-    assert verdict(GOOD, Knowledge(old, RECORDED, AT)) == Release("hash")
+    assert verdict(GOOD, Knowledge(old, RECORDED, AT)) == Release(EMAIL)
     older = old - timedelta(milliseconds=1)
     assert verdict(GOOD, Knowledge(older, RECORDED, AT)) == Wait()
     assert verdict(GOOD, Knowledge(None, RECORDED, AT)) == Wait()
 
 
 def test_a_customer_whose_events_stand_still_waits_and_a_stopped_campaign_does_not() -> None:
-    withheld = Facts(running=True, withheld=True)
+    withheld = Facts(withheld=True)
     assert verdict(withheld, FULL) == Wait()
-    assert verdict(Facts(running=False, withheld=True), FULL) == Reject("campaign_stopped")
+    stopped = Facts(closed="campaign_stopped", withheld=True)
+    assert verdict(stopped, FULL) == Reject("campaign_stopped")
+
+
+def test_the_first_way_that_there_is_is_taken_and_of_none_the_first_reason_counts() -> None:
+    sms = Way("sms", contact="phone")
+    assert verdict(replace(GOOD, ways=[Way("email", "bad_address"), sms]), FULL) == Release(sms)
+    neither = [Way("email", "bad_address"), Way("sms", "no_consent")]
+    assert verdict(replace(GOOD, ways=neither), FULL) == Reject("bad_address")
+    assert verdict(replace(GOOD, ways=[]), FULL) == Reject("no_address")
+
+
+def test_the_night_is_waited_for_rather_than_another_way_taken() -> None:
+    ways = [replace(EMAIL, quiet_until=LATER), Way("sms", contact="phone")]
+    assert verdict(replace(GOOD, ways=ways), FULL) == Hold(LATER, "quiet_hours")
+
+
+def test_a_message_that_would_be_too_old_after_its_wait_expires_at_once() -> None:
+    for way in (replace(EMAIL, quiet_until=LATER), replace(EMAIL, capped_until=LATER)):
+        in_time = replace(GOOD, ways=[way], last=LATER)
+        assert isinstance(verdict(in_time, FULL), Hold)
+        too_late = replace(in_time, last=LATER - timedelta(milliseconds=1))
+        assert verdict(too_late, FULL) == Reject("expired")
 
 
 @given_any(st.uuids().map(str), st.integers(0, 99))

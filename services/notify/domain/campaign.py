@@ -1,34 +1,39 @@
-"""Campaigns: what is said to whom on what occasion, and when that begins and ends.
+"""Campaigns: how they stand, and what changes that.
+
+    draft → running ⇄ paused → stopped | finished → running, as a next run
 
 What tells the occasions of a campaign apart (its trigger, its start and its channel) is fixed by
 its first start: messages are named after their occasion, and a changed one would name other
 messages for what has been said already.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
-from shared.decider import Decider, NewEvent, Refused, invalid, not_found
+from services.notify.domain.definition import checked, occasion_of
+from shared.decider import Decider, NewEvent, Refused, not_found
 from shared.events.campaign import (
     AudienceFrozen,
     Broadcast,
     CampaignDefined,
     CampaignDefinedV1,
+    CampaignFinished,
+    CampaignPaused,
+    CampaignResumed,
     CampaignStarted,
     CampaignStopped,
 )
 from shared.events.contract import EventData
 
-LONGEST_NAME = 60
-LONGEST_TITLE = 200
 FIRST_RUN = 1
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _RUN = "run-"
 
-CampaignState = Literal["draft", "running", "stopped"]
+CampaignState = Literal["draft", "running", "paused", "stopped", "finished"]
+Ending = Literal["ended", "complete"]
+Closed = Literal["campaign_stopped", "campaign_ended"]
+"""Why nothing of a campaign goes out any more: a person stopped it, or its end has come."""
 
 
 def campaign_stream(name: str) -> str:
@@ -51,22 +56,23 @@ class Campaign:
     """A campaign as its stream has it.
 
     `version` counts its events; `run` is the last run (0: never started), `frozen_run` the last one
-    whose audience is complete, `stopped_run` the last one that was stopped.
+    whose audience is complete (`size` of them), `stopped_run` the last one that was stopped
+    or overtaken by the end. `ending` is how it finished, until it is started again.
     """
 
     version: int = 0
     definition: CampaignDefined | None = None
-    running: bool = False
+    state: CampaignState = "draft"
     run: int = 0
     frozen_run: int = 0
+    size: int = 0
     stopped_run: int = 0
+    ending: Ending | None = None
 
     @property
-    def state(self) -> CampaignState:
-        """What a person calls it."""
-        if self.running:
-            return "running"
-        return "stopped" if self.run else "draft"
+    def live(self) -> bool:
+        """Whether occasions are noted: while it runs, and while it is paused."""
+        return self.state in ("running", "paused")
 
     @property
     def broadcasts(self) -> bool:
@@ -76,15 +82,28 @@ class Campaign:
     @property
     def gathering(self) -> bool:
         """Whether members of a run may still lack their messages."""
-        return self.running and self.broadcasts and self.run > self.frozen_run
+        return self.live and self.broadcasts and self.run > self.frozen_run
 
-    def sends(self, occurrence: str) -> bool:
-        """Whether a message of this occurrence may go out: a stopped run never goes on."""
-        if not self.running:
-            return False
-        if not self.broadcasts:
-            return True
-        return int(occurrence.removeprefix(_RUN)) > self.stopped_run
+    @property
+    def frozen(self) -> bool:
+        """Whether the present run of a broadcast has found all its members."""
+        return self.live and self.broadcasts and self.run == self.frozen_run
+
+    def over(self, at: datetime) -> bool:
+        """Whether its end has come by then."""
+        end = None if self.definition is None else self.definition.end
+        return end is not None and at >= end
+
+    def closed(self, occurrence: str, at: datetime) -> Closed | None:
+        """Why a message of this occurrence never goes out any more, if so.
+
+        A stopped run never goes on; what the end overtakes stays unsaid, whoever notes the end.
+        """
+        if self.ending == "ended" or self.over(at):
+            return "campaign_ended"
+        if self.broadcasts and int(occurrence.removeprefix(_RUN)) <= self.stopped_run:
+            return "campaign_stopped"
+        return "campaign_stopped" if self.state in ("draft", "stopped") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,22 @@ class FreezeAudience:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseCampaign:
+    """Hand over nothing of it until it is resumed."""
+
+    campaign: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCampaign:
+    """Let go out what has waited."""
+
+    campaign: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StopCampaign:
     """Hand over nothing of it any more."""
 
@@ -125,7 +160,24 @@ class StopCampaign:
     at: datetime
 
 
-CampaignCommand = DefineCampaign | StartCampaign | FreezeAudience | StopCampaign
+@dataclass(frozen=True, slots=True)
+class FinishCampaign:
+    """Note that its end has come (`run` is None), or that a run of a broadcast has all outcomes."""
+
+    campaign: str
+    at: datetime
+    run: int | None = None
+
+
+CampaignCommand = (
+    DefineCampaign
+    | StartCampaign
+    | FreezeAudience
+    | PauseCampaign
+    | ResumeCampaign
+    | StopCampaign
+    | FinishCampaign
+)
 
 
 def decide(command: CampaignCommand, state: Campaign) -> Sequence[NewEvent]:
@@ -135,31 +187,59 @@ def decide(command: CampaignCommand, state: Campaign) -> Sequence[NewEvent]:
     if state.definition is None:
         kind = "campaign"
         raise not_found(kind, command.campaign)
+    if isinstance(command, StartCampaign):
+        return _start(command, state, state.definition)
+    data = _turn(command, state)
+    return () if data is None else (NewEvent(data, command.at),)
+
+
+def _turn(
+    command: FreezeAudience | PauseCampaign | ResumeCampaign | StopCampaign | FinishCampaign,
+    state: Campaign,
+) -> EventData | None:
+    """What follows for a campaign that there is; None where it stands so already."""
+    campaign = command.campaign
     match command:
-        case StartCampaign():
-            return _start(command, state, state.definition)
-        case FreezeAudience(campaign=campaign, run=run, size=size, at=at):
-            if not (state.gathering and state.run == run):
-                return ()
-            return (NewEvent(AudienceFrozen(campaign=campaign, run=run, size=size), at),)
-        case StopCampaign(campaign=campaign, at=at):
-            return (NewEvent(CampaignStopped(campaign=campaign), at),) if state.running else ()
+        case FreezeAudience(run=run, size=size):
+            fits = state.gathering and state.run == run
+            return AudienceFrozen(campaign=campaign, run=run, size=size) if fits else None
+        case PauseCampaign():
+            _require_live(state)
+            return CampaignPaused(campaign=campaign) if state.state == "running" else None
+        case ResumeCampaign():
+            _require_live(state)
+            return CampaignResumed(campaign=campaign) if state.state == "paused" else None
+        case StopCampaign():
+            return CampaignStopped(campaign=campaign) if state.live else None
+        case FinishCampaign(run=None, at=at):
+            fits = state.live and state.over(at)
+            return CampaignFinished(campaign=campaign, reason="ended") if fits else None
+        case FinishCampaign(run=run):
+            fits = state.frozen and state.run == run
+            return CampaignFinished(campaign=campaign, reason="complete") if fits else None
         case _:
             assert_never(command)
 
 
+def _require_live(state: Campaign) -> None:
+    if not state.live:
+        raise Refused(
+            "campaign-not-running", 409, "The campaign does not run.", f"it is {state.state}"
+        )
+
+
 def _define(command: DefineCampaign, state: Campaign) -> Sequence[NewEvent]:
-    definition = _checked(command.definition)
+    definition = checked(command.definition)
     before = state.definition
     if before is not None:
         if definition == before:
             return ()
         command.may_replace(state.version)
-        if state.running:
+        if state.live:
             raise Refused(
                 "campaign-running", 409, "The campaign is running.", "stop it, then change it"
             )
-        if state.run and _occasion(definition) != _occasion(before):
+        if state.run and occasion_of(definition) != occasion_of(before):
             raise Refused(
                 "campaign-fixed",
                 409,
@@ -169,30 +249,15 @@ def _define(command: DefineCampaign, state: Campaign) -> Sequence[NewEvent]:
     return (NewEvent(definition, command.at),)
 
 
-def _checked(definition: CampaignDefined) -> CampaignDefined:
-    """The definition with its title trimmed. Raises `Refused` that names what is wrong."""
-    form = f"is made of small letters, digits and single hyphens, at most {LONGEST_NAME} in all"
-    for path, name in (
-        ("name", definition.campaign),
-        ("trigger.segment", definition.trigger.segment),
-    ):
-        if len(name) > LONGEST_NAME or _NAME.fullmatch(name) is None:
-            raise invalid(path, form)
-    title = definition.title.strip()
-    if not 0 < len(title) <= LONGEST_TITLE:
-        raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
-    return definition.model_copy(update={"title": title})
-
-
-def _occasion(definition: CampaignDefined) -> tuple[object, ...]:
-    return definition.trigger, definition.channel, definition.start
-
-
 def _start(
     command: StartCampaign, state: Campaign, definition: CampaignDefined
 ) -> Sequence[NewEvent]:
+    if state.over(command.at):
+        raise Refused("too-late", 409, "The campaign is over.", "its end has come")
+    if state.state == "paused":
+        raise Refused("campaign-paused", 409, "The campaign is paused.", "resume it, or stop it")
     if not state.broadcasts:
-        if state.running:
+        if state.live:
             return ()
         return (NewEvent(CampaignStarted(campaign=command.campaign, run=FIRST_RUN), command.at),)
     if state.gathering:
@@ -216,11 +281,18 @@ def evolve(state: Campaign, data: EventData) -> Campaign:
         case CampaignDefined():
             return replace(state, definition=data)
         case CampaignStarted(run=run):
-            return replace(state, running=True, run=run)
-        case AudienceFrozen(run=run):
-            return replace(state, frozen_run=run)
+            return replace(state, state="running", run=run, ending=None)
+        case AudienceFrozen(run=run, size=size):
+            return replace(state, frozen_run=run, size=size)
+        case CampaignPaused():
+            return replace(state, state="paused")
+        case CampaignResumed():
+            return replace(state, state="running")
         case CampaignStopped():
-            return replace(state, running=False, stopped_run=state.run)
+            return replace(state, state="stopped", stopped_run=state.run)
+        case CampaignFinished(reason=reason):
+            stopped = state.run if reason == "ended" else state.stopped_run
+            return replace(state, state="finished", ending=reason, stopped_run=stopped)
         case _:
             message = f"a campaign has no event {data.type}"
             raise TypeError(message)

@@ -46,13 +46,15 @@ class Knowledge:
 class Facts:
     """What is asked again at the moment of sending.
 
-    `ended` is why nobody writes to the customer any more, while that is so.
+    `closed` is why nothing of the campaign goes out any more; while it is `paused` its messages
+    wait. `ended` is why nobody writes to the customer any more, while that is so.
     `withheld` says that events of the customer are parked, or refused by Kafka. `contact` is the
     hash of the address; `renders` says whether the template has all it needs, and is asked only
     when everything else holds.
     """
 
-    running: bool
+    closed: SuppressionReason | None = None
+    paused: bool = False
     withheld: bool = False
     known: bool = False
     ended: SuppressionReason | None = None
@@ -87,9 +89,9 @@ Verdict = Wait | Reject | Release
 
 def verdict(facts: Facts, knowledge: Knowledge) -> Verdict:
     """What happens with a message now; the order of the questions is part of the contract."""
-    if not facts.running:
-        return Reject("campaign_stopped")
-    if facts.withheld:
+    if facts.closed is not None:
+        return Reject(facts.closed)
+    if facts.paused or facts.withheld:
         return Wait()
     if facts.ended is not None:
         return Reject(facts.ended)

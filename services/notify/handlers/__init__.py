@@ -1,11 +1,12 @@
 """What notify does: campaigns on request, messages by itself."""
 
 from services.notify.handlers.audience import Audiences
-from services.notify.handlers.book import CampaignBook, Entry, Start
+from services.notify.handlers.book import CampaignBook, Entry, Start, Version
 from services.notify.handlers.buckets import Buckets
-from services.notify.handlers.campaigns import Request, define, start, stop
+from services.notify.handlers.campaigns import Request, define, pause, resume, start, stop
 from services.notify.handlers.dispatcher import Dispatcher
 from services.notify.handlers.examining import Examination, Plan
+from services.notify.handlers.finishing import Finishing
 from services.notify.handlers.scheduling import Occasion, schedule
 
 __all__ = [
@@ -15,11 +16,15 @@ __all__ = [
     "Dispatcher",
     "Entry",
     "Examination",
+    "Finishing",
     "Occasion",
     "Plan",
     "Request",
     "Start",
+    "Version",
     "define",
+    "pause",
+    "resume",
     "schedule",
     "start",
     "stop",

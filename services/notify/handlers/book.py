@@ -12,9 +12,10 @@ from functools import partial
 import structlog
 
 from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
+from shared.decider import not_found
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
-from shared.events.campaign import CampaignStarted
+from shared.events.campaign import CampaignDefined, CampaignStarted
 from shared.eventstore import Commit, EventStore
 from shared.recurring import again_and_again
 
@@ -29,20 +30,31 @@ log = structlog.stdlib.get_logger(__name__)
 class Start:
     """The last start of a campaign: when it was recorded (system time), and what follows from it.
 
-    `why` is the causation of events that the start causes.
+    `at` is the same moment by the chain's clock; `why` is the causation of events that it causes.
     """
 
     recorded_at: datetime
+    at: datetime
     why: Causation
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A definition that a campaign has or had: the version of its stream, and since when."""
+
+    number: int
+    at: datetime
+    definition: CampaignDefined
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A campaign, by its name."""
+    """A campaign, by its name, with all the definitions that it ever had."""
 
     name: str
     campaign: Campaign
     start: Start | None = None
+    versions: tuple[Version, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,6 +79,14 @@ class CampaignBook:
             await self._read()
             return self._entries
 
+    async def require(self, name: str) -> Entry:
+        """One campaign as it is now. Raises `Refused` (404), `StoreUnavailable`."""
+        entry = (await self.now()).get(name)
+        if entry is None:
+            kind = "campaign"
+            raise not_found(kind, name)
+        return entry
+
     async def follow(self) -> None:
         """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
         await again_and_again(self.now, FOLLOW_SECONDS, partial(log.warning, "campaigns unread"))
@@ -89,14 +109,17 @@ class CampaignBook:
 
 
 def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
-    campaign, start = CAMPAIGN.initial(), None
+    campaign, start, versions = CAMPAIGN.initial(), None, []
     for commit in commits:
         for text in commit.events:
             envelope = decode(text)
             data = EVENT_TYPES[envelope.type].model_validate_json(bytes(envelope.data))
-            campaign = CAMPAIGN.evolve(campaign, data)
+            before, campaign = campaign.definition, CAMPAIGN.evolve(campaign, data)
+            at = datetime.fromisoformat(envelope.time)
+            if campaign.definition is not None and campaign.definition is not before:
+                versions.append(Version(campaign.version, at, campaign.definition))
             if isinstance(data, CampaignStarted):
                 depth = envelope.causedepth + 1
                 why = Causation(envelope.correlationid, envelope.id, depth)
-                start = Start(commit.recorded_at, why)
-    return Entry(stream.removeprefix(PREFIX), campaign, start)
+                start = Start(commit.recorded_at, at, why)
+    return Entry(stream.removeprefix(PREFIX), campaign, start, tuple(versions))

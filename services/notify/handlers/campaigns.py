@@ -9,7 +9,10 @@ from services.notify.domain import (
     CAMPAIGN,
     CampaignCommand,
     DefineCampaign,
+    FinishCampaign,
     FreezeAudience,
+    PauseCampaign,
+    ResumeCampaign,
     StartCampaign,
     StopCampaign,
     campaign_stream,
@@ -48,6 +51,18 @@ async def start(writer: Writer, request: Request, name: str) -> Done:
     return await writer.one(CAMPAIGN, _execution(request, name, command))
 
 
+async def pause(writer: Writer, request: Request, name: str) -> Done:
+    """Hand over nothing of a campaign until it is resumed."""
+    command = PauseCampaign(name, request.at)
+    return await writer.one(CAMPAIGN, _execution(request, name, command))
+
+
+async def resume(writer: Writer, request: Request, name: str) -> Done:
+    """Let go out what a campaign has kept back since its pause."""
+    command = ResumeCampaign(name, request.at)
+    return await writer.one(CAMPAIGN, _execution(request, name, command))
+
+
 async def stop(writer: Writer, request: Request, name: str) -> Done:
     """Hand over nothing of a campaign any more."""
     command = StopCampaign(name, request.at)
@@ -59,6 +74,16 @@ async def freeze(writer: Writer, name: str, run: int, size: int, why: Causation)
     request = Request(f"audience|{name}|{run}", None, writer.clock.now())
     command = FreezeAudience(name, run, size, request.at)
     return await writer.one(CAMPAIGN, _execution(request, name, command, why))
+
+
+async def finish(writer: Writer, name: str, version: int, run: int | None) -> Done:
+    """Note that a campaign has come to its end: at its `end` (no run), or with a run's last word.
+
+    `version` is that of the campaign in which this was seen.
+    """
+    request = Request(f"finish|{name}|{version}", run, writer.clock.now())
+    command = FinishCampaign(name, request.at, run)
+    return await writer.one(CAMPAIGN, _execution(request, name, command))
 
 
 def _execution(

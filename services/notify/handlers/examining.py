@@ -147,7 +147,8 @@ class Examination:
         writing = _Writing(definition, recipient)
         percent = definition.holdout_percent
         facts = Facts(
-            running=entry.campaign.sends(message.occurrence),
+            closed=entry.campaign.closed(message.occurrence, self.at),
+            paused=entry.campaign.state == "paused",
             withheld=message.customer in self.withheld,
             known=recipient.registered,
             ended=_ended(recipient),

@@ -13,7 +13,9 @@ from shared.envelope import Causation
 from shared.events.notification import (
     MessageDeferred,
     MessageFailed,
+    MessageFellBack,
     MessageHeldOut,
+    MessagePostponed,
     MessageScheduled,
     MessageSending,
     MessageSent,
@@ -25,6 +27,8 @@ from shared.projection import Document, Event, Projection
 STREAM = "message-"
 CLOSED = ""
 """What `due` is of a message that needs nothing any more: before every turn."""
+WAITING = "w"
+"""What `due` begins with while it waits for a moment: after every turn."""
 _MILLISECOND_DIGITS = 15
 
 
@@ -32,11 +36,13 @@ class QueuedMessage(Document, kw_only=True):
     """One message.
 
     `turn` is `<milliseconds>|<id>`, unique, so that pages go on from it; `due` is the turn while
-    the message is open. In system time are `recorded` and `sending_at`, at or after the moment at
-    which it was scheduled and at which the present attempt began, and `sending_since`, that of the
-    first attempt that may have been taken over; `scheduled_at` and `changed_at` are the chain's.
-    `code` is the channel's last answer, `refusals` counts its temporary ones. `correlation` and
-    `depth` are what its next events go on from.
+    the message is open, or, while it is postponed, `w<milliseconds>|<id>` of the moment `until` by
+    the chain's clock. `channel` is the one of the last hand-over, at first the campaign's; `tried`
+    are those that did not reach. `occurred` is when the occasion was. In system time are `recorded`
+    and `sending_at`, at or after the moment at which it was scheduled and at which the present
+    attempt began, and `sending_since`, that of the first attempt that may have been taken over;
+    `scheduled_at` and `changed_at` are the chain's. `code` is the channel's last answer, `refusals`
+    counts its temporary ones. `correlation` and `depth` are what its next events go on from.
     """
 
     campaign: str
@@ -58,6 +64,9 @@ class QueuedMessage(Document, kw_only=True):
     refusals: int = 0
     reason: str | None = None
     code: str | None = None
+    occurred: datetime | None = None
+    until: datetime | None = None
+    tried: list[str] = msgspec.field(default_factory=list)
 
 
 class Scheduled(msgspec.Struct):
@@ -67,6 +76,7 @@ class Scheduled(msgspec.Struct):
     campaign: str
     occurrence: str
     channel: str
+    occurred: datetime | None = None
 
 
 class Began(msgspec.Struct):
@@ -74,6 +84,24 @@ class Began(msgspec.Struct):
 
     message: str
     attempt: str
+    channel: str | None = None
+
+
+class Postponed(msgspec.Struct):
+    """Of `message.postponed`."""
+
+    message: str
+    until: datetime
+    reason: str
+
+
+class FellBack(msgspec.Struct):
+    """Of `message.fell_back`."""
+
+    message: str
+    channel: str
+    reason: str
+    code: str | None = None
 
 
 class Deferred(msgspec.Struct):
@@ -111,7 +139,7 @@ def queued(
     why: Causation,
 ) -> QueuedMessage:
     """A message as it is first queued; `why` is the causation of its scheduling."""
-    turn = f"{int(recorded.timestamp() * 1000):0{_MILLISECOND_DIGITS}d}|{message}"
+    turn = turn_of(recorded, message)
     return QueuedMessage(
         id=message,
         campaign=scheduled.campaign,
@@ -127,7 +155,21 @@ def queued(
         stage=Stage.SCHEDULED,
         correlation=why.correlation,
         depth=why.depth,
+        occurred=scheduled.occurred,
     )
+
+
+def turn_of(moment: datetime, message: str) -> str:
+    """`<milliseconds>|<id>`: sorts by moment."""
+    return f"{int(moment.timestamp() * 1000):0{_MILLISECOND_DIGITS}d}|{message}"
+
+
+def _due(message: QueuedMessage) -> str:
+    if message.stage not in OPEN:
+        return CLOSED
+    if message.until is None:
+        return message.turn
+    return WAITING + turn_of(message.until, message.id)
 
 
 def _target(event: Event) -> str | None:
@@ -148,15 +190,21 @@ def apply(message: QueuedMessage | None, event: Event) -> QueuedMessage:
             data.message, data, light.subject or "", at=event.time, recorded=taken, why=why
         )
     match data:
-        case Began(attempt=attempt):
+        case Postponed(until=until, reason=reason):
+            message.until, message.reason = until, reason
+        case FellBack(channel=channel, reason=reason, code=code):
+            message.tried, message.refusals = [*message.tried, channel], 0
+            _leave_sending(message, Stage.SCHEDULED, reason, code)
+        case Began(attempt=attempt, channel=channel):
             message.stage, message.attempt, message.sending_at = Stage.SENDING, attempt, taken
+            message.channel, message.until = channel or message.channel, None
             message.sending_since = message.sending_since or taken
         case Deferred(reason=reason, code=code):
             message.refusals += reason == "refused"
             _leave_sending(message, Stage.SCHEDULED, reason, code)
         case Ended(reason=reason, code=code):
             _leave_sending(message, OUTCOMES[event.type], reason, code)
-    message.due = message.turn if message.stage in OPEN else CLOSED
+    message.due = _due(message)
     message.changed_at = event.time
     return message
 
@@ -165,7 +213,7 @@ def _leave_sending(
     message: QueuedMessage, stage: Stage, reason: str | None, code: str | None
 ) -> None:
     message.stage, message.reason, message.code = stage, reason, code
-    message.attempt = message.sending_at = message.sending_since = None
+    message.attempt = message.sending_at = message.sending_since = message.until = None
 
 
 QUEUE: Projection[QueuedMessage] = Projection(
@@ -174,6 +222,8 @@ QUEUE: Projection[QueuedMessage] = Projection(
     reads={
         MessageScheduled.type: Scheduled,
         MessageSending.type: Began,
+        MessagePostponed.type: Postponed,
+        MessageFellBack.type: FellBack,
         MessageDeferred.type: Deferred,
         **dict.fromkeys(OUTCOMES, Ended),
     },
@@ -181,5 +231,10 @@ QUEUE: Projection[QueuedMessage] = Projection(
     target=_target,
     apply=apply,
     gapless=True,
-    indexes=((("due", 1),), (("turn", 1),), (("campaign", 1), ("turn", 1))),
+    indexes=(
+        (("due", 1),),
+        (("turn", 1),),
+        (("campaign", 1), ("turn", 1)),
+        (("campaign", 1), ("occurrence", 1), ("due", 1)),
+    ),
 )

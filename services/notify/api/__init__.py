@@ -1,0 +1,7 @@
+"""HTTP of notify: decode, call a handler or a query."""
+
+from services.notify.api.campaigns import CampaignApi
+from services.notify.api.messages import MessageApi
+from services.notify.api.steering import SteeringApi
+
+__all__ = ["CampaignApi", "MessageApi", "SteeringApi"]

@@ -1,0 +1,63 @@
+"""What callers say of a campaign; unknown fields are mistakes."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.clock import to_milliseconds
+from shared.events.campaign import CampaignDefined
+from shared.events.customer import Channel
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Instant = Annotated[AwareDatetime, AfterValidator(to_milliseconds)]
+
+
+class Input(BaseModel):
+    """What callers send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OnEnteringInput(Input):
+    """A message for each entering of a segment."""
+
+    kind: Literal["on_entering"]
+    segment: str
+
+
+class BroadcastInput(Input):
+    """A message for each member at the start."""
+
+    kind: Literal["broadcast"]
+    segment: str
+
+
+class TemplateInput(Input):
+    """What is said; both are Liquid, and may ask for `customer.name` and the like."""
+
+    subject: str
+    text: str
+
+
+class CampaignInput(Input):
+    """A campaign's definition."""
+
+    title: str
+    trigger: Annotated[OnEnteringInput | BroadcastInput, Field(discriminator="kind")]
+    channel: Channel
+    topic: Slug = Field(description="the topic of the consent that it needs")
+    template: TemplateInput
+    start: Instant = Field(description="causes before it are not taken")
+    holdout_percent: int = Field(default=0, ge=0, le=100)
+    owner: Reference | None = Field(default=None, description="the employee who answers for it")
+    branch: Reference | None = Field(default=None, description="on whose behalf")
+    end: Instant | None = Field(
+        default=None, description="from it on no cause is taken, and nothing goes out"
+    )
+
+    def definition(self, name: str) -> CampaignDefined:
+        """The event that says so."""
+        return CampaignDefined.model_validate(
+            {"campaign": name, **self.model_dump(exclude_none=True)}
+        )

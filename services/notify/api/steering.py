@@ -1,0 +1,94 @@
+"""HTTP of how campaigns stand: start, pause, resume, stop."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Response
+
+from services.notify import handlers
+from services.notify.api.access import Writing, whole_chain
+from services.notify.api.campaign_input import Input
+from services.notify.api.campaign_views import Recorded, recorded
+from services.notify.handlers import Request
+from shared.access import Principal
+from shared.clock import Clock
+from shared.execute import Done, Writer
+from shared.http import CommandId
+
+Handler = Callable[[Writer, Request, str], Awaitable[Done]]
+
+
+class StartInput(Input):
+    """Nothing is to be said yet."""
+
+
+class SteerInput(Input):
+    """Nothing is to be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringApi:
+    """The endpoints, on what they need."""
+
+    writer: Writer
+    clock: Clock
+
+    def router(self) -> APIRouter:
+        """The routes below `/v1/campaigns/{name}`."""
+        router = APIRouter(prefix="/v1/campaigns/{name}", tags=["campaigns"])
+        router.add_api_route("/start", self.start, methods=["POST"])
+        router.add_api_route("/pause", self.pause, methods=["POST"])
+        router.add_api_route("/resume", self.resume, methods=["POST"])
+        router.add_api_route("/stop", self.stop, methods=["POST"])
+        return router
+
+    async def start(
+        self,
+        name: str,
+        calling: Writing,
+        command_id: CommandId,
+        response: Response,
+        _body: StartInput | None = None,
+    ) -> Recorded:
+        """Let messages go out; of a broadcast this is the next run."""
+        return await self._do(handlers.start, name, calling, command_id, response)
+
+    async def pause(
+        self,
+        name: str,
+        calling: Writing,
+        command_id: CommandId,
+        response: Response,
+        _body: SteerInput | None = None,
+    ) -> Recorded:
+        """Hand over nothing of it until it is resumed; occasions are noted all the same."""
+        return await self._do(handlers.pause, name, calling, command_id, response)
+
+    async def resume(
+        self,
+        name: str,
+        calling: Writing,
+        command_id: CommandId,
+        response: Response,
+        _body: SteerInput | None = None,
+    ) -> Recorded:
+        """Let go out what has waited since the pause."""
+        return await self._do(handlers.resume, name, calling, command_id, response)
+
+    async def stop(
+        self,
+        name: str,
+        calling: Writing,
+        command_id: CommandId,
+        response: Response,
+        _body: SteerInput | None = None,
+    ) -> Recorded:
+        """Hand over nothing of it any more."""
+        return await self._do(handlers.stop, name, calling, command_id, response)
+
+    async def _do(
+        self, handler: Handler, name: str, calling: Principal, command_id: str, response: Response
+    ) -> Recorded:
+        whole_chain(calling)
+        request = Request(command_id, handler.__name__, self.clock.now())
+        return recorded(name, await handler(self.writer, request, name), response)

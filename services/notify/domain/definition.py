@@ -1,0 +1,34 @@
+"""What a campaign's definition must be like, and what of it its first start fixes."""
+
+import re
+
+from shared.decider import invalid
+from shared.events.campaign import CampaignDefined
+
+LONGEST_NAME = 60
+LONGEST_TITLE = 200
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def checked(definition: CampaignDefined) -> CampaignDefined:
+    """The definition with its title trimmed. Raises `Refused` that names what is wrong."""
+    check_name("name", definition.campaign)
+    check_name("trigger.segment", definition.trigger.segment)
+    title = definition.title.strip()
+    if not 0 < len(title) <= LONGEST_TITLE:
+        raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
+    if definition.end is not None and definition.end <= definition.start:
+        raise invalid("end", "is after `start`")
+    return definition.model_copy(update={"title": title})
+
+
+def check_name(path: str, name: str) -> None:
+    """Raise `Refused` for what cannot be the name of a campaign or segment."""
+    if len(name) > LONGEST_NAME or _NAME.fullmatch(name) is None:
+        form = f"is made of small letters, digits and single hyphens, at most {LONGEST_NAME} in all"
+        raise invalid(path, form)
+
+
+def occasion_of(definition: CampaignDefined) -> tuple[object, ...]:
+    """What tells the campaign's occasions apart."""
+    return definition.trigger, definition.channel, definition.start

@@ -1,0 +1,126 @@
+"""Campaigns over HTTP, on memory: definitions, their versions, and how they stand."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx2
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from services.notify.api import CampaignApi, SteeringApi
+from services.notify.handlers import CampaignBook
+from services.notify.queries import Figures, Outcomes
+from shared.access import Authenticator, Role, issue
+from shared.clock import ManualClock
+from shared.execute import Writer
+from shared.http import build_app
+from shared.keyring import Keyring
+from shared.memory import MemoryApiKeys, MemoryEventStore, MemoryKeyStore
+from shared.testing import client_of
+
+SECRET = bytes(32)
+NOW = datetime(2018, 1, 2, tzinfo=UTC)
+PATH = "/v1/campaigns/we-miss-you"
+MISS_YOU: dict[str, Any] = {
+    "title": "We miss you",
+    "trigger": {"kind": "on_entering", "segment": "lapsed-30"},
+    "channel": "email",
+    "topic": "marketing",
+    "template": {"subject": "Hello", "text": "Come back"},
+    "start": "2018-01-01T00:00:00Z",
+}
+
+
+Json = Any
+
+
+class NoFigures:
+    """Nothing was sent yet."""
+
+    async def of(self, _campaigns: object) -> dict[str, Outcomes]:
+        return {}
+
+
+async def _ready() -> Json:
+    return {}
+
+
+@pytest.fixture
+async def owner() -> AsyncIterator[httpx2.AsyncClient]:
+    """The owner's client of a service without campaigns."""
+    store, clock = MemoryEventStore(), ManualClock(NOW)
+    writer = Writer(store, Keyring(MemoryKeyStore(), AESGCM(bytes(32))), clock, "notify")
+    keys = MemoryApiKeys()
+    text, stored = issue(SECRET, title="test", roles=[Role.OWNER], branches=None)
+    await keys.add(stored)
+    figures = cast("Figures", NoFigures())
+    campaigns = CampaignApi(writer, CampaignBook(store), figures, clock, frozenset({"email"}))
+    app = build_app(
+        title="test",
+        service="notify",
+        routers=[campaigns.router(), SteeringApi(writer, clock).router()],
+        authenticator=Authenticator(keys, SECRET),
+        readiness=_ready,
+    )
+    async with client_of(app, text) as client:
+        yield client
+
+
+async def define(client: httpx2.AsyncClient, **change: Json) -> httpx2.Response:
+    return await client.put(PATH, json=MISS_YOU | change, headers={"If-Match": "*"})
+
+
+async def steer(owner: httpx2.AsyncClient, what: str) -> tuple[int, str]:
+    """Status, and the state of the campaign or the kind of problem."""
+    answer = await owner.post(f"{PATH}/{what}")
+    if answer.is_success:
+        return answer.status_code, (await owner.get(PATH)).json()["state"]
+    return answer.status_code, answer.json()["type"].removeprefix("urn:regulars:problem:")
+
+
+async def test_a_campaign_goes_through_its_states(owner: httpx2.AsyncClient) -> None:
+    await define(owner)
+    assert (await owner.get(PATH)).json()["state"] == "draft"
+    assert await steer(owner, "pause") == (409, "campaign-not-running")
+    assert await steer(owner, "start") == (200, "running")
+    assert await steer(owner, "pause") == (200, "paused")
+    assert await steer(owner, "start") == (409, "campaign-paused")
+    assert await steer(owner, "resume") == (200, "running")
+    assert await steer(owner, "stop") == (200, "stopped")
+    assert await steer(owner, "resume") == (409, "campaign-not-running")
+
+
+async def test_what_was_defined_before_stays_readable(owner: httpx2.AsyncClient) -> None:
+    await define(owner, owner="e-anna", branch="center", end="2018-03-01T00:00:00Z")
+    await define(owner)
+    await define(owner)
+    answer = await owner.get(f"{PATH}/versions")
+    shown = answer.json()
+    assert answer.headers["ETag"] == '"2"'
+    assert [each["version"] for each in shown["items"]] == [2, 1]
+    first = shown["items"][1]
+    assert (first["owner"], first["branch"], first["end"], first["defined_at"]) == (
+        "e-anna",
+        "center",
+        "2018-03-01T00:00:00.000Z",
+        "2018-01-02T00:00:00.000Z",
+    )
+    assert shown["items"][0]["end"] is None
+    assert (await owner.get("/v1/campaigns/nobody/versions")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"end": "2018-01-01T00:00:00Z"}, "end"),
+        ({"owner": "no name"}, "owner"),
+        ({"channel": "pigeon"}, "channel"),
+        ({"trigger": {"kind": "on_whim"}}, "trigger"),
+        ({"trigger": {"kind": "broadcast", "segment": "No"}}, "trigger.segment"),
+    ],
+)
+async def test_what_is_wrong_is_named(owner: httpx2.AsyncClient, change: Json, field: str) -> None:
+    answer = await define(owner, **change)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
