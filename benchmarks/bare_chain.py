@@ -1,4 +1,7 @@
-"""The hops from a receipt to its mail, one after the other, with bare clients in one process."""
+"""The hops from a receipt to its mail, one after the other, with bare clients in one process.
+
+Or those to the topic of transitions, and no further.
+"""
 
 import asyncio
 import time
@@ -11,12 +14,13 @@ from aiosmtplib import SMTP
 
 from benchmarks.bare import BareDatabase, bare_database
 from benchmarks.place import Place
-from benchmarks.sink import Sink
+from benchmarks.sink import Arrivals, Sink
 
 FIRST, SECOND, THIRD = "receipts", "transitions", "messages"
 WAIT_MS = 500
 PATIENCE_SECONDS = 30.0
 Documents = Sequence[Mapping[str, Any]]
+Take = Callable[[Sequence[int]], Awaitable[None]]
 
 
 def address(number: int) -> str:
@@ -49,16 +53,14 @@ def to_kafka(producer: AIOKafkaProducer, topic: str) -> Callable[[Documents], Aw
     return send
 
 
-async def follow(
-    consumer: AIOKafkaConsumer, take: Callable[[Sequence[int]], Awaitable[None]]
-) -> None:
+async def follow(consumer: AIOKafkaConsumer, take: Take) -> None:
     """Read a topic."""
     while True:
         for records in (await consumer.getmany(timeout_ms=WAIT_MS)).values():
             await take([int(record.value) for record in records])
 
 
-def into(database: BareDatabase, name: str) -> Callable[[Sequence[int]], Awaitable[None]]:
+def into(database: BareDatabase, name: str) -> Take:
     """What inserts numbers into a collection."""
 
     async def take(numbers: Sequence[int]) -> None:
@@ -67,7 +69,7 @@ def into(database: BareDatabase, name: str) -> Callable[[Sequence[int]], Awaitab
     return take
 
 
-def to_mail(database: BareDatabase, client: SMTP) -> Callable[[Sequence[int]], Awaitable[None]]:
+def to_mail(database: BareDatabase, client: SMTP) -> Take:
     """What notes numbers and sends a mail for each."""
     note = into(database, THIRD)
 
@@ -82,6 +84,32 @@ def to_mail(database: BareDatabase, client: SMTP) -> Callable[[Sequence[int]], A
 
 async def bare_latencies(place: Place, sink: Sink, rate: float, count: int) -> list[float]:
     """Milliseconds from the first insert to the mail, of so many at a rate."""
+    mail = SMTP(hostname="127.0.0.1", port=int(sink.url.rpartition(":")[2]))
+    await mail.connect()
+    try:
+        return await chained(place, sink, rate, count, lambda database: to_mail(database, mail))
+    finally:
+        mail.close()
+
+
+async def bare_entries(place: Place, arrivals: Arrivals, rate: float, count: int) -> list[float]:
+    """Milliseconds from the first insert until the second is read from its topic."""
+
+    async def note(numbers: Sequence[int]) -> None:
+        for number in numbers:
+            arrivals.note(address(number))
+
+    return await chained(place, arrivals, rate, count, lambda _database: note)
+
+
+async def chained(
+    place: Place,
+    arrivals: Arrivals,
+    rate: float,
+    count: int,
+    last: Callable[[BareDatabase], Take],
+) -> list[float]:
+    """Milliseconds from the first insert to the arrival that `last` brings about."""
     database = bare_database(place.mongo_url, place.prefix + "bare-chain")
     producer = AIOKafkaProducer(
         bootstrap_servers=place.kafka_url, enable_idempotence=True, acks="all"
@@ -89,41 +117,40 @@ async def bare_latencies(place: Place, sink: Sink, rate: float, count: int) -> l
     topics = [f"{place.prefix}bare.{name}" for name in (FIRST, SECOND)]
     await make_topics(place.kafka_url, topics)
     consumers = [AIOKafkaConsumer(topic, bootstrap_servers=place.kafka_url) for topic in topics]
-    mail = SMTP(hostname="127.0.0.1", port=int(sink.url.rpartition(":")[2]))
     for client in (producer, *consumers):
         await client.start()
-    await mail.connect()
     for name in (FIRST, SECOND, THIRD):
         await database.create_collection(name)
     hops = [
         tail(database, FIRST, to_kafka(producer, topics[0])),
         follow(consumers[0], into(database, SECOND)),
         tail(database, SECOND, to_kafka(producer, topics[1])),
-        follow(consumers[1], to_mail(database, mail)),
+        follow(consumers[1], last(database)),
     ]
     running = [asyncio.create_task(hop) for hop in hops]
     try:
         await asyncio.sleep(1)
-        return await at_rate(database, sink, rate, count)
+        return await at_rate(database, arrivals, rate, count)
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         for client in (producer, *consumers):
             await client.stop()
-        mail.close()
         database.client.close()
 
 
-async def at_rate(database: BareDatabase, sink: Sink, rate: float, count: int) -> list[float]:
-    """Insert evenly, and wait for every mail."""
+async def at_rate(
+    database: BareDatabase, arrivals: Arrivals, rate: float, count: int
+) -> list[float]:
+    """Insert evenly, and wait for every arrival."""
     accepted: dict[int, float] = {}
 
     async def one(number: int) -> None:
         await database[FIRST].insert_one({"number": number})
         accepted[number] = time.perf_counter()
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await sink.expect(address(number)).wait()
+            await arrivals.expect(address(number)).wait()
 
     begin = time.perf_counter()
     entries = []
@@ -131,7 +158,7 @@ async def at_rate(database: BareDatabase, sink: Sink, rate: float, count: int) -
         await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
         entries.append(asyncio.create_task(one(number)))
     await asyncio.gather(*entries)
-    return [(sink.arrived[address(number)] - at) * 1_000 for number, at in accepted.items()]
+    return [(arrivals.arrived[address(number)] - at) * 1_000 for number, at in accepted.items()]
 
 
 async def make_topics(url: str, topics: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from deploy.embedded.supervisor import Child, Supervisor
 from shared.settings import read_key
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 MEGABYTE = 1_000_000
 
 

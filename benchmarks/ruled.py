@@ -118,6 +118,13 @@ def receipt_rule(number: int) -> Raw:
     return {"kind": "all", "clauses": clauses} if len(clauses) > 1 else clauses[0]
 
 
+def everybodys_rule(number: int) -> Raw:
+    """The same of a rule that asks all customers, whatever is known of them."""
+    asked, _of_some = MIX[number * 7 % len(MIX)]
+    clauses = asked(random.Random(f"rule {number}"))
+    return {"kind": "all", "clauses": clauses} if len(clauses) > 1 else clauses[0]
+
+
 def errand_rule(number: int) -> Raw:
     """A rule over tasks or deals, which no receipt touches."""
     chance = random.Random(f"errand {number}")

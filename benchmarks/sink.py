@@ -1,4 +1,4 @@
-"""A mail server that keeps nothing but the moment at which each mail had come."""
+"""When what was waited for had come: mails, to a server that keeps nothing of them, and others."""
 
 import asyncio
 import time
@@ -12,26 +12,35 @@ from deploy.embedded.ports import LOOPBACK
 
 
 @dataclass(slots=True)
-class Sink:
+class Arrivals:
     """`arrived` holds, by recipient, the seconds of `time.perf_counter` at the first arrival."""
 
-    url: str = ""
     arrived: dict[str, float] = field(default_factory=dict)
     _waiting: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def note(self, recipient: str) -> None:
+        """It has come."""
+        self.arrived.setdefault(recipient, time.perf_counter())
+        self.expect(recipient).set()
+
+    def expect(self, recipient: str) -> asyncio.Event:
+        """What is set once something for the recipient has come."""
+        return self._waiting.setdefault(recipient, asyncio.Event())
+
+
+@dataclass(slots=True)
+class Sink(Arrivals):
+    """Mails, as the mail server at `url` takes them."""
+
+    url: str = ""
 
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
         self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
         """Note the moment."""
-        now = time.perf_counter()
         for recipient in envelope.rcpt_tos:
-            self.arrived.setdefault(recipient, now)
-            self.expect(recipient).set()
+            self.note(recipient)
         return "250 noted"
-
-    def expect(self, recipient: str) -> asyncio.Event:
-        """What is set once a mail to the recipient has come."""
-        return self._waiting.setdefault(recipient, asyncio.Event())
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ it, without their start, in windows of which the median is taken.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ EVENTS = 1_000_000
 CUSTOMERS = 5_000
 PER_TURN = 20
 """Receipts of a customer in a row, as when a year is imported household by household."""
-SECONDS = 30.0
+SECONDS = float(os.environ.get("REGULARS_BENCH_READING_SECONDS", "30"))
 """After so long a reading (and the filling before it) is cut off on a slow machine; what was
 applied is told beside."""
 SAMPLE_SECONDS = 0.5
@@ -84,11 +85,11 @@ def _cpu(samples: Sequence[Sample]) -> float:
     return sum(sample.cpu for sample in samples)
 
 
-async def rewind(url: KafkaUrl) -> None:
-    """Have the group of the read model begin anew; nobody is in it."""
+async def rewind(url: KafkaUrl, group: str) -> None:
+    """Have the group of a read model begin anew; nobody is in it."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=url.bootstrap,
-        group_id=url.topic(f"{SERVICE}.{TOTALS.name}"),
+        group_id=url.topic(group),
         enable_auto_commit=False,
     )
     await consumer.start()
@@ -128,7 +129,7 @@ async def measure(place: Place) -> dict[str, Figure]:
     url = KafkaUrl(place.kafka_url, place.prefix)
     events = await fill(url, ReceiptLog(CUSTOMERS, PER_TURN), EVENTS, SECONDS)
     one = await reading_by(place, 1, events)
-    await rewind(url)
+    await rewind(url, f"{SERVICE}.{TOTALS.name}")
     two = await reading_by(place, 2, events)
     return {"memory": memory(one, place), "workers": two_workers(one, two, place)}
 

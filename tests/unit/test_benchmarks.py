@@ -79,6 +79,10 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "backfill",
         "timers",
         "preview",
+        "rules_growth",
+        "rules_memory",
+        "rules_workers",
+        "entered",
     }
 
 
