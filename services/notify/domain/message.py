@@ -1,7 +1,9 @@
 """Messages: each occurrence of a campaign for a customer is one stream with one outcome.
 
     scheduled → suppressed | held out | sending → sent | failed | uncertain
+    scheduled → scheduled, postponed to a moment that is known
                     sending → scheduled, when it is certain that nothing was taken over
+             sending | sent → scheduled, when a channel did not reach and there is another one
 
 The stream settles every race. A hand-over begins by appending `sending` with the name of the
 attempt, so of two dispatchers one gets in; whoever did not append the attempt hands nothing over,
@@ -10,24 +12,29 @@ no event and is no error: it comes from somebody who was overtaken.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, assert_never
 
 from shared.decider import Decider, NewEvent, not_found
 from shared.events.contract import EventData
 from shared.events.customer import Channel
 from shared.events.notification import (
+    FallbackReason,
     MessageDeferred,
     MessageFailed,
+    MessageFellBack,
     MessageHeldOut,
+    MessagePostponed,
     MessageScheduled,
     MessageSending,
     MessageSent,
     MessageSuppressed,
     MessageUncertain,
+    PostponementReason,
     SuppressionReason,
 )
 from shared.ids import derived_id
@@ -70,12 +77,18 @@ def bucket_of(customer: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as its stream has it; `attempt` is the hand-over that is under way."""
+    """A message as its stream has it.
+
+    `attempt` is the hand-over that is under way, `channel` the one by which the last one went, and
+    `until` the moment to which it is postponed.
+    """
 
     stage: Stage | None = None
     campaign: str = ""
     attempt: str | None = None
     refusals: int = 0
+    channel: str = ""
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +107,28 @@ class Schedule(OnMessage):
     occurrence: str
     channel: Channel
     cause: str | None = None
+    occurred: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postpone(OnMessage):
+    """Look at it again at a moment, for a reason."""
+
+    until: datetime
+    reason: PostponementReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallBack(OnMessage):
+    """Try the next channel: the one of this attempt did not reach the customer.
+
+    Without an attempt it is about one that the provider took over and never delivered.
+    """
+
+    channel: Channel
+    reason: FallbackReason
+    attempt: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +153,7 @@ class BeginSending(OnMessage):
     contact: str
     attempt: str
     instead_of: str | None = None
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +190,8 @@ class RecordUncertain(OnMessage):
 
 MessageCommand = (
     Schedule
+    | Postpone
+    | FallBack
     | Suppress
     | HoldOut
     | BeginSending
@@ -174,6 +212,12 @@ def decide(command: MessageCommand, state: Message) -> Sequence[NewEvent]:
     match command:
         case Suppress() | HoldOut():
             fits = state.stage is Stage.SCHEDULED
+        case Postpone(until=until):
+            fits = state.stage is Stage.SCHEDULED and state.until != until
+        case FallBack(channel=channel, attempt=None):
+            fits = state.stage is Stage.SENT and state.channel == channel
+        case FallBack(attempt=attempt):
+            fits = state.stage is Stage.SENDING and state.attempt == attempt
         case BeginSending(instead_of=instead_of):
             waiting = state.stage is Stage.SCHEDULED and instead_of is None
             fits = waiting or (state.stage is Stage.SENDING and state.attempt == instead_of)
@@ -193,12 +237,15 @@ def _schedule(command: Schedule, state: Message) -> Sequence[NewEvent]:
         occurrence=command.occurrence,
         channel=command.channel,
         cause=command.cause,
+        occurred=command.occurred,
     )
     return (NewEvent(scheduled, command.at),)
 
 
 def _event(
-    command: Suppress
+    command: Postpone
+    | FallBack
+    | Suppress
     | HoldOut
     | BeginSending
     | RecordSent
@@ -213,9 +260,29 @@ def _event(
             return MessageSuppressed(message=message, campaign=campaign, reason=reason)
         case HoldOut():
             return MessageHeldOut(message=message, campaign=campaign)
-        case BeginSending(contact=contact, attempt=attempt):
+        case Postpone(until=until, reason=why):
+            return MessagePostponed(message=message, campaign=campaign, until=until, reason=why)
+        case BeginSending(contact=contact, attempt=attempt, channel=channel):
             return MessageSending(
-                message=message, campaign=campaign, contact=contact, attempt=attempt
+                message=message,
+                campaign=campaign,
+                contact=contact,
+                attempt=attempt,
+                channel=channel,
+            )
+        case _:
+            return _result(command, state)
+
+
+def _result(
+    command: FallBack | RecordSent | RecordFailed | Defer | RecordUncertain, state: Message
+) -> EventData:
+    """What came of an attempt."""
+    message, campaign = command.message, state.campaign
+    match command:
+        case FallBack(channel=failed, reason=how, code=code):
+            return MessageFellBack(
+                message=message, campaign=campaign, channel=failed, reason=how, code=code
             )
         case RecordSent(reference=reference):
             return MessageSent(message=message, campaign=campaign, reference=reference)
@@ -233,29 +300,38 @@ def _event(
             assert_never(command)
 
 
+ENDS: Mapping[type[EventData], Stage] = MappingProxyType(
+    {
+        MessageSuppressed: Stage.SUPPRESSED,
+        MessageHeldOut: Stage.HELD_OUT,
+        MessageSent: Stage.SENT,
+        MessageFailed: Stage.FAILED,
+        MessageUncertain: Stage.UNCERTAIN,
+    }
+)
+"""The outcomes."""
+
+
 def evolve(state: Message, data: EventData) -> Message:
     """The message after an event."""
     match data:
-        case MessageScheduled(campaign=campaign):
-            return Message(Stage.SCHEDULED, campaign)
-        case MessageSending(attempt=attempt):
-            return replace(state, stage=Stage.SENDING, attempt=attempt)
+        case MessageScheduled():
+            return Message(Stage.SCHEDULED, data.campaign, channel=data.channel)
+        case MessagePostponed(until=until):
+            return replace(state, until=until)
+        case MessageSending(attempt=attempt, channel=by):
+            channel = by or state.channel
+            return replace(state, stage=Stage.SENDING, attempt=attempt, channel=channel, until=None)
         case MessageDeferred(reason=reason):
             refusals = state.refusals + (reason == "refused")
             return replace(state, stage=Stage.SCHEDULED, attempt=None, refusals=refusals)
-        case MessageSuppressed():
-            return replace(state, stage=Stage.SUPPRESSED, attempt=None)
-        case MessageHeldOut():
-            return replace(state, stage=Stage.HELD_OUT, attempt=None)
-        case MessageSent():
-            return replace(state, stage=Stage.SENT, attempt=None)
-        case MessageFailed():
-            return replace(state, stage=Stage.FAILED, attempt=None)
-        case MessageUncertain():
-            return replace(state, stage=Stage.UNCERTAIN, attempt=None)
-        case _:
-            text = f"a message has no event {data.type}"
-            raise TypeError(text)
+        case MessageFellBack():
+            return replace(state, stage=Stage.SCHEDULED, attempt=None, refusals=0, until=None)
+    stage = ENDS.get(type(data))
+    if stage is None:
+        text = f"a message has no event {data.type}"
+        raise TypeError(text)
+    return replace(state, stage=stage, attempt=None)
 
 
 MESSAGE: Decider[MessageCommand, Message] = Decider(Message, decide, evolve)
