@@ -6,7 +6,6 @@ of the provider makes of a hand-over.
 
 import base64
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -171,10 +170,6 @@ MISUNDERSTOOD: Mapping[str, Receipt] = {
 def fixed(address: str) -> Callable[[str], str]:
     """An address that does not depend on where the provider is."""
     return lambda _url: address
-
-
-def _deadline_of_clock() -> float:
-    return time.time()  # noqa: TID251 - of signatures, as main.py hands it
 
 
 EMAIL = Case(
@@ -481,7 +476,7 @@ WEB_PUSH = Case(
     name="web push",
     make=lambda _url: WebPush(
         Vapid.of(VAPID_KEY, "mailto:ops@example.com"),
-        _deadline_of_clock,
+        lambda: 1_500_000_000.0,
         private_addresses=True,
     ),
     address=subscription,

@@ -1,9 +1,14 @@
 """What channels are made of: segments of SMS, turns, routes by address, settings, push sealing."""
 
 import asyncio
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,9 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from services.notify.channels import NotTaken, Receipt, Rejected
+from services.notify.channels import (
+    Accepted,
+    Contact,
+    NotTaken,
+    Outgoing,
+    Receipt,
+    Rejected,
+    Way,
+)
 from services.notify.channels.asking import Answer, undocumented
 from services.notify.channels.email import EmailChannel, SmtpServer
+from services.notify.channels.hearing import hearers
 from services.notify.channels.push_sealing import (
     LARGEST,
     Subscription,
@@ -22,13 +36,18 @@ from services.notify.channels.push_sealing import (
     sealed,
     to_base64url,
 )
-from services.notify.channels.registry import MAKERS, Ground, Several, built, provider_of
+from services.notify.channels.registry import MAKERS, Ground, built
+from services.notify.channels.reports import BadSignature, Report
+from services.notify.channels.several import Several, provider_of
 from services.notify.channels.sms_segments import BASIC, EXTENSION, Segments, segments_of
 from services.notify.channels.telegram import Telegram
 from services.notify.channels.turns import Turns
+from services.notify.channels.webhook import standard_headers
 from services.notify.settings import ChannelSettings, SmsGateway
+from shared.calling import signing_key
 from shared.settings import Settings, complaints
 from shared.testing.virtual_time import in_virtual_time
+from tests.contract.shown_channel import shown_line
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture" / "channels.md"
 
@@ -268,6 +287,43 @@ async def test_an_address_says_which_channel_it_is_for(tmp_path: Path) -> None:
     assert provider_of(telegram, "whatsapp:+49") is telegram
     # The least of what each of them keeps to.
     assert (messenger.deduplicates, messenger.longest, messenger.at_once) == (None, 4096, 40)
+    assert messenger.reaches == "messenger"
+
+
+@dataclass(slots=True)
+class Noting:
+    """A channel of which only the address matters."""
+
+    name: str
+    deduplicates: timedelta | None
+    longest: int | None = None
+    serves: ClassVar[Way] = "push"
+    reaches: ClassVar[Contact] = "push"
+    at_once: ClassVar[int] = 2
+    per_second: ClassVar[float | None] = None
+    got: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    async def send(self, message: Outgoing) -> Receipt:
+        self.got.append(message.address)
+        return Accepted()
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_message_goes_to_the_channel_of_its_address_and_to_no_other() -> None:
+    first, second = Noting("fcm", timedelta(days=2), 300), Noting("webpush", timedelta(days=1))
+    push = Several("push", {"fcm": first, "webpush": second})
+    message = Outgoing("m", "fcm:a:b", "Hello", "text", datetime(2018, 1, 2, tzinfo=UTC), 0.0)
+    assert await push.send(message) == Accepted()
+    assert await push.send(replace(message, address='webpush:{"endpoint": 1}')) == Accepted()
+    assert await push.send(replace(message, address="apns:x")) == Rejected("no-channel")
+    assert (first.got, second.got) == (["a:b"], ['{"endpoint": 1}'])
+    assert (push.deduplicates, push.longest, push.at_once) == (timedelta(days=1), 300, 4)
+    await push.close()
+    assert first.closed
+    assert second.closed
 
 
 def test_every_setting_of_channels_is_named_on_their_page() -> None:
@@ -282,3 +338,34 @@ def test_the_gateway_of_the_page_is_one() -> None:
     )
     gateway = SmsGateway.model_validate_json(shown)
     assert gateway.accepted == frozenset({"queued"})
+
+
+def test_the_line_that_the_page_adds_to_the_registry_adds_the_channel(tmp_path: Path) -> None:
+    found = built(settings_of(tmp_path, **SECRETS), GROUND, (*MAKERS, shown_line()))
+    messenger = found["messenger"]
+    assert provider_of(messenger, "pigeon:loft-7").name == "pigeon"
+    assert provider_of(messenger, "telegram:42").name == "telegram"
+
+
+def test_callbacks_are_heard_of_channels_whose_secret_is_set(tmp_path: Path) -> None:
+    assert hearers(settings_of(tmp_path), GROUND) == {}
+    told = {**SECRETS, "sms_gateway": {"url": "https://x.example", "fields": {}, "reports": {}}}
+    found = hearers(settings_of(tmp_path, **told), GROUND)
+    assert sorted(found) == ["sms", "telegram", "webhook", "whatsapp"]
+    for heard in found.values():
+        with pytest.raises(BadSignature):
+            heard({}, b"{}")
+    body = b'{"update_id": 1}'
+    assert found["telegram"]({"X-Telegram-Bot-Api-Secret-Token": "s3cr3t"}, body) == ()
+    body = b'{"id": "g-1", "status": "delivered"}'
+    signed = {"X-Signature": hmac.new(b"s3cr3t", body, hashlib.sha256).hexdigest()}
+    assert found["sms"](signed, body) == (Report("delivered", reference="g-1"),)
+    signed = {
+        "X-Hub-Signature-256": "sha256="
+        + hmac.new(b"s3cr3t", b'{"entry": []}', hashlib.sha256).hexdigest()
+    }
+    assert found["whatsapp"](signed, b'{"entry": []}') == []
+    key = signing_key(GROUND.secret, str(SECRETS["webhook_url"]))
+    body = b'{"what": "read", "message": "m1"}'
+    headers = standard_headers(key, "cb-1", 0, body.decode())
+    assert found["webhook"](headers, body) == (Report("read", "m1"),)

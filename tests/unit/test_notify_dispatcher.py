@@ -751,3 +751,17 @@ async def test_a_message_goes_to_the_contact_point_of_choice(
     await (await desk.dispatcher()).step()
     assert [message.address for message in desk.channel.taken] == ([taken] if taken else [])
     assert await desk.reasons() == [reason]
+
+
+async def test_no_more_hand_overs_begin_than_the_channel_declares_for_a_second() -> None:
+    desk = await Desk.opened()
+    desk.channel.per_second = 3.0
+    names = [f"c{number}" for number in range(10)]
+    for name in names:
+        await desk.customer(name, GIVEN)
+    await desk.schedule(*names)
+    desk.know_all()
+    await (await desk.dispatcher()).step()
+    # The others have not even begun: nothing of them is to be written down.
+    assert len(desk.channel.taken) == 3
+    assert sorted(await desk.stages()) == [Stage.SCHEDULED] * 7 + [Stage.SENT] * 3

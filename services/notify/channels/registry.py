@@ -1,17 +1,13 @@
-"""All channels, a line each; those exist whose settings are there.
-
-Several may serve one way where an address says which: `telegram:42`, `fcm:<token>`. What is before
-the colon is the name of a channel, and the channel is given the rest.
-"""
+"""All channels, a line each; those exist whose settings are there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 
-from services.notify.channels import Channel, Contact, Outgoing, Receipt, Rejected, Way
+from services.notify.channels import Channel, Way
 from services.notify.channels.email import EmailChannel, SmtpServer
 from services.notify.channels.fcm import Fcm, ServiceAccount
 from services.notify.channels.push_sealing import Vapid
+from services.notify.channels.several import Several
 from services.notify.channels.sms import Sms
 from services.notify.channels.telegram import Telegram
 from services.notify.channels.web_push import WebPush
@@ -20,7 +16,7 @@ from services.notify.channels.whatsapp import WhatsApp
 from services.notify.settings import ChannelSettings
 
 SHARED: frozenset[Way] = frozenset({"messenger", "push"})
-"""Ways that several channels serve, by the name before the colon."""
+"""Ways that several channels may serve, each for addresses of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,73 +89,6 @@ MAKERS: tuple[Maker, ...] = (
     _fcm,
     _web_push,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Several:
-    """Several channels for one way; what it declares holds of each of them."""
-
-    serves: Way
-    channels: Mapping[str, Channel]
-
-    @property
-    def name(self) -> str:
-        """The way itself."""
-        return self.serves
-
-    @property
-    def reaches(self) -> Contact:
-        """The same for all."""
-        return next(iter(self.channels.values())).reaches
-
-    @property
-    def deduplicates(self) -> timedelta | None:
-        """The shortest time; None as soon as one does not."""
-        times = [each.deduplicates for each in self.channels.values()]
-        return (
-            min((time for time in times if time is not None), default=None) if all(times) else None
-        )
-
-    @property
-    def longest(self) -> int | None:
-        """The least of them."""
-        return min(
-            (each.longest for each in self.channels.values() if each.longest is not None),
-            default=None,
-        )
-
-    @property
-    def at_once(self) -> int:
-        """Of all together."""
-        return sum(each.at_once for each in self.channels.values())
-
-    @property
-    def per_second(self) -> float | None:
-        """Each keeps its own."""
-        return None
-
-    def to(self, address: str) -> Channel | None:
-        """The channel of an address."""
-        return self.channels.get(address.partition(":")[0])
-
-    async def send(self, message: Outgoing) -> Receipt:
-        """Hand one message over to the channel of its address."""
-        channel = self.to(message.address)
-        if channel is None:
-            return Rejected("no-channel")
-        return await channel.send(replace(message, address=message.address.partition(":")[2]))
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        for channel in self.channels.values():
-            await channel.close()
-
-
-def provider_of(channel: Channel, address: str) -> Channel:
-    """The one channel that an address is handed to."""
-    if isinstance(channel, Several):
-        return channel.to(address) or channel
-    return channel
 
 
 def built(
