@@ -10,6 +10,7 @@ from services.notify.api import CampaignApi, MessageApi, SteeringApi
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import TOPICS, Triggers, trigger_group, triggered
+from services.notify.content import LinkTokens
 from services.notify.handlers import (
     Audiences,
     Buckets,
@@ -20,6 +21,7 @@ from services.notify.handlers import (
     schedule,
 )
 from services.notify.handlers.examining import CONTACT_KINDS
+from services.notify.handlers.writing import Stationery
 from services.notify.projections import CAMPAIGN_FIGURES, QUEUE, RECIPIENTS
 from services.notify.queries import Figures, Queue, Recipients
 from services.notify.settings import NotifySettings
@@ -139,6 +141,9 @@ def _dispatcher(
         reached=reached,
         refused=refused,
         secret=kernel.hmac_secret,
+        stationery=Stationery(
+            LinkTokens(kernel.hmac_secret), kernel.settings.public_url, kernel.settings.currency
+        ),
     )
 
 

@@ -35,11 +35,32 @@ Trigger = Annotated[
 ]
 
 
+class Version(Part):
+    """What is said instead to customers of a language, by a channel, or both."""
+
+    language: str | None = Field(default=None, description="BCP 47; absent: the template's")
+    channel: AnyChannel | None = Field(default=None, description="absent: any")
+    subject: str | None = Field(default=None, description="absent: the template's")
+    text: str | None = Field(default=None, description="absent: made from the mail")
+    mjml: str | None = None
+
+
+class Default(Part):
+    """What stands in the place of a value that a customer lacks."""
+
+    field: str = Field(description="its path, such as customer.name")
+    text: str
+
+
 class Template(Part):
-    """What is said; both texts are Liquid."""
+    """What is said; all texts are Liquid. Its own words are for whoever has no version."""
 
     subject: str
-    text: str
+    text: str = Field(description="empty: made from the mail")
+    mjml: str | None = Field(default=None, description="the mail's markup")
+    language: str | None = Field(default=None, description="BCP 47, of its own words")
+    versions: tuple[Version, ...] | None = None
+    defaults: tuple[Default, ...] | None = None
 
 
 class Budget(Part):

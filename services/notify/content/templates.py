@@ -1,41 +1,47 @@
-"""Templates: marketers' Liquid, rendered without holes and within limits.
+"""Liquid: marketers' templates, rendered without holes and within limits.
 
-A variable that a customer lacks is an error where its value is needed, unless the template says
-what stands there instead (`{{ customer.name | default: "friend" }}`) or asks first
-(`{% if customer.name %}`). What a template may cost is counted in steps, loops and bytes, never in
-seconds: the same template fails or succeeds for the same customer on every machine, however busy,
-and a process that was frozen meanwhile does not turn a good message into a bad one. Only tags and
-filters whose cost those counts bound are there: joining a range of a billion is one step.
+A value that a customer lacks is an error where it is needed, unless the template says what stands
+there instead (`{{ customer.name | default: "friend" }}`, or a declared default) or asks first
+(`{% if customer.name %}`); and an output that would write nothing is a hole whatever the reason.
+What a template may cost is counted in steps, loops and bytes, never in seconds: the same template
+fails or succeeds for the same customer on every machine, however busy, and a process that was
+frozen meanwhile does not turn a good message into a bad one. Only tags and filters whose cost those
+counts bound are there: joining a range of a billion is one step.
+
+In markup whatever an output writes is escaped, literals of the template included: nothing that
+comes out of Liquid is ever markup.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import html
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, Token
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.builtin.tags.for_tag import ForLoop
 from liquid.builtin.tags.tablerow_tag import TableRow
-from liquid.exceptions import LiquidError, OutputStreamLimitError, ResourceLimitError
+from liquid.exceptions import (
+    LiquidError,
+    OutputStreamLimitError,
+    ResourceLimitError,
+    UndefinedError,
+)
+from liquid.stringify import to_liquid_string
 from liquid.undefined import FalsyStrictUndefined
 
-from shared.decider import FieldError, Refused
+from services.notify.content.formatting import FORMATTING, shown
+from shared.wording import Wording
 
-LONGEST_SUBJECT = 500
-LONGEST_TEXT = 50_000
 MAX_OUTPUT_BYTES = 200_000
 MAX_LOCAL_BYTES = 20_000
 MAX_STEPS = 20_000
-CACHED_TEMPLATES = 200
-
-FIELDS: Mapping[str, str] = {
-    "name": "Anna",
-    "surname": "Smith",
-    "patronymic": "Petrovna",
-    "language": "en",
-}
-"""What a template may say of `customer`, with a sample of each."""
+CACHED_TEMPLATES = 500
+WORDING = " wording"
+"""Where a rendering finds how dates and numbers are written; no variable can be called so."""
 
 TAGS = frozenset(
     [
@@ -49,20 +55,15 @@ FILTERS = frozenset(
         *("append", "capitalize", "default", "downcase", "escape", "lstrip", "prepend", "remove"),
         *("remove_first", "replace", "replace_first", "rstrip", "size", "slice", "squish", "strip"),
         *("strip_newlines", "truncate", "truncatewords", "upcase", "url_encode"),
+        *FORMATTING,
     ]
 )
+NOT_IN_MARKUP = frozenset(["capture", "comment", "doc", "raw", "#"])
+"""Tags whose content is no text of the message at the place where it stands."""
 
 
 class TemplateError(Exception):
     """The template cannot be rendered for this customer; the text never quotes a value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """What is sent."""
-
-    subject: str
-    text: str
 
 
 class _Missing(FalsyStrictUndefined):
@@ -83,6 +84,13 @@ class _Counting(RenderContext):
         self.steps += steps
         if self.steps > MAX_STEPS:
             raise ResourceLimitError("too many steps", token=None)
+
+    @property
+    def wording(self) -> Wording:
+        """How dates and numbers are written."""
+        found = self.globals[WORDING]
+        assert isinstance(found, Wording)  # noqa: S101 - put there by `rendered`, by nobody else
+        return found
 
     def get(self, path: list[object], **options: Any) -> object:  # noqa: ANN401 - passed on
         """Resolve a path."""
@@ -106,10 +114,54 @@ class _Counting(RenderContext):
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:
         """A filter whose result is held to the limit."""
         self.spend(1)
+        if name in FORMATTING:
+            return lambda value, *args: FORMATTING[name](self.wording, value, *args)
         found = super().filter(name, token)
         if name in {"replace", "replace_first"}:
             return lambda value, *args: _held(found, value, *_checked(value, args))
         return lambda value, *args, **named: _held(found, value, *args, **named)
+
+
+def _write(node: OutputNode, context: RenderContext, buffer: TextIO) -> int:
+    """Write what an output says. Raises where that is nothing."""
+    assert isinstance(context, _Counting)  # noqa: S101 - `_Template` makes no other
+    value = node.expression.evaluate(context)
+    text = shown(context.wording, value) if isinstance(value, date) else _plain(value)
+    if not text.strip():
+        raise UndefinedError("an output writes nothing", token=node.token)
+    return buffer.write(html.escape(text) if isinstance(context.env, _Markup) else text)
+
+
+def _plain(value: object) -> str:
+    return to_liquid_string(value, autoescape=False)
+
+
+class _OutputNode(OutputNode):
+    """`{{ … }}` without holes."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write it."""
+        return _write(self, context, buffer)
+
+
+class _Output(Output):
+    """`{{ … }}` without holes."""
+
+    node_class = _OutputNode
+
+
+class _EchoNode(EchoNode):
+    """`{% echo … %}` without holes."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write it."""
+        return _write(self, context, buffer)
+
+
+class _Echo(EchoTag):
+    """`{% echo … %}` without holes."""
+
+    node_class = _EchoNode
 
 
 class _Template(BoundTemplate):
@@ -129,11 +181,25 @@ class _Environment(Environment):
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Register everything, and keep what is known to be bounded."""
         super().setup_tags_and_filters(extra=extra)
+        self.add_tag(_Output)
+        self.add_tag(_Echo)
         self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS}
         self.filters = {name: each for name, each in self.filters.items() if name in FILTERS}
+        self.filters |= FORMATTING
 
 
-_ENVIRONMENT = _Environment(undefined=_Missing, strict_filters=True)
+class _Markup(_Environment):
+    """The same for markup, where every output is escaped, and once."""
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Keep what can stand in markup."""
+        super().setup_tags_and_filters(extra=extra)
+        self.tags = {name: tag for name, tag in self.tags.items() if name not in NOT_IN_MARKUP}
+        self.filters["escape"] = _plain
+
+
+_TEXTS = _Environment(undefined=_Missing, strict_filters=True)
+_MARKUP = _Markup(undefined=_Missing, strict_filters=True)
 
 
 def _held(function: Callable[..., object], value: object, *args: object, **named: object) -> object:
@@ -153,66 +219,46 @@ def _checked(value: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=CACHED_TEMPLATES)
-def _parsed(source: str) -> BoundTemplate:
-    return _ENVIRONMENT.from_string(source)
+def _parsed(source: str, *, markup: bool) -> BoundTemplate:
+    return (_MARKUP if markup else _TEXTS).from_string(source)
 
 
-def render(subject: str, text: str, customer: Mapping[str, str | None]) -> Rendered:
-    """The message for a customer; of the mapping only known fields with a value are seen.
+def rendered(
+    source: str, values: Mapping[str, object], wording: Wording, *, markup: bool = False
+) -> str:
+    """What a template says with these values; in markup every value is escaped.
 
-    A subject is one line. Raises `TemplateError`.
+    Values are texts, dates, or mappings and sequences of them; what is not there is missing. Raises
+    `TemplateError`.
     """
-    known = {name: value for name in FIELDS if (value := customer.get(name))}
-    line = " ".join(_rendered(subject, known).split())
-    if not line:
-        message = "the subject is empty"
-        raise TemplateError(message)
-    return Rendered(line, _rendered(text, known))
-
-
-def _rendered(source: str, customer: Mapping[str, str]) -> str:
     try:
-        return _parsed(source).render(customer=customer)
+        return _parsed(source, markup=markup).render({**values, WORDING: wording})
     except (LiquidError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # The error's own text shows the template, and may show what it was rendered with.
         message = type(error).__name__
         raise TemplateError(message) from None
 
 
-def check(subject: str, text: str) -> None:
-    """Raise `Refused` that names what is wrong in a template.
+@lru_cache(maxsize=CACHED_TEMPLATES)
+def asked(source: str, *, markup: bool = False) -> frozenset[str]:
+    """The variables that a template asks for, by their paths: `customer.name`.
 
-    Besides its form: it asks only for what there is, and it can be rendered for somebody of whom
-    everything is known.
+    A path that depends on another variable shows with `[]`. Raises `Unreadable`.
     """
-    errors = [*_wrong("template.subject", subject, LONGEST_SUBJECT)]
-    errors += _wrong("template.text", text, LONGEST_TEXT)
-    if not errors:
-        try:
-            render(subject, text, FIELDS)
-        except TemplateError as error:
-            errors.append(FieldError("template", f"cannot be rendered: {error}"))
-    if errors:
-        raise Refused("invalid", 422, "The input is not valid.", errors=tuple(errors))
-
-
-def _wrong(path: str, source: str, longest: int) -> list[FieldError]:
-    if not 0 < len(source) <= longest:
-        return [FieldError(path, f"has 1 to {longest} characters")]
     try:
-        asked = _parsed(source).analyze()
+        found = _parsed(source, markup=markup).analyze()
     except LiquidError as error:
         line = 1 if error.token is None else source.count("\n", 0, error.token.start_index) + 1
-        return [FieldError(path, f"is no Liquid that is known here, line {line}")]
-    unknown_filters = sorted(set(asked.filters) - FILTERS)
-    if unknown_filters:
-        return [FieldError(path, f"these filters exist: {', '.join(sorted(FILTERS))}")]
-    variables = [each.segments for places in asked.globals.values() for each in places]
-    if any(not _is_known(segments) for segments in variables):
-        names = ", ".join(f"customer.{name}" for name in FIELDS)
-        return [FieldError(path, f"these variables exist: {names}")]
-    return []
+        raise Unreadable(f"is no Liquid that is known here, line {line}") from None
+    unknown = set(found.filters) - FILTERS
+    if unknown:
+        raise Unreadable(f"these filters exist: {', '.join(sorted(FILTERS))}")
+    return frozenset(_path(each.segments) for places in found.globals.values() for each in places)
 
 
-def _is_known(segments: list[Any]) -> bool:
-    return len(segments) == 2 and segments[0] == "customer" and segments[1] in FIELDS  # noqa: PLR2004 - object and field
+class Unreadable(Exception):  # noqa: N818 - a finding about a template, which its author reads
+    """A template is none; the text says why, and in which line."""
+
+
+def _path(segments: Iterable[object]) -> str:
+    return ".".join(each if isinstance(each, str) else "[]" for each in segments)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notify.content import templates
+from services.notify import content
 from services.notify.domain import (
     CAMPAIGN,
     CampaignCommand,
@@ -40,7 +40,7 @@ async def define(
     may_replace: Callable[[int], None],
 ) -> Done:
     """Give a campaign its (new) definition. Raises `Refused` that names what is wrong in it."""
-    templates.check(definition.template.subject, definition.template.text)
+    content.check(definition.template)
     command = DefineCampaign(definition, request.at, may_replace)
     return await writer.one(CAMPAIGN, _execution(request, definition.campaign, command))
 

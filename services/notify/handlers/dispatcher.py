@@ -23,7 +23,6 @@ from services.notify.channels import (
     Rejected,
     Unknown,
 )
-from services.notify.channels.several import provider_of
 from services.notify.domain import (
     MESSAGE,
     BeginSending,
@@ -42,6 +41,7 @@ from services.notify.handlers.book import CampaignBook
 from services.notify.handlers.buckets import Buckets
 from services.notify.handlers.examining import Examination, Plan
 from services.notify.handlers.pacing import Pacing
+from services.notify.handlers.writing import Stationery
 from services.notify.projections import QueuedMessage, Recipient
 from shared import telemetry
 from shared.envelope import Causation, event_id
@@ -102,6 +102,7 @@ class Dispatcher:
     reached: Callable[[str], datetime | None]
     refused: Callable[[], Collection[str]]
     secret: bytes = field(repr=False)
+    stationery: Stationery = field(default_factory=Stationery)
     hand_over_seconds: float = HAND_OVER_SECONDS
     _offers: dict[str, QueuedMessage] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -236,21 +237,14 @@ class Dispatcher:
             deadline=deadline,
             abandoned=self._abandoned,
             unanswered=self._unanswered,
+            stationery=self.stationery,
         )
 
     def _may_go(self, plan: Plan) -> bool:
         """Whether the channel can be tried now; what is not handed over needs none."""
         if plan.outgoing is None:
             return True
-        provider = self._provider(plan)
-        return provider is not None and self._pacing.admits(provider.name, provider.per_second)
-
-    def _provider(self, plan: Plan) -> Channel | None:
-        """Whom it is handed to: what fails at one provider is no other's fault."""
-        channel = self.channels.get(plan.message.channel)
-        if channel is None or plan.outgoing is None:
-            return None
-        return provider_of(channel, plan.outgoing.address)
+        return plan.message.channel in self.channels and self._pacing.admits(plan.message.channel)
 
     async def _append(self, plans: Sequence[Plan]) -> Sequence[Plan]:
         """Append what was decided; gives the plans that got in, for only those are carried out."""
@@ -277,8 +271,7 @@ class Dispatcher:
         results = []
         for plan, receipt in zip(plans, receipts, strict=True):
             self._abandoned.pop(plan.message.id, None)
-            to = self._provider(plan)
-            self._pacing.note(plan.message, receipt, None if to is None else to.name)
+            self._pacing.note(plan.message, receipt)
             result = self._result(plan, receipt)
             if result is not None:
                 results.append((plan.message, result))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.notify.channels import Outgoing
-from services.notify.content import templates
 from services.notify.domain import (
     BeginSending,
     Defer,
@@ -23,6 +22,7 @@ from services.notify.domain import (
     verdict,
 )
 from services.notify.handlers.book import Entry
+from services.notify.handlers.writing import Stationery, Writing, person_of
 from services.notify.projections import Contact, QueuedMessage, Recipient
 from shared.events.campaign import CampaignDefined
 from shared.events.notification import SuppressionReason
@@ -42,26 +42,6 @@ class Plan:
     message: QueuedMessage
     command: MessageCommand
     outgoing: Outgoing | None = None
-
-
-@dataclass(slots=True)
-class _Writing:
-    """A template for one customer, rendered when somebody asks whether it can be."""
-
-    definition: CampaignDefined
-    recipient: Recipient
-    rendered: templates.Rendered | None = None
-
-    def works(self) -> bool:
-        """Render; False where something is missing."""
-        person = self.recipient
-        customer = {name: getattr(person, name) for name in templates.FIELDS}
-        template = self.definition.template
-        try:
-            self.rendered = templates.render(template.subject, template.text, customer)
-        except templates.TemplateError:
-            return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +67,7 @@ class Examination:
     abandoned: Mapping[str, str] = field(default_factory=dict)
     unanswered: Mapping[str, str] = field(default_factory=dict)
     new_attempt: Callable[[], str] = new_id
+    stationery: Stationery = field(default_factory=Stationery)
 
     def plan(self, message: QueuedMessage) -> Plan | None:
         """What is to be done with an open message now; None: nothing yet."""
@@ -144,7 +125,13 @@ class Examination:
         known = self.recipients.get(message.customer)
         recipient = known or Recipient(id=message.customer)
         contact = _contact(definition, recipient)
-        writing = _Writing(definition, recipient)
+        writing = Writing(
+            definition.template,
+            message.channel,
+            person_of(recipient),
+            self.stationery,
+            self.stationery.links(message.id, entry.campaign.version, self.now),
+        )
         percent = definition.holdout_percent
         facts = Facts(
             closed=entry.campaign.closed(message.occurrence, self.at),

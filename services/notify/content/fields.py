@@ -1,0 +1,77 @@
+"""What a template may say of a customer, with a sample of each.
+
+An empty text counts as missing, and so does one of spaces: a greeting of nobody is a hole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+
+Value = str | date
+FIELDS: Mapping[str, Value] = MappingProxyType(
+    {
+        "customer.name": "Anna",
+        "customer.surname": "Smith",
+        "customer.patronymic": "Petrovna",
+        "customer.language": "en",
+        "customer.birth_date": date(1990, 5, 17),
+        "customer.city": "Riga",
+        "branch.name": "Shop on the corner",
+        "branch.city": "Riga",
+        "branch.address": "Long street 5",
+        "coupon.code": "SAMPLE12",
+        "coupon.until": date(2030, 12, 31),
+        "links.unsubscribe": "https://shop.example/m/sample",
+        "links.preferences": "https://shop.example/m/sample",
+    }
+)
+"""Every variable that templates have, by its path."""
+DATES = frozenset(name for name, sample in FIELDS.items() if isinstance(sample, date))
+NOT_DECLARED = frozenset(["coupon", "links"])
+"""What is made for each message: nothing can stand in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of whom a message is for: values by the paths of `FIELDS`.
+
+    What is not known is left out, None or empty. Never shown in a repr.
+    """
+
+    values: Mapping[str, Value | None] = field(repr=False)
+    language: str | None = None
+
+
+def known(person: Person, defaults: Mapping[str, str]) -> dict[str, Value]:
+    """The values that are there, declared defaults in the place of those that are not."""
+    found: dict[str, Value] = {}
+    for path in FIELDS:
+        value = _value(path, person.values.get(path)) or _value(path, defaults.get(path))
+        if value is not None:
+            found[path] = value
+    return found
+
+
+def tree(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+    """Values by object and field, as templates ask for them."""
+    found: dict[str, dict[str, Value]] = {}
+    for path, value in values.items():
+        thing, _, name = path.partition(".")
+        found.setdefault(thing, {})[name] = value
+    return found
+
+
+def _value(path: str, value: Value | None) -> Value | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if value and path in DATES:
+            return _date(value)
+    return value or None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
