@@ -9,8 +9,7 @@ from faststream.kafka import KafkaBroker
 from services.notify.api import CampaignApi, MessageApi, SteeringApi
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
-from services.notify.consumers import TOPICS, Triggers, trigger_group, triggered
-from services.notify.content import LinkTokens
+from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
 from services.notify.handlers import (
     Audiences,
     Buckets,
@@ -155,7 +154,7 @@ def _reports(book: CampaignBook, queue: Queue, has_email: bool) -> Reports:  # n
 
     async def readers() -> Mapping[str, tuple[str, ...]]:
         running = triggered(list((await book.now()).values()))
-        return {trigger_group(name): TOPICS for name in running}
+        return {trigger_group(name): topics_of(entry) for name, entry in running.items()}
 
     async def notes() -> Mapping[str, str]:
         return {} if has_email else {"email": "no REGULARS_SMTP_URL: its messages wait"}

@@ -21,17 +21,43 @@ class OnEntering(Part):
     segment: str
 
 
-class Broadcast(Part):
-    """One message for each member of a segment at the start."""
+class OnLeaving(Part):
+    """One message for each leaving of a segment at or after the campaign's start."""
 
-    kind: Literal["broadcast"] = "broadcast"
+    kind: Literal["on_leaving"] = "on_leaving"
     segment: str
 
 
-KnownTrigger = Annotated[OnEntering | Broadcast, Field(discriminator="kind")]
+class Condition(Part):
+    """What is asked of a field of an event's data."""
+
+    field: str = Field(description="its path; of lists, one item that fits is enough")
+    test: Annotated[
+        Literal["equals", "one_of", "at_least", "at_most"], open_list("how it is compared")
+    ]
+    value: bool | int | str | tuple[int | str, ...]
+
+
+class OnEvent(Part):
+    """One message for each event of a type that fits all conditions."""
+
+    kind: Literal["on_event"] = "on_event"
+    event: str = Field(description="a type of this contract")
+    where: tuple[Condition, ...] = ()
+
+
+class Broadcast(Part):
+    """One message for each member of a segment at the start, or while it runs (`follow`)."""
+
+    kind: Literal["broadcast"] = "broadcast"
+    segment: str
+    follow: bool = False
+
+
+KnownTrigger = Annotated[OnEntering | OnLeaving | OnEvent | Broadcast, Field(discriminator="kind")]
 Trigger = Annotated[
     KnownTrigger,
-    open_union("on what occasion", "on_entering", "broadcast"),
+    open_union("on what occasion", "on_entering", "on_leaving", "on_event", "broadcast"),
 ]
 
 

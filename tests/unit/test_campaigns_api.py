@@ -118,9 +118,29 @@ async def test_what_was_defined_before_stays_readable(owner: httpx2.AsyncClient)
         ({"channel": "pigeon"}, "channel"),
         ({"trigger": {"kind": "on_whim"}}, "trigger"),
         ({"trigger": {"kind": "broadcast", "segment": "No"}}, "trigger.segment"),
+        ({"trigger": {"kind": "on_event", "event": "task.planned.v1"}}, "trigger.event"),
     ],
 )
 async def test_what_is_wrong_is_named(owner: httpx2.AsyncClient, change: Json, field: str) -> None:
     answer = await define(owner, **change)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        {"kind": "on_leaving", "segment": "lapsed-30"},
+        {"kind": "broadcast", "segment": "coupon", "follow": True},
+        {
+            "kind": "on_event",
+            "event": "interaction.receipt_recorded.v1",
+            "where": [{"field": "total", "test": "at_least", "value": 100_000}],
+        },
+    ],
+)
+async def test_every_kind_of_occasion_is_shown_as_it_was_defined(
+    owner: httpx2.AsyncClient, trigger: Json
+) -> None:
+    assert (await define(owner, trigger=trigger)).status_code == 200
+    assert (await owner.get(PATH)).json()["trigger"] == trigger

@@ -290,6 +290,8 @@ def test_a_broadcast_is_complete_once_its_audience_is_and_may_run_again() -> Non
     given(CAMPAIGN, [BROADCAST, started(), frozen(), started(2)]).when(finish).then_nothing()
     given(CAMPAIGN, [ENTERING, started()]).when(finish).then_nothing()
     given(CAMPAIGN, [BROADCAST, started(), frozen(), complete]).when(START).then([started(2)])
+    followed = BROADCAST.model_copy(update={"trigger": Broadcast(segment="coupon", follow=True)})
+    given(CAMPAIGN, [followed, started(), frozen()]).when(finish).then_nothing()
 
 
 # --- Messages ------------------------------------------------------------------------------------

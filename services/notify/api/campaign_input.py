@@ -26,11 +26,40 @@ class OnEnteringInput(Input):
     segment: str
 
 
+class OnLeavingInput(Input):
+    """A message for each leaving of a segment."""
+
+    kind: Literal["on_leaving"]
+    segment: str
+
+
+class ConditionInput(Input):
+    """What is asked of a field of an event's data."""
+
+    field: str
+    test: Literal["equals", "one_of", "at_least", "at_most"]
+    value: bool | int | str | tuple[int | str, ...]
+
+
+class OnEventInput(Input):
+    """A message for each event of a type that fits all conditions."""
+
+    kind: Literal["on_event"]
+    event: str
+    where: tuple[ConditionInput, ...] = ()
+
+
 class BroadcastInput(Input):
-    """A message for each member at the start."""
+    """A message for each member at the start, and with `follow` for whoever enters later."""
 
     kind: Literal["broadcast"]
     segment: str
+    follow: bool = False
+
+
+TriggerInput = Annotated[
+    OnEnteringInput | OnLeavingInput | OnEventInput | BroadcastInput, Field(discriminator="kind")
+]
 
 
 class TemplateInput(Input):
@@ -44,7 +73,7 @@ class CampaignInput(Input):
     """A campaign's definition."""
 
     title: str
-    trigger: Annotated[OnEnteringInput | BroadcastInput, Field(discriminator="kind")]
+    trigger: TriggerInput
     channel: Channel
     topic: Slug = Field(description="the topic of the consent that it needs")
     template: TemplateInput

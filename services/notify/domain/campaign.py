@@ -80,13 +80,19 @@ class Campaign:
         return self.definition is not None and isinstance(self.definition.trigger, Broadcast)
 
     @property
+    def follows(self) -> bool:
+        """Whether whoever enters while a broadcast runs gets it too."""
+        trigger = None if self.definition is None else self.definition.trigger
+        return isinstance(trigger, Broadcast) and trigger.follow
+
+    @property
     def gathering(self) -> bool:
         """Whether members of a run may still lack their messages."""
         return self.live and self.broadcasts and self.run > self.frozen_run
 
     @property
     def frozen(self) -> bool:
-        """Whether the present run of a broadcast has found all its members."""
+        """Whether the present run of a broadcast has found all its members at the start."""
         return self.live and self.broadcasts and self.run == self.frozen_run
 
     def over(self, at: datetime) -> bool:
@@ -215,7 +221,7 @@ def _turn(
             fits = state.live and state.over(at)
             return CampaignFinished(campaign=campaign, reason="ended") if fits else None
         case FinishCampaign(run=run):
-            fits = state.frozen and state.run == run
+            fits = state.frozen and state.run == run and not state.follows
             return CampaignFinished(campaign=campaign, reason="complete") if fits else None
         case _:
             assert_never(command)

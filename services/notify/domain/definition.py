@@ -2,8 +2,9 @@
 
 import re
 
+from services.notify.domain.happening import check_event
 from shared.decider import invalid
-from shared.events.campaign import CampaignDefined
+from shared.events.campaign import CampaignDefined, OnEvent
 
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
@@ -13,7 +14,11 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def checked(definition: CampaignDefined) -> CampaignDefined:
     """The definition with its title trimmed. Raises `Refused` that names what is wrong."""
     check_name("name", definition.campaign)
-    check_name("trigger.segment", definition.trigger.segment)
+    trigger = definition.trigger
+    if isinstance(trigger, OnEvent):
+        check_event(trigger)
+    else:
+        check_name("trigger.segment", trigger.segment)
     title = definition.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")

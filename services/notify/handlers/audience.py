@@ -18,7 +18,7 @@ from services.notify.handlers.book import CampaignBook, Entry, Start
 from services.notify.handlers.campaigns import freeze
 from services.notify.handlers.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
-from shared.events.campaign import CampaignDefined
+from shared.events.campaign import Broadcast, CampaignDefined
 from shared.execute import Writer
 from shared.readmodel import Lease, Leases
 from shared.recurring import again_and_again
@@ -83,7 +83,10 @@ class Audiences:
         run = entry.campaign.run
         state = await self.leases.state(lease.name)
         after, size = (state["after"], state["size"]) if state.get("run") == run else ("", 0)
-        segment = definition.trigger.segment
+        trigger = definition.trigger
+        if not isinstance(trigger, Broadcast):
+            return
+        segment = trigger.segment
         while customers := await self.recipients.members(segment, after, RANGE):
             occasions = [
                 Occasion(

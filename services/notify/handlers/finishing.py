@@ -49,7 +49,7 @@ class Finishing:
                 continue
             if campaign.over(self.writer.clock.now()):
                 await self._finish(entry, None)
-            elif campaign.frozen and await self._settled(entry):
+            elif campaign.frozen and not campaign.follows and await self._settled(entry):
                 await self._finish(entry, campaign.run)
 
     async def _settled(self, entry: Entry) -> bool:
