@@ -23,6 +23,7 @@ from services.notify.channels import (
     Rejected,
     Unknown,
 )
+from services.notify.channels.several import provider_of
 from services.notify.domain import (
     MESSAGE,
     BeginSending,
@@ -244,7 +245,15 @@ class Dispatcher:
         """Whether the channel can be tried now; what is not handed over needs none."""
         if plan.outgoing is None:
             return True
-        return plan.message.channel in self.channels and self._pacing.admits(plan.message.channel)
+        provider = self._provider(plan)
+        return provider is not None and self._pacing.admits(provider.name, provider.per_second)
+
+    def _provider(self, plan: Plan) -> Channel | None:
+        """Whom it is handed to: what fails at one provider is no other's fault."""
+        channel = self.channels.get(plan.message.channel)
+        if channel is None or plan.outgoing is None:
+            return None
+        return provider_of(channel, plan.outgoing.address)
 
     async def _append(self, plans: Sequence[Plan]) -> Sequence[Plan]:
         """Append what was decided; gives the plans that got in, for only those are carried out."""
@@ -271,7 +280,8 @@ class Dispatcher:
         results = []
         for plan, receipt in zip(plans, receipts, strict=True):
             self._abandoned.pop(plan.message.id, None)
-            self._pacing.note(plan.message, receipt)
+            to = self._provider(plan)
+            self._pacing.note(plan.message, receipt, None if to is None else to.name)
             result = self._result(plan, receipt)
             if result is not None:
                 results.append((plan.message, result))
