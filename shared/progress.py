@@ -56,13 +56,14 @@ def reach(
 ) -> Reach | None:
     """The lowest W over the topics that a reader of the partition has; None while one lacks.
 
-    `positions` are the next offsets to apply. A topic that no record names yet is not known.
+    `positions` are the next offsets to apply. A topic that no record names yet is not known; who
+    has told nothing (None) matters only by that.
     """
     wanted = set(topics)
     lowest: Reach | None = None
     for record in progress:
         if record is None:
-            return None
+            continue
         for topic in wanted & record.offsets.keys():
             if positions.get((topic, partition), 0) < record.offsets[topic].get(partition, 0):
                 return None

@@ -122,6 +122,9 @@ class Stepped(Generic[SteppedT]):
     `glance(document)` is a quicker `revise` for a document without the fields in `unseen`: it gives
     the fields that get other values, where nothing else comes of it, and None where the whole
     document has to be revised.
+
+    `spared` are topics of the projection that nothing asks of now: they are read as ever, and what
+    waits for W of every topic does not wait for theirs.
     """
 
     projection: Projection[SteppedT]
@@ -133,6 +136,7 @@ class Stepped(Generic[SteppedT]):
     barriers: frozenset[str]
     glance: Callable[[SteppedT], Mapping[str, Any] | None] = lambda _document: None
     unseen: frozenset[str] = frozenset()
+    spared: frozenset[str] = frozenset()
 
 
 class SteppedSource(Protocol[SteppedT]):

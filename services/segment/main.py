@@ -212,7 +212,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     zones = ZoneReaction(broker, kernel.kafka, kernel.writer)
 
     async def counts() -> Mapping[str, int]:
-        due = await kernel.due_timers(rules.stepped.projection)
+        due = await kernel.due_timers(rules.stepped.projection, rules.stepped.spared)
         return {"due_timers": due}
 
     return await assemble(

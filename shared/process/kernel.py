@@ -6,7 +6,7 @@ on by name; nothing is made at import.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -204,9 +204,14 @@ class Kernel:
         await store.create_indexes()
         return Files(store, self.settings.master_key(), self.hmac_secret, self.clock)
 
-    async def due_timers(self, projection: Projection[DocumentT]) -> int:
-        """Documents whose time has come and that no worker has woken yet."""
-        records = self.progress.of_topics(projection.topics)
+    async def due_timers(
+        self, projection: Projection[DocumentT], spared: Collection[str] = ()
+    ) -> int:
+        """Documents whose time has come and that no worker has woken yet.
+
+        For the `spared` ones of the projection's topics no worker waits.
+        """
+        records = self.progress.of_topics([t for t in projection.topics if t not in spared])
         if any(record is None for record in records):
             return 0
         until = min(record.chain for record in records if record is not None)

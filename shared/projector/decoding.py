@@ -43,7 +43,7 @@ class Decoder:
     """Decodes what one projection reads: in one pass where it can, else step by step.
 
     Step by step is the rule, at once is the same for less: what it is not sure of is left to the
-    steps, which find the reason.
+    steps, which find the reason. What at a glance is of a type that is not read is passed over.
     """
 
     def __init__(
@@ -70,6 +70,9 @@ class Decoder:
             self._sealed = {
                 kind: paths for kind in reads if (paths := pii_paths(EVENT_TYPES[kind]))
             }
+        self._passed = frozenset(
+            kind.encode() for kind in EVENT_TYPES if kind not in reads and not whole
+        )
         self._at_once = {
             kind.encode(): (kind, light_decoder(struct))
             for kind, struct in reads.items()
@@ -82,7 +85,11 @@ class Decoder:
         sealed: list[_Sealed] = []
         for record in records:
             value = record.value or b""
-            known = self._at_once.get(glimpse_type(value))
+            kind = glimpse_type(value)
+            if kind in self._passed:
+                entries.append(Entry(record, None))
+                continue
+            known = self._at_once.get(kind)
             event = None if known is None else _event_at_once(record, value, *known)
             entry = Entry(record, event)
             entries.append(entry)

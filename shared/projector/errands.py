@@ -66,8 +66,8 @@ class Pace:
 class Errands(Generic[SteppedT]):
     """The errands of one stepped projection.
 
-    `progress` gives the newest progress records of the topics it reads; `topics` and positions
-    carry full topic names.
+    `progress` gives the newest progress records of the topics it reads; `topics` are these, in
+    the projection's order, and like positions carry full topic names.
     """
 
     folder: SteppedFolder[SteppedT]
@@ -105,7 +105,7 @@ class Errands(Generic[SteppedT]):
         and before it is told what of its own topic Kafka had refused by then.
         """
         self._remember()
-        others = [topic for topic in self.topics if topic != record.topic]
+        others = [topic for topic in self._awaited() if topic != record.topic]
         known = self._known(record.partition, positions, others)
         if others and (known is None or not _passes(known.reach.system, record)):
             return False
@@ -133,10 +133,11 @@ class Errands(Generic[SteppedT]):
             return False
         self._not_before = now + REST_SECONDS
         self._remember()
+        awaited = self._awaited()
         known = {
             partition: have
             for partition in partitions
-            if (have := self._known(partition, positions, self.topics)) is not None
+            if (have := self._known(partition, positions, awaited)) is not None
         }
         blocked = self._blocked(max((have.age for have in known.values()), default=0))
         reached = {partition: have.reach for partition, have in known.items()}
@@ -149,6 +150,14 @@ class Errands(Generic[SteppedT]):
         if more:
             self._not_before = 0.0
         return more
+
+    def _awaited(self) -> Sequence[str]:
+        """The topics that the present stepping does not spare."""
+        stepped = self.folder.source.stepped
+        if not stepped.spared:
+            return self.topics
+        names = zip(stepped.projection.topics, self.topics, strict=True)
+        return [full for topic, full in names if topic not in stepped.spared]
 
     def _remember(self) -> None:
         newest = tuple(self.progress())

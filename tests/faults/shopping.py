@@ -1,7 +1,7 @@
-"""A script of what customers do: commits of two services, each at its moment.
+"""A script of what customers do: commits of three services, each at its moment.
 
 A past comes in by an import, then a few minutes of life: receipts of tills whose clocks are off,
-consents given and withdrawn, customers who come late.
+consents given and withdrawn, messages of campaigns that are opened, customers who come late.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,15 +28,17 @@ from services.interaction.domain.streams import stream_of
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
 from shared.clock import ManualClock
-from shared.decider import Decider
+from shared.decider import Decider, NewEvent
 from shared.envelope import Causation
 from shared.events.customer import ConsentGiven, ConsentWithdrawn, CustomerRegistered, Evidence
 from shared.events.interaction import ReceiptLine
+from shared.events.notification import MessageOpened, MessageSent
 from shared.eventstore import Commit
 from shared.execute import Command, Writer
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
 from shared.testing import DAY
+from shared.testing.facts import TOLD
 
 IMPORT = "2017"
 IMPORT_ENDS = 20.0
@@ -107,6 +109,14 @@ class _Author:
         stream = stream_of(customer)
         await self.write("interaction", FACTS, stream, customer, receipt, history=history)
 
+    async def message(self, customer: str) -> None:
+        """One that was sent, and perhaps opened at once; each a stream of its own."""
+        told = {"message": f"m{self.numbers}", "campaign": self.random.choice(["spring", "autumn"])}
+        body = [NewEvent(MessageSent(**told), self.clock.now())]
+        if self.random.random() < 0.5:
+            body.append(NewEvent(MessageOpened(**told), self.clock.now()))
+        await self.write("notify", TOLD, f"message-{told['message']}", customer, body)
+
     def go_to(self, seconds: float) -> datetime:
         self.clock.moment = DAY + timedelta(seconds=round(seconds, 3))
         return self.clock.moment
@@ -115,7 +125,7 @@ class _Author:
 async def script_of(seed: int, customers: int = 12, events: int = 110) -> Script:
     """The script of a seed; scenes in the order of their moments."""
     clock = ManualClock(DAY)
-    stores = {name: MemoryEventStore() for name in ("customer", "interaction")}
+    stores = {name: MemoryEventStore() for name in ("customer", "interaction", "notify")}
     author = _Author(Random(seed), clock, stores, [])
     await _past(author, [f"c{n}" for n in range(customers)])
     await _life(author, [f"c{n}" for n in range(customers)], events)
@@ -155,8 +165,10 @@ async def _life(author: _Author, names: Sequence[str], events: int) -> None:
             registered.add(name)
             person = CustomerRegistered(home_branch="B")
             await author.customer(Register(customer=name, at=now, person=person))
-        elif author.random.random() < 0.3:
+        elif (what := author.random.random()) < 0.25:
             await _change_mind(author, name, now)
+        elif what < 0.45:
+            await author.message(name)
         else:
             # Most tills are right, some are minutes late, one is hours ahead.
             off = author.random.choice([0, 0, 0, -1, -45, -150, 30, 7_200])
@@ -178,6 +190,12 @@ def _count(op: str, value: int, **more: object) -> dict[str, Any]:
     return {"kind": "receipts", "aggregate": "count", "compare": compare, **more}
 
 
+_MESSAGES = {
+    "kind": "notifications",
+    "aggregate": "count",
+    "within": "PT1M",
+    "compare": {"op": ">=", "value": 1},
+}
 RULES: Mapping[str, dict[str, Any]] = {
     "lapsed": {"kind": "all", "clauses": [_count(">=", 1), _count("==", 0, within="PT1M")]},
     "frequent": _count(">=", 3, within="PT2M"),
@@ -190,6 +208,7 @@ RULES: Mapping[str, dict[str, Any]] = {
     "once": _count("==", 1),
     "new": {"kind": "receipts", "aggregate": "first", "within": "PT2M"},
     "coupon": _count(">=", 1, within="PT2M", where={"coupon": True}),
+    "read": {**_MESSAGES, "where": {"state": ["opened"], "campaign": ["spring"]}},
     "reachable": {"kind": "consent", "topic": "marketing", "channel": "email"},
 }
 

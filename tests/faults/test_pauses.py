@@ -47,7 +47,7 @@ from tests.faults.shopping import (
 LONG = "REGULARS_LONG_TESTS"
 SEEDS = range(40 if os.environ.get(LONG) else 3)
 PARTITIONS = 3
-PUBLISHERS = ("customer", "interaction")
+PUBLISHERS = ("customer", "interaction", "notify")
 READ = tuple(TOPICS[service][0] for service in PUBLISHERS)
 Transitions = Mapping[str, Sequence[tuple[str, ...]]]
 Memberships = Mapping[str, Sequence[str]]
@@ -108,7 +108,7 @@ _STEPPINGS = {number: profiles_v2(Engine(rules_of(number))) for number in (1, 2,
 
 @dataclass(slots=True)
 class Town:
-    """Two services that publish, and the workers of a third that decides who is in which segment.
+    """Three services that publish, and the workers of one that decides who is in which segment.
 
     Without `chaos` nobody ever pauses, and there is one worker.
     """

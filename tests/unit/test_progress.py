@@ -49,7 +49,11 @@ def test_one_topic_that_lacks_is_enough_to_know_nothing() -> None:
 def test_a_topic_that_nobody_has_told_of_is_not_known() -> None:
     assert reach([told(0, {A: {0: 0}})], 0, {}, [A, B]) is None
     assert reach([], 0, {}, [A]) is None
-    assert reach([told(0, {A: {0: 0}}), None], 0, {}, [A]) is None
+    assert reach([told(0, {A: {0: 0}}), None], 0, {}, [A, B]) is None
+
+
+def test_who_has_told_nothing_is_waited_for_only_where_its_topics_are_asked_about() -> None:
+    assert reach([None, told(0, {A: {0: 0}})], 0, {}, [A]) == at(0)
 
 
 def test_one_record_may_tell_of_several_topics() -> None:

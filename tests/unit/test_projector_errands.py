@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from shared.events.contract import show_moment
 from shared.progress import Progress
+from shared.projection import Stepped
 from shared.projector import Errands, SteppedFolder
 from shared.projector.errands import FEWEST, Pace
 from shared.testing import DAY, LoggedRecord
-from shared.testing.diaries import TOPIC, Habit, Habits
+from shared.testing.diaries import TOPIC, Habit, Habits, HabitSource, habits
 from shared.testing.virtual_time import in_virtual_time
 from tests.unit.folding import log_of
 from tests.unit.stepping import Room
@@ -66,6 +67,12 @@ class Duty:
         return {name: habit.inside for name, habit in self.room.habits().items()}
 
 
+def sparing(rules: Habits) -> Stepped[Habit]:
+    """The second topic is asked about by all rules but the first."""
+    spared = frozenset({OTHER}) if rules.number == 1 else frozenset[str]()
+    return replace(habits(rules, topics=TOPICS), spared=spared)
+
+
 def due(seconds: float) -> str:
     """The line that sets a timer."""
     return f"due {show_moment(DAY + timedelta(seconds=seconds))}"
@@ -107,6 +114,26 @@ async def test_timers_wait_while_one_topic_has_told_nothing() -> None:
     duty.progress[1] = None
     await duty.run()
     assert duty.inside() == {"anna": False}
+
+
+async def test_nothing_waits_for_a_topic_that_the_present_rules_spare() -> None:
+    source = HabitSource(make=sparing)
+    duty = Duty(Room(source=source))
+    await duty.folder.fold(await log_of(("anna", due(5)), ("ben", due(15))))
+    duty.tell(10)
+    duty.progress[1] = None
+    await duty.run()
+    assert duty.inside() == {"anna": True, "ben": False}
+    # With newer rules it is asked about: from then on it is waited for.
+    source.newest = Habits(3)
+    await source.refresh()
+    duty.tell(20)
+    duty.progress[1] = None
+    await duty.run(2)
+    assert duty.inside()["ben"] is False
+    duty.tell(20)
+    await duty.run(2)
+    assert duty.inside()["ben"] is True
 
 
 async def test_a_reader_that_never_has_the_newest_record_goes_by_an_older_one() -> None:

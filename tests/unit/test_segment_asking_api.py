@@ -26,6 +26,9 @@ from services.segment.queries.definitions import Definitions
 from services.segment.queries.members import Members
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
+from services.segment.rules.happened import Details, Happened, pack
+from services.segment.rules.instants import instant
+from services.segment.rules.language.kinds import NUMBER_OF_KIND
 from services.segment.rules.ruleset import RuleSet
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
@@ -282,8 +285,21 @@ async def test_a_segment_inside_a_rule_is_asked_by_its_own_rule(
     assert now["rule"]["clauses"][0]["sentence"] == "is in segment recent"
 
 
-async def test_a_rule_on_what_profiles_are_not_told_is_refused(owner: httpx2.AsyncClient) -> None:
-    rule = {**RECENT, "kind": "notifications"}
-    answer = await owner.post("/v1/segments/preview", json={"rule": rule})
-    assert answer.status_code == 422
-    assert "not told yet" in answer.json()["errors"][0]["message"]
+async def test_messages_of_campaigns_are_previewed_and_explained(
+    town: Town, owner: httpx2.AsyncClient
+) -> None:
+    message = Happened(
+        instant(NOW - timedelta(days=5)), 2, NUMBER_OF_KIND["notifications"], 7,
+        packed=pack(Details(state="opened", campaign="spring", message="m")),
+    )  # fmt: skip
+    await town.knows("anna", 40, happened={"notifications": [message]})
+    await town.knows("boris", 40)
+    where = {"state": ["opened"], "campaign": ["spring"]}
+    rule = {**RECENT, "kind": "notifications", "where": where}
+    *_, last = await lines(owner, {"rule": rule})
+    assert (last["exact"], last["count"], last["sample"]) == (True, 1, ["anna"])
+    path = "/v1/customers/anna/explanations"
+    explained = (await owner.post(path, json={"rule": rule})).json()["rule"]
+    said = "opened a message of a campaign within 30 days of campaign spring"
+    assert explained["sentence"] == said
+    assert [each["event"] for each in explained["behind"]] == ["message-m@2"]

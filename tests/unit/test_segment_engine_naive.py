@@ -350,6 +350,7 @@ class Oracle:
                 fact.version,
                 happened.is_fact(fact.kind),
                 "" if fact.stream == "customer-c1" or happened.is_fact(fact.kind) else fact.stream,
+                happened.turn(fact),
             ),
         )
         self.known, self.inside, self.clock, self.looked = [], {}, None, -(10**15)

@@ -94,7 +94,7 @@ MARCH = {"from": "2026-03-01T00:00:00+03:00", "to": "2026-04-01T00:00:00+03:00"}
                 "notifications", within="P7D",
                 where={"state": ["opened"], "campaign": ["spring"]},
             ),
-            "got a message of a campaign within 7 days (opened) of campaign spring",
+            "opened a message of a campaign within 7 days of campaign spring",
         ),
         (
             facts(

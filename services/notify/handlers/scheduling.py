@@ -26,6 +26,9 @@ from shared.eventstore import body_hash
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer
 
+MOST_CAUSES = 8
+"""A chain of causes that is longer is a loop of campaigns and segments: it stops."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -41,8 +44,13 @@ class Occasion:
 
 
 async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[QueuedMessage]:
-    """Schedule a message for each; gives those that are new. Raises `StoreUnavailable`."""
+    """Schedule a message for each; gives those that are new. Raises `StoreUnavailable`.
+
+    One behind too many causes is none: segments may ask what became of messages, and so campaigns
+    may cause each other.
+    """
     at = writer.clock.now()
+    occasions = [each for each in occasions if not _too_deep(each)]
     commands = []
     for occasion in occasions:
         message = message_id(occasion.campaign, occasion.customer, occasion.occurrence)
@@ -79,6 +87,18 @@ async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[Qu
         for occasion, command, outcome in zip(occasions, commands, outcomes, strict=True)
         if isinstance(outcome, Done) and not outcome.repeated
     ]
+
+
+def _too_deep(occasion: Occasion) -> bool:
+    if occasion.why.depth <= MOST_CAUSES:
+        return False
+    log.error(
+        "a chain of causes is too long",
+        alarm="campaign-loop",
+        campaign=occasion.campaign,
+        cause=occasion.why.causation,
+    )
+    return True
 
 
 def _execution(occasion: Occasion, body: MessageCommand) -> Execution[MessageCommand]:

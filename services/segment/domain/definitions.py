@@ -16,7 +16,7 @@ from services.segment.domain.brake import Brake
 from services.segment.domain.references import require_unnamed
 from services.segment.domain.segment import NOTHING, Segment, evolve
 from services.segment.rules.instants import instant
-from services.segment.rules.language.tree import Rule, reads, to_json
+from services.segment.rules.language.tree import Rule, to_json
 from services.segment.rules.reading import InvalidRule, parse_rule
 from shared.decider import Decider, NewEvent, Refused, invalid, not_found
 from shared.events.segment import (
@@ -32,8 +32,6 @@ from shared.events.segment import (
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-UNTOLD = frozenset({"notifications"})
-"""What the language knows and no profile hears of: a rule about it would never be true."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -272,9 +270,6 @@ def _asked(command: DefineSegment, state: Segment, horizon: timedelta) -> Rule:
 def rule_of(raw: Mapping[str, Any], horizon: timedelta, now: datetime) -> Rule:
     """The rule that somebody has sent. Raises `Refused` that names what is wrong in it."""
     try:
-        rule = parse_rule(dict(raw), horizon // _MILLISECOND, now=instant(now))
+        return parse_rule(dict(raw), horizon // _MILLISECOND, now=instant(now))
     except InvalidRule as error:
         raise Refused("invalid", 422, "The input is not valid.", errors=error.errors) from error
-    if UNTOLD & reads(rule):
-        raise invalid("rule", "asks for notifications, of which profiles are not told yet")
-    return rule

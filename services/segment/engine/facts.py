@@ -75,7 +75,8 @@ def event_of(fact: Fact, customer: str) -> str:
     return f"interaction-{customer}@{fact.version}"
 
 
-def in_order(fact: Fact) -> tuple[int, int, bool, str]:
+def in_order(fact: Fact) -> tuple[int, int, bool, str, int]:
     """The order in which a past is lived: time, version, and what is told before what happened."""
-    stream = "" if isinstance(fact, Happened) else fact.stream or ""
-    return fact.time, fact.version, isinstance(fact, Happened), stream
+    if isinstance(fact, Happened):
+        return fact.time, fact.version, True, "", fact.key
+    return fact.time, fact.version, False, fact.stream or "", 0

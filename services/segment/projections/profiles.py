@@ -10,12 +10,17 @@ from services.segment.engine.glancing import Glance
 from services.segment.engine.life import membership_stream
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
+from services.segment.rules.language.kinds import NOTIFICATIONS
 from shared.events import topic_of
 from shared.events.customer import CustomerRegistered
 from shared.events.deal import DealOpened
 from shared.events.imports import ImportEnded
 from shared.events.interaction import ReceiptRecorded
+from shared.events.notification import MessageSent
 from shared.projection import Event, Projection, Stepped
+
+MESSAGES = topic_of(MessageSent.type, "notify")
+"""Always read, and waited for only while a rule asks for it: a chain may do without campaigns."""
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +44,7 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
             topic_of(CustomerRegistered.type, "customer"),
             topic_of(ReceiptRecorded.type, "interaction"),
             topic_of(DealOpened.type, "customer"),
+            MESSAGES,
         ),
         reads={**READS, ImportEnded.type: Ended},
         document=Profile,
@@ -57,4 +63,5 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         barriers=frozenset({ImportEnded.type}),
         glance=glance,
         unseen=glance.unseen,
+        spared=frozenset() if NOTIFICATIONS in engine.rules.touched_by else frozenset({MESSAGES}),
     )

@@ -106,9 +106,9 @@ def details_of(fact: Happened) -> Details:
 _NOTHING = _pack(NO_DETAILS)
 
 
-def by_time(fact: Happened) -> tuple[int, int]:
-    """The order of facts: time, then stream version."""
-    return fact.time, fact.version
+def by_time(fact: Happened) -> tuple[int, int, int]:
+    """The order of facts: time, then stream version; messages have streams of their own."""
+    return fact.time, fact.version, fact.key
 
 
 class Names:

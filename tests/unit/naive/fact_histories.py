@@ -94,7 +94,10 @@ CONTENTS: dict[str, st.SearchStrategy[Json]] = {
     "referrals": st.fixed_dictionaries({"direction": DIRECTION}, optional={"code": NAMES}),
 }
 NOTIFICATION = st.tuples(
-    NAMES, st.sampled_from(["sent", "sent", "opened", "clicked"]), NAMES, st.none() | NAMES
+    NAMES,
+    st.sampled_from(["sent", "sent", "delivered", "opened", "clicked"]),
+    NAMES,
+    st.none() | NAMES,
 ).map(
     lambda told: (
         {"message": told[0], "state": told[1], "campaign": told[2]}
@@ -156,7 +159,9 @@ _FILTERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "referrals": {"direction": DIRECTION, "code": ANY_NAMES},
     "notifications": {
-        "state": st.lists(st.sampled_from(["opened", "clicked", "sent"]), min_size=1, max_size=2),
+        "state": st.lists(
+            st.sampled_from(["delivered", "opened", "clicked", "sent"]), min_size=1, max_size=2
+        ),
         "campaign": ANY_NAMES, "link": ANY_NAMES,
     },
 }  # fmt: skip

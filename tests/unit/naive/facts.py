@@ -7,6 +7,7 @@ event has them, and counts from an instant; instants are milliseconds after STAR
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from hashlib import blake2b
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -51,7 +52,7 @@ def truth(rule: dict[str, Any], facts: Sequence[Happened], at: int) -> bool | No
         return None
     passing = passed(facts, rule["kind"], rule.get("where"))
     if rule["aggregate"] in {"first", "last"}:
-        ends = sorted(passing, key=lambda fact: (fact.counts_from, fact.version))
+        ends = sorted(passing, key=lambda fact: (fact.counts_from, fact.version, turn(fact)))
         if not ends:
             return False
         end = ends[0] if rule["aggregate"] == "first" else ends[-1]
@@ -59,6 +60,14 @@ def truth(rule: dict[str, Any], facts: Sequence[Happened], at: int) -> bool | No
         return bool(windowed([end], rule, at)) and (having is None or passes(end, having))
     value = figure(rule, windowed(passing, rule, at))
     return value is not None and compared(value, rule["compare"])  # type: ignore[arg-type]  # fractions compare too
+
+
+def turn(fact: Happened) -> int:
+    """Messages have streams of their own, so moment and version may be the same: a hash decides."""
+    if fact.kind != "notifications":
+        return 0
+    name = f"{fact.data['message']}@{fact.version}".encode()
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
 
 
 def figure(rule: dict[str, Any], facts: Sequence[Happened]) -> int | Fraction | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RECEIPTS = "receipts"
+NOTIFICATIONS = "notifications"
 FactsName = Literal[
     "receipts",
     "visits",
@@ -94,7 +95,7 @@ FACT_KINDS: Mapping[str, FactKind] = {
         totals=False,
     ),
     "referrals": FactKind((), (*_EVERYWHERE, "direction", "code"), _THINGS),
-    "notifications": FactKind(
+    NOTIFICATIONS: FactKind(
         (), ("state", "campaign", "link"), ("day", "message", "campaign", "link"),
         states=("sent", "delivered", "opened", "clicked"),
         counted=("sent",),

@@ -10,22 +10,26 @@ from services.segment.rules.sentences import happened
 from services.segment.rules.sentences.words import amount, either, sign, span, within
 from shared.wording import Wording
 
+Done = tuple[str, str, str]
+"""That it happened, that it did not, and that it never did."""
+
 
 def facts(rule: Facts, wording: Wording) -> str:
     """What facts come to, or when the first or last of them was."""
     when = _when(rule, wording)
-    which = "" if rule.where is None else _where(rule.where, wording)
+    done, where = _done(rule.kind, rule.where)
+    which = "" if where is None else _where(where, wording)
     if rule.aggregate in ENDS or rule.compare is None:
-        return _end(rule, when, which, wording)
+        return _end(rule, done, when, which, wording)
     if rule.aggregate == "count":
-        return _count(rule.kind, rule.compare, when, which, wording)
+        return _count(done, rule.compare, when, which, wording)
     if rule.aggregate == "distinct":
         one, many = happened.THINGS[rule.number]
         text = wording.plural(one, many, rule.compare.value)
         things = text.format(
             sign=sign(rule.compare, wording), number=wording.number(rule.compare.value)
         )
-        return f"{wording.text(happened.DONE[rule.kind][0])}{things}{when}{which}"
+        return f"{wording.text(done[0])}{things}{when}{which}"
     text = wording.text(happened.AGGREGATES[rule.aggregate])
     numbers = wording.text(happened.NUMBERS[rule.kind, rule.number])
     money = rule.number in happened.MONEY
@@ -35,26 +39,34 @@ def facts(rule: Facts, wording: Wording) -> str:
 
 def sequence(rule: Sequence, wording: Wording) -> str:
     """What happened, and what within some time after it or before it."""
-    first, then = (
-        "" if each.where is None else _where(each.where, wording)
-        for each in (rule.first, rule.then)
-    )
+    (done, _), (then_done, _) = both = [
+        _done(each.facts, each.where) for each in (rule.first, rule.then)
+    ]
+    first, then = ("" if where is None else _where(where, wording) for _, where in both)
     text = wording.text(
         "{first}, and within {gap} after that {then}"
         if rule.direction == "after"
         else "{first}, and within {gap} before that {then}"
     )
-    done = wording.text(happened.DONE[rule.first.facts][0])
     return text.format(
-        first=f"{done}{_when(rule, wording)}{first}",
+        first=f"{wording.text(done[0])}{_when(rule, wording)}{first}",
         gap=span(rule.reach, wording),
-        then=_count(rule.then.facts, rule.compare, None, then, wording),
+        then=_count(then_done, rule.compare, None, then, wording),
     )
 
 
-def _count(kind: str, compare: Comparison, when: str | None, which: str, wording: Wording) -> str:
+def _done(kind: str, where: Where | None) -> tuple[Done, Where | None]:
+    """How it is said that it happened, and what is to be said besides."""
+    if where is not None and where.state is not None and len(where.state) == 1:
+        came_to = happened.CAME_TO.get((kind, where.state[0]))
+        if came_to is not None:
+            return came_to, where.model_copy(update={"state": None})
+    return happened.DONE[kind], where
+
+
+def _count(words: Done, compare: Comparison, when: str | None, which: str, wording: Wording) -> str:
     """How often; `when` is empty for ever, and None where it is said elsewhere."""
-    done, not_done, never = happened.DONE[kind]
+    done, not_done, never = words
     not_done = never if when == "" else not_done
     when = when or ""
     low, high = compare.bounds
@@ -68,9 +80,9 @@ def _count(kind: str, compare: Comparison, when: str | None, which: str, wording
     return f"{wording.text(done)}{times}{when}{which}"
 
 
-def _end(rule: Facts, when: str, which: str, wording: Wording) -> str:
+def _end(rule: Facts, done: Done, when: str, which: str, wording: Wording) -> str:
     ends = " for the first time" if rule.aggregate == "first" else " for the last time"
-    said = f"{wording.text(happened.DONE[rule.kind][0])}{wording.text(ends)}{when}{which}"
+    said = f"{wording.text(done[0])}{wording.text(ends)}{when}{which}"
     if rule.having is None:
         return said
     having = _where(rule.having, wording)

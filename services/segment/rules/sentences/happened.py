@@ -21,6 +21,25 @@ DONE: Mapping[str, tuple[str, str, str]] = {
 }
 """Kind → that it happened, that it did not, and that it never did."""
 
+CAME_TO: Mapping[tuple[str, str], tuple[str, str, str]] = {
+    ("notifications", "delivered"): (
+        "had a message of a campaign delivered",
+        "had no message of a campaign delivered",
+        "never had a message of a campaign delivered",
+    ),
+    ("notifications", "opened"): (
+        "opened a message of a campaign",
+        "opened no message of a campaign",
+        "never opened a message of a campaign",
+    ),
+    ("notifications", "clicked"): (
+        "followed a link in a message of a campaign",
+        "followed no link in a message of a campaign",
+        "never followed a link in a message of a campaign",
+    ),
+}
+"""The same of a kind in one state, where that has words of its own."""
+
 NUMBERS: Mapping[tuple[str, str], str] = {
     ("receipts", "total"): "receipts",
     ("receipts", "amount"): "lines of receipts",
