@@ -1,1 +1,4 @@
-"""Owns segment definitions and memberships; publishes `segment.events.v1`."""
+"""Owns segment definitions, memberships and static lists.
+
+Publishes `segment.events.v1` and `list.events.v1`.
+"""

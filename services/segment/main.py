@@ -22,23 +22,36 @@ from services.segment.api import (
     Standings,
     SteeringApi,
 )
+from services.segment.api.list_members import ListMemberApi
+from services.segment.api.lists import ListApi
 from services.segment.api.tables import TableApi
-from services.segment.consumers import PROJECTIONS, LiveRules, ZoneReaction, readers
+from services.segment.consumers import (
+    PROJECTIONS,
+    ListReaction,
+    LiveRules,
+    ZoneReaction,
+    readers,
+)
 from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules
+from services.segment.handlers.filling import ListFill
+from services.segment.handlers.lists import ListWriting
+from services.segment.handlers.merging import ListMerging
 from services.segment.handlers.predicting import PredictionFit
 from services.segment.handlers.tables import CutPointCount, TableSchedule
 from services.segment.handlers.trials import TrialCount
 from services.segment.handlers.zones import note_chain
 from services.segment.projections import ACTIVITY, members_v2
+from services.segment.projections.lists import LIST_MEMBERS
 from services.segment.projections.waves import WAVES
 from services.segment.queries.activity import Activities
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.history import History
+from services.segment.queries.lists import ListMembers, StaticLists, standing_lists
 from services.segment.queries.members import Members
 from services.segment.queries.portraits import Portraits
 from services.segment.queries.predictions import Predictions
@@ -99,7 +112,10 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     asked = Profiles(profiled)
     speech = Speech.read(settings.currency)
     tables, scoring = Tables(kernel.writer), Scoring(asked)
-    present = PresentRules(partial(load_rules, kernel.store))
+    present = PresentRules(partial(load_rules, kernel.store), partial(standing_lists, kernel.store))
+    lists = StaticLists(kernel.writer)
+    listed = ListMembers(kernel.documents(LIST_MEMBERS).collection)
+    listing = ListWriting(kernel.writer, asked)
     apis = (
         DefinitionApi(
             writer=kernel.writer,
@@ -175,6 +191,18 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             zone=settings.zone,
         ),
         ReadyApi(speech),
+        ListApi(
+            writer=kernel.writer,
+            lists=lists,
+            writing=listing,
+            members=listed,
+            definitions=definitions,
+            rules=present,
+            jobs=jobs,
+            clock=kernel.clock,
+            horizon=settings.profile_horizon,
+        ),
+        ListMemberApi(lists, listed, kernel.clock),
     )
 
     trials = TrialCount(
@@ -193,6 +221,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         clock=kernel.clock,
         horizon=settings.profile_horizon,
     )
+    filling = ListFill(lists, listing, members, asked, present, jobs.store)
     fitting = PredictionFit(kernel.writer, predictions, kernel.clock)
     watch = BrakeWatch(
         writer=kernel.writer,
@@ -210,6 +239,11 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
 
     broker = KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None)
     zones = ZoneReaction(broker, kernel.kafka, kernel.writer)
+    following = ListReaction(
+        KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None),
+        kernel.kafka,
+        ListMerging(kernel.writer, kernel.clock),
+    )
 
     async def counts() -> Mapping[str, int]:
         due = await kernel.due_timers(rules.stepped.projection, rules.stepped.spared)
@@ -224,8 +258,9 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         worker_tasks=[
             rules.follow,
             watch.run,
-            kernel.job_runner(jobs, [trials, fitting, cutting]).run,
+            kernel.job_runner(jobs, [trials, fitting, cutting, filling]).run,
             zones.run,
+            following.run,
             TableSchedule(tables, jobs, kernel.clock).run,
         ],
         reports=Reports(counts=counts, readers=readers),

@@ -14,6 +14,7 @@ from shared.events import (
     forms,
     imports,
     interaction,
+    lists,
     merging,
     moving,
     notification,
@@ -46,6 +47,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             task,
             segment,
             prediction,
+            lists,
             campaign,
             notification,
             sending,
@@ -75,6 +77,7 @@ _TOPICS = {
     "product_category": "interaction.events.v1",
     "segment": "segment.events.v1",
     "prediction": "segment.events.v1",
+    "list": "list.events.v1",
     "campaign": "notification.events.v1",
     "message": "notification.events.v1",
     "sending": "notification.events.v1",
@@ -84,7 +87,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "customer": ("customer.events.v1", "deal.events.v1"),
         "interaction": ("interaction.events.v1",),
-        "segment": ("segment.events.v1",),
+        "segment": ("segment.events.v1", "list.events.v1"),
         "notify": ("notification.events.v1",),
     }
 )

@@ -23,6 +23,7 @@ from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers.definitions import load_rules
 from services.segment.projections.members import FOREVER, Because, Interval, Member, member_id
 from services.segment.queries.definitions import Definitions
+from services.segment.queries.lists import standing_lists
 from services.segment.queries.members import Members
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
@@ -107,7 +108,9 @@ class Town:
             definitions=definitions,
             members=members,
             profiles=profiles,
-            rules=PresentRules(partial(load_rules, self.store)),
+            rules=PresentRules(
+                partial(load_rules, self.store), partial(standing_lists, self.store)
+            ),
             speech=Speech.read(),
             clock=clock,
             horizon=HORIZON,
@@ -115,7 +118,9 @@ class Town:
         previewing = PreviewApi(
             definitions=definitions,
             profiles=profiles,
-            rules=PresentRules(partial(load_rules, self.store)),
+            rules=PresentRules(
+                partial(load_rules, self.store), partial(standing_lists, self.store)
+            ),
             speech=Speech.read(),
             clock=clock,
             horizon=HORIZON,

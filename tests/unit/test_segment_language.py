@@ -335,7 +335,7 @@ def test_the_schema_is_json_and_closes_every_form() -> None:
     assert {"All", "AnyOf", "Not", "Facts", "Sequence", "Attribute", "Consent"} <= set(forms)
     assert all(form["additionalProperties"] is False for form in forms.values())
     assert set(schema["discriminator"]["mapping"]) == {
-        "all", "any", "not", *FACT_NAMES, "sequence", "attribute", "consent", "segment",
+        "all", "any", "not", *FACT_NAMES, "sequence", "attribute", "consent", "segment", "list",
         "random", "rfm", "rfm_cell", "percentile", "identifier", "date", "age", "deals", "tasks",
     }  # fmt: skip
     assert "?P<" not in json.dumps(schema)  # named groups are Python's, not JSON Schema's

@@ -200,6 +200,7 @@ TIMELINE: Projection[TimelineEntry] = Projection(
         "deal.events.v1",
         "interaction.events.v1",
         "segment.events.v1",
+        "list.events.v1",
         "notification.events.v1",
     ),
     reads={

@@ -86,8 +86,3 @@ class ZoneReaction:
     async def react(self, records: Sequence[RawRecord]) -> None:
         """Note what the records tell. Raises `StoreUnavailable`."""
         await note_zones(self.writer, noted_of(records))
-
-
-async def readers() -> Mapping[str, tuple[str, ...]]:
-    """Group → topics, for what is told of progress."""
-    return {GROUP: TOPICS}

@@ -1,4 +1,4 @@
-"""What a rule names must be there: other segments, tables of cut points. Pure.
+"""What a rule names must be there: other segments, tables of cut points, lists. Pure.
 
 A definition is refused that names what there is not, or that would come round to itself; what a
 standing rule names is not archived under it. Two commands that are decided at the same moment may
@@ -10,18 +10,19 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from services.segment.rules.graph import circle, named_in, placed
-from services.segment.rules.language.relations import InSegment
+from services.segment.rules.language.relations import InSegment, OnList, list_read
 from services.segment.rules.language.rfm import Percentile, Rfm, RfmCell
-from services.segment.rules.language.tree import Rule
+from services.segment.rules.language.tree import Rule, reads
 from shared.decider import FieldError, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What rules may name: the segments that stand, by their rules, and tables of cut points."""
+    """What rules may name: segments that stand, by their rules, tables of cut points, and lists."""
 
     rules: Mapping[str, Rule]
     tables: Collection[str] = ()
+    lists: Collection[str] = ()
 
     def require(self, name: str, rule: Rule) -> None:
         """Raise `Refused` (422) where the rule of a segment names what it may not."""
@@ -33,11 +34,19 @@ class References:
         """The segments whose rules name this one."""
         return sorted(other for other, rule in self.rules.items() if name in named_in(rule))
 
+    def naming_list(self, name: str) -> Collection[str]:
+        """The segments whose rules name a list."""
+        return sorted(other for other, rule in self.rules.items() if list_read(name) in reads(rule))
+
     def _errors(self, name: str, rule: Rule) -> Iterator[FieldError]:
         graph = {other: named_in(each) for other, each in self.rules.items()}
         for path, leaf in placed(rule, "rule"):
             if isinstance(leaf, Rfm | RfmCell | Percentile) and leaf.table not in self.tables:
                 yield FieldError(f"{path}.table", f"there is no table {leaf.table}")
+            if isinstance(leaf, OnList) and leaf.list not in self.lists:
+                yield FieldError(
+                    f"{path}.list", f"there is no list {leaf.list} that is not archived"
+                )
             if isinstance(leaf, InSegment):
                 way = circle({**graph, name: frozenset({leaf.segment})}, name)
                 if way is not None:

@@ -31,12 +31,19 @@ def toll_of(profiles: Sequence[Profile], segment: str, rule: Rule, rules: RuleSe
     """
     base = entering = leaving = 0
     for profile in profiles:
-        if profile.removed or profile.away or profile.crowded or profile.clock is None:
+        value = means(rule, profile, rules, at)
+        if value is None:
             continue
         base += 1
-        view = Life(profile, rules).view
-        value = evaluate(rule, view, max(at, instant(profile.clock))).value
         inside = segment in profile.memberships
         entering += value and not inside
         leaving += inside and not value
     return Toll(base, entering, leaving)
+
+
+def means(rule: Rule, profile: Profile, rules: RuleSet, at: int) -> bool | None:
+    """Whether a rule is true of a customer; None of who can be in no segment now."""
+    if profile.removed or profile.away or profile.crowded or profile.clock is None:
+        return None
+    view = Life(profile, rules).view
+    return evaluate(rule, view, max(at, instant(profile.clock))).value

@@ -21,6 +21,7 @@ from services.segment.engine.telling import (
     Identifier,
     Lifted,
     Link,
+    Listed,
     PointChanged,
     Registered,
     Removed,
@@ -52,9 +53,11 @@ from services.segment.rules.words import (
     Revoked,
     Word,
 )
+from services.segment.rules.words import Listed as ListedWord
 from shared.envelope import Light
 from shared.events.care import CustomerArchived, CustomerBlacklisted, CustomersLinked
 from shared.events.customer import ConsentGiven
+from shared.events.lists import ListEntered
 
 _CLEARED = {"blacklist": "blacklisted"}
 """What a revert calls a field by another name."""
@@ -146,6 +149,10 @@ def _link(data: Link, light: Light) -> Iterator[Word]:
     yield Item(LINKED, f"{data.relation}|{data.other}", relation, light.streamversion)
 
 
+def _listed(data: Listed, light: Light) -> Iterator[Word]:
+    yield ListedWord(data.list, light.type == ListEntered.type, light.streamversion)
+
+
 def _flag(field: str, type_of_yes: str) -> Callable[[object, Light], Iterator[Word]]:
     def say(_data: object, light: Light) -> Iterator[Word]:
         yield Attribute(field, light.type == type_of_yes, light.streamversion)
@@ -166,6 +173,7 @@ _SAYINGS: Mapping[type, Callable[[Any, Light], Iterable[Word]]] = {
     Status: lambda data, light: [Attribute("status", data.status, light.streamversion)],
     Responsible: lambda data, light: [Attribute("responsible", data.employee, light.streamversion)],
     Link: _link,
+    Listed: _listed,
     Blacklisted: _flag("blacklisted", CustomerBlacklisted.type),
     Shelved: _flag("archived", CustomerArchived.type),
     Suspected: _misuse,

@@ -36,7 +36,7 @@ from services.segment.engine.facts import (
 )
 from services.segment.engine.life import Life, Why
 from services.segment.engine.profile import Profile, Waiting, forgotten, names_of
-from services.segment.engine.telling import Absorbed, Reverted
+from services.segment.engine.telling import Absorbed, Listed, Reverted
 from services.segment.rules.happened import Happened
 from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
@@ -91,6 +91,7 @@ class Engine:
         if life.clock is not None:
             at = max(at, life.clock)
         merging = gone or isinstance(data, (Absorbed, Reverted, Ended, *CHANGES_HANDS))
+        merging = merging or (isinstance(data, Listed) and data.by_merge)
         why = Why(
             "merge" if merging else "event",
             light.id, None, light.correlationid or None, light.causedepth + 1,

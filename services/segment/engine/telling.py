@@ -31,6 +31,7 @@ from shared.events.customer import (
     IdentifierRemoved,
 )
 from shared.events.interaction import MisuseLifted, MisuseSuspected
+from shared.events.lists import ListEntered, ListLeft
 from shared.events.merging import CustomerAbsorbed, MergeReverted
 
 
@@ -213,6 +214,24 @@ class Reverted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.role == "loser"
 
 
+class ListCause(msgspec.Struct, frozen=True, gc=False):
+    """Why somebody is on a list, or no longer."""
+
+    kind: str
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """Of `list.entered` and `list.left`."""
+
+    list: str
+    cause: ListCause
+
+    @property
+    def by_merge(self) -> bool:
+        """Whether two customers became one, or parted."""
+        return self.cause.kind == "merge"
+
+
 READS: Mapping[str, type[msgspec.Struct]] = {
     CustomerRegistered.type: Registered,
     CustomerChanged.type: Changed,
@@ -236,5 +255,7 @@ READS: Mapping[str, type[msgspec.Struct]] = {
     MergeReverted.type: Reverted,
     MisuseSuspected.type: Suspected,
     MisuseLifted.type: Lifted,
+    ListEntered.type: Listed,
+    ListLeft.type: Listed,
 }
 """The types that tell of a person → what is read of their data."""

@@ -16,6 +16,7 @@ from services.segment.domain import (
 )
 from services.segment.domain.tables import table_stream
 from services.segment.domain.zones import ZONES
+from services.segment.queries.lists import standing_lists
 from services.segment.rules.ruleset import RuleSet
 from shared.envelope import Causation, decode
 from shared.eventstore import EventStore, body_hash
@@ -70,7 +71,9 @@ async def _with_references(store: EventStore, command: Command) -> Command:
     rules = await load_rules(store)
     standing = {**rules.rules, **rules.held}
     references = References(
-        {name: live.rule for name, live in standing.items()}, rules.surroundings.tables.keys()
+        {name: live.rule for name, live in standing.items()},
+        rules.surroundings.tables.keys(),
+        await standing_lists(store),
     )
     if isinstance(command, ArchiveSegment):
         return replace(command, naming=references.naming(command.name))

@@ -16,6 +16,7 @@ from shared.events.customer import CustomerRegistered
 from shared.events.deal import DealOpened
 from shared.events.imports import ImportEnded
 from shared.events.interaction import ReceiptRecorded
+from shared.events.lists import ListEntered
 from shared.events.notification import MessageSent
 from shared.projection import Event, Projection, Stepped
 
@@ -45,6 +46,7 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
             topic_of(ReceiptRecorded.type, "interaction"),
             topic_of(DealOpened.type, "customer"),
             MESSAGES,
+            topic_of(ListEntered.type, "segment"),
         ),
         reads={**READS, ImportEnded.type: Ended},
         document=Profile,

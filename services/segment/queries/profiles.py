@@ -21,6 +21,11 @@ class Profiles:
         profile = None if raw is None else msgspec.convert(raw, Profile)
         return None if profile is None or profile.removed else profile
 
+    async def known(self, customers: Sequence[str]) -> frozenset[str]:
+        """Those of the customers of whom anything is known, also who was merged since."""
+        found = await self.collection.find({"_id": {"$in": list(customers)}}, fields={"removed": 1})
+        return frozenset(raw["_id"] for raw in found if not raw.get("removed"))
+
     async def count(self) -> int:
         """How many there are, those who are another customer by now included."""
         return await self.collection.count({})

@@ -1,6 +1,6 @@
 """The rule set as it stands, for whoever answers and does not fold."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from services.segment.domain import References
@@ -13,12 +13,18 @@ FRESH_SECONDS = 1.0
 """As long as workers may take to notice a new definition."""
 
 
+async def _none() -> Collection[str]:
+    return ()
+
+
 @dataclass(slots=True)
 class PresentRules:
-    """Loads the rule set when it is asked for, and remembers it for a second."""
+    """Loads the rule set, and which lists there are, when it is asked for, once a second."""
 
     load: Callable[[], Awaitable[RuleSet]]
+    lists: Callable[[], Awaitable[Collection[str]]] = _none
     _rules: RuleSet = NO_RULES
+    _lists: Collection[str] = ()
     _fresh: Freshness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,17 +39,17 @@ class PresentRules:
     async def require_named(self, rule: Rule) -> None:
         """Raise `Refused` (422) where a rule that is not saved names what there is not."""
         try:
-            _require(await self.get(), rule)
+            _require(await self.get(), rule, self._lists)
         except Refused:
             # It may have been defined since the last look.
             await self._fresh.renew()
-            _require(self._rules, rule)
+            _require(self._rules, rule, self._lists)
 
     async def _read(self) -> None:
-        self._rules = await self.load()
+        self._rules, self._lists = await self.load(), await self.lists()
 
 
-def _require(rules: RuleSet, rule: Rule) -> None:
+def _require(rules: RuleSet, rule: Rule, lists: Collection[str]) -> None:
     standing = {**rules.rules, **rules.held}
     named = {name: live.rule for name, live in standing.items()}
-    References(named, rules.surroundings.tables.keys()).require("", rule)
+    References(named, rules.surroundings.tables.keys(), lists).require("", rule)

@@ -16,6 +16,7 @@ from services.segment.rules.language.record import (
     field_read,
     identifier_read,
 )
+from services.segment.rules.language.relations import list_read
 from services.segment.rules.saying import Spoken
 
 FieldValue = str | int | bool | tuple[str, ...]
@@ -70,6 +71,28 @@ class Item(Spoken, array_like=True, frozen=True, tag="item"):
         """The id of the event that says so: suspicions have a stream of their own."""
         stream = "misuse" if self.field == MISUSE else "customer"
         return f"{stream}-{customer}@{self.version}"
+
+
+class Listed(Spoken, array_like=True, frozen=True, tag="list"):
+    """Whether the customer is on a list, and the version of the stream of lists that says so."""
+
+    list: str
+    there: bool
+    version: int
+
+    @property
+    def place(self) -> str:
+        """The list."""
+        return self.list
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """The list."""
+        return (list_read(self.list),)
+
+    def event(self, customer: str) -> str:
+        """The id of the event that says so: lists have a stream of their own."""
+        return f"lists-{customer}@{self.version}"
 
 
 class Consent(Spoken, array_like=True, frozen=True, tag="consent"):
@@ -186,10 +209,12 @@ class ContactsAnew(Spoken, array_like=True, frozen=True, tag="contacts"):
         return (CONTACTS,)
 
 
-Word = Attribute | Item | Consent | Revoked | Contact | ContactsAnew | Deal | Task
+Word = Attribute | Item | Listed | Consent | Revoked | Contact | ContactsAnew | Deal | Task
 
 
-WordT = TypeVar("WordT", Attribute, Item, Consent, Revoked, Contact, ContactsAnew, Deal, Task)
+WordT = TypeVar(
+    "WordT", Attribute, Item, Listed, Consent, Revoked, Contact, ContactsAnew, Deal, Task
+)
 
 
 class Known:

@@ -125,6 +125,15 @@ def as_date(value: object) -> date | None:
     return found if found.isoformat() == value else None
 
 
+# Lists
+
+
+def on_list(facts: Sequence[Told], name: str) -> bool:
+    """What was said last of the list."""
+    said = [fact.data[0] for fact in in_turn(facts, "list") if fact.data[1] == name]
+    return said[-1:] == ["entered"]
+
+
 # Contact points and consents
 
 
@@ -322,6 +331,8 @@ def truth(rule: dict[str, Any], facts: Sequence[Told], at: int) -> bool | None:
             return bool(state == rule.get("state", "given"))
         case "identifier":
             return identifier(facts, rule)
+        case "list":
+            return on_list(facts, rule["list"]) is rule["inside"]
         case "date":
             return dated(facts, rule, at)
         case "age":

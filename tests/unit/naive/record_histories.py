@@ -15,6 +15,7 @@ DATES = st.sampled_from(
 )
 CITIES = st.sampled_from(["Samara", "samara", "Perm"])
 HASHES = st.sampled_from(["h1", "h2"])
+LISTS = st.sampled_from(["vip", "spring"])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "home_branch": st.sampled_from(BRANCHES),
     "city": CITIES,
@@ -106,10 +107,12 @@ CONTENTS: dict[str, st.SearchStrategy[Any]] = {
     "misuse": st.tuples(
         st.sampled_from(["suspected", "suspected", "lifted"]), st.sampled_from(["d1", "d2"])
     ).map(lambda said: (said[0], (said[1],))),
+    "list": st.tuples(st.sampled_from(["entered", "left"]), LISTS),
 }  # fmt: skip
 KINDS = [
     "consent", "consent", "registered", "changed", "changed", "tags", "categories", "discount",
-    "flag", "identifier", "identifier", "misuse", "deal", "deal", "deal", "task", "task", "task",
+    "flag", "identifier", "identifier", "misuse", "list", "list",
+    "deal", "deal", "deal", "task", "task", "task",
 ]  # fmt: skip
 
 
@@ -122,7 +125,7 @@ def content(draw: st.DrawFn, kind: str, begun: set[str]) -> tuple[str, Any]:
         if kind == "deal":
             return stream, draw(DEAL_CHANGES if goes_on else DEAL_BEGUN)
         return stream, draw(TASK_CHANGES if goes_on else TASK_BEGUN)
-    stream = "misuse-c1" if kind == "misuse" else "customer-c1"
+    stream = {"misuse": "misuse-c1", "list": "lists-c1"}.get(kind, "customer-c1")
     return stream, draw(CONTENTS[kind])
 
 
@@ -162,6 +165,8 @@ def person_of(kind: str, said: Any) -> tuple[str, Any]:  # noqa: ANN401 - as its
             name = FLAGS[said[0]][0 if said[1] else 1]
             data = telling.Shelved() if said[0] == "archived" else telling.Blacklisted()
             return f"customer.{name}.v1", data
+        case "list":
+            return f"list.{said[0]}.v1", telling.Listed(said[1], telling.ListCause("hand"))
     what, days = said
     data = telling.Suspected(days[0]) if what == "suspected" else telling.Lifted(days)
     return f"interaction.misuse_{what}.v1", data
@@ -284,6 +289,7 @@ IDENTIFIERS = st.fixed_dictionaries(
         ),
     }
 )
+LISTED = st.fixed_dictionaries({"kind": st.just("list"), "list": LISTS, "inside": st.booleans()})
 WHOSE = {"zone": st.sampled_from(["chain", "branch"])}
 SOME_DAYS = st.sampled_from(sorted(DAY_COUNTS))
 MOVING_DAYS = st.one_of(
@@ -370,5 +376,5 @@ TASKS = st.fixed_dictionaries(
         )
     },
 )
-TIMELESS = st.one_of(ATTRIBUTES, ATTRIBUTES, CONSENTS, IDENTIFIERS)
+TIMELESS = st.one_of(ATTRIBUTES, ATTRIBUTES, CONSENTS, IDENTIFIERS, LISTED)
 TIMED = st.one_of(DATED, DATED, AGED, DEALS, DEALS, TASKS, TASKS)

@@ -14,7 +14,7 @@ from services.interaction.domain.timeline.facts import FACTS, MOVES, SUSPICIONS
 from services.interaction.domain.timeline.kinds import Form, Group, Kept, Kind, Saying, kept_of
 from services.interaction.domain.timeline.outreach import OUTREACH
 from services.interaction.domain.timeline.words import WORDS
-from shared.events import merging, moving, sending
+from shared.events import lists, merging, moving, sending
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {**CUSTOMERS, **DEALS, **FACTS, **MOVES, **SUSPICIONS, **TASKS, **POINTS, **OUTREACH}
@@ -46,6 +46,9 @@ NOBODYS = frozenset(
         "form.archived.v1",
         "form.defined.v1",
         "form.restored.v1",
+        "list.archived.v1",
+        "list.created.v1",
+        "list.renamed.v1",
         "points.rules_defined.v1",
         "segment.archived.v1",
         "segment.cut_points_set.v1",
@@ -77,6 +80,11 @@ MACHINERY = frozenset(
         # A hand-over and its end say so themselves.
         sending.SlotTaken.type,
         sending.SlotReturned.type,
+        # Each list that comes or goes by it has an entry of its own.
+        lists.ListsHandedOver.type,
+        lists.ListsReceived.type,
+        lists.ListsTakenBack.type,
+        lists.ListsClosed.type,
     }
 )
 """Types that say how, where another one says what."""

@@ -1,12 +1,13 @@
-"""Entries of segments and messages: whom the chain counts a customer among, and what it sent."""
+"""Entries of segments, lists and messages: what a customer is counted among, and what was sent."""
 
 from collections.abc import Mapping
 
 from services.interaction.domain.timeline.kinds import Form, Group, Kind, Saying, Shown
-from shared.events import notification, segment
+from shared.events import lists, notification, segment
 from shared.events.contract import Path
 
 SEGMENT = {"segment": Shown(("segment",))}
+LIST = {"list": Shown(("list",))}
 CAMPAIGN = {"campaign": Shown(("campaign",))}
 
 
@@ -17,6 +18,10 @@ def _membership(sentence: str) -> Kind:
         SEGMENT,
         source="/v1/customers/{customer}/memberships",
     )
+
+
+def _list(sentence: str) -> Kind:
+    return Kind(Group.SEGMENT, (Saying(sentence),), LIST, source="/v1/customers/{customer}/lists")
 
 
 def _message(
@@ -34,6 +39,8 @@ def _message(
 OUTREACH: Mapping[str, Kind] = {
     segment.SegmentEntered.type: _membership("Entered the segment {segment}"),
     segment.SegmentExited.type: _membership("Left the segment {segment}"),
+    lists.ListEntered.type: _list("Put on the list {list}"),
+    lists.ListLeft.type: _list("Taken off the list {list}"),
     notification.MessageScheduled.type: _message(
         Saying("Message of {campaign} planned ({channel})"),
         shows={"channel": Shown(("channel",), Form.WORD, "channel")},

@@ -73,6 +73,7 @@ FORMS: dict[str, Callable[[Any, View, int], Verdict]] = {
     "deals": deals.deals,
     "tasks": tasks.tasks,
     "segment": relations.in_segment,
+    "list": relations.on_list,
     "random": relations.random_share,
     "rfm": rfm.rfm,
     "rfm_cell": rfm.rfm_cell,

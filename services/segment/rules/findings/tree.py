@@ -27,6 +27,7 @@ _FORMS: Mapping[str, Callable[[Any, View, int], Finding]] = {
     "deals": record.deals,
     "tasks": record.tasks,
     "segment": relations.in_segment,
+    "list": relations.on_list,
     "random": relations.random_share,
     "rfm": rfm.rfm,
     "rfm_cell": rfm.rfm_cell,

@@ -1,4 +1,4 @@
-"""Clauses about how the customer stands to others: which segments it is in, which share it fell in.
+"""Clauses about how the customer stands to others: its segments, its lists, the share it fell in.
 
 A segment may name others, as long as no segment comes round to itself (`rules/graph.py`).
 """
@@ -28,6 +28,23 @@ class InSegment(Leaf):
     def reads(self) -> Iterator[str]:
         """The one segment."""
         yield segment_read(self.segment)
+
+
+def list_read(name: str) -> str:
+    """What being put on a list, or taken off, touches."""
+    return f"list {name}"
+
+
+class OnList(Leaf):
+    """The customer is on a static list at this moment, or is not."""
+
+    kind: Literal["list"]
+    list: Name = Field(description="the name of a list that is not archived")
+    inside: bool = True
+
+    def reads(self) -> Iterator[str]:
+        """The one list."""
+        yield list_read(self.list)
 
 
 _DRAWS = 2**64

@@ -10,7 +10,7 @@ from services.segment.rules.language.deals import Deals
 from services.segment.rules.language.facts import Facts, Sequence
 from services.segment.rules.language.forms import Form, Leaf, Several
 from services.segment.rules.language.record import Attribute, Consent, Contact
-from services.segment.rules.language.relations import InSegment, RandomShare
+from services.segment.rules.language.relations import InSegment, OnList, RandomShare
 from services.segment.rules.language.rfm import Percentile, Rfm, RfmCell
 from services.segment.rules.language.tasks import Tasks
 
@@ -53,6 +53,7 @@ Rule = Annotated[
     | Deals
     | Tasks
     | InSegment
+    | OnList
     | RandomShare
     | Rfm
     | RfmCell

@@ -1,6 +1,6 @@
 """Sentences of clauses about how the customer stands to others."""
 
-from services.segment.rules.language.relations import InSegment, RandomShare
+from services.segment.rules.language.relations import InSegment, OnList, RandomShare
 from shared.wording import Wording
 
 
@@ -8,6 +8,12 @@ def in_segment(rule: InSegment, wording: Wording) -> str:
     """Which segment."""
     text = "is in segment {name}" if rule.inside else "is not in segment {name}"
     return wording.text(text).format(name=rule.segment)
+
+
+def on_list(rule: OnList, wording: Wording) -> str:
+    """Which list."""
+    text = "is on list {name}" if rule.inside else "is not on list {name}"
+    return wording.text(text).format(name=rule.list)
 
 
 def random_share(rule: RandomShare, wording: Wording) -> str:

@@ -45,6 +45,7 @@ _FORMS: Mapping[str, Callable[[Any, Wording], str]] = {
     "deals": deals.deals,
     "tasks": tasks.tasks,
     "segment": relations.in_segment,
+    "list": relations.on_list,
     "random": relations.random_share,
     "rfm": rfm.rfm,
     "rfm_cell": rfm.rfm_cell,
