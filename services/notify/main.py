@@ -3,31 +3,38 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from faststream.kafka import KafkaBroker
 
-from services.notify.api import CampaignApi, MessageApi, SteeringApi
+from services.notify.api import CampaignApi, MessageApi, PolicyApi, SteeringApi
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
+from services.notify.content import LinkTokens
 from services.notify.handlers import (
     Audiences,
     Buckets,
+    Calendars,
     CampaignBook,
     Dispatcher,
     Finishing,
     Occasion,
     schedule,
 )
+from services.notify.handlers.confirming import Audience
 from services.notify.handlers.examining import CONTACT_KINDS
+from services.notify.handlers.policies import PolicyBook
 from services.notify.handlers.writing import Stationery
-from services.notify.projections import CAMPAIGN_FIGURES, QUEUE, RECIPIENTS
-from services.notify.queries import Figures, Queue, Recipients
+from services.notify.projections import CAMPAIGN_FIGURES, PLACES, QUEUE, RECIPIENTS
+from services.notify.queries import Figures, Places, Queue, Recipients
 from services.notify.settings import NotifySettings
 from shared.kafka import GroupReach, partition_of
 from shared.mongo import MongoLeases
 from shared.mongo.parking import PARKED
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.wording import Languages
 
 __all__ = ["NotifySettings", "build", "main"]
 
@@ -35,6 +42,7 @@ SERVICE = "notify"
 CUSTOMERS = ("customer.events.v1",)
 CHANNELS = frozenset({"email"})
 GRACE_SECONDS = 15.0
+LOCALES = Path(__file__).parent / "locales"
 
 
 async def build(settings: NotifySettings, role: Role) -> Parts:
@@ -48,6 +56,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
     reader = await kernel.projector(RECIPIENTS)
     queueing = await kernel.projector(QUEUE)
     counting = await kernel.projector(CAMPAIGN_FIGURES)
+    placing = await kernel.projector(PLACES)
     reach = GroupReach(
         kernel.kafka,
         reader.group,
@@ -57,7 +66,13 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
     )
     channels = built(settings, Ground(time.time, kernel.hmac_secret))
     dispatcher = _dispatcher(
-        kernel, book=book, queue=queue, recipients=recipients, reach=reach, channels=channels
+        kernel,
+        book=book,
+        queue=queue,
+        recipients=recipients,
+        reach=reach,
+        channels=channels,
+        zone=settings.zone,
     )
     queueing.folder.on_folded = dispatcher.wake
 
@@ -93,10 +108,15 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         title="Regulars: campaigns and messages",
         routers=[
             api.router(),
-            SteeringApi(kernel.writer, kernel.clock).router(),
-            MessageApi(queue).router(),
+            SteeringApi(
+                kernel.writer,
+                kernel.clock,
+                Audience(book, recipients, settings.broadcast_unconfirmed),
+            ).router(),
+            MessageApi(queue, Languages.read(LOCALES)).router(),
+            PolicyApi(PolicyBook(kernel.writer), kernel.clock).router(),
         ],
-        projectors=[reader, queueing, counting],
+        projectors=[reader, queueing, counting, placing],
         worker_tasks=[
             book.follow,
             reach.run,
@@ -104,6 +124,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
             audiences.run,
             dispatcher.run,
             finishing.run,
+            Calendars(kernel.writer, book, settings.zone).run,
         ],
         reports=_reports(book, queue, "email" in channels),
     )
@@ -119,11 +140,16 @@ def _dispatcher(
     recipients: Recipients,
     reach: GroupReach,
     channels: Mapping[str, Channel],
+    zone: ZoneInfo,
 ) -> Dispatcher:
     place = partition_of(kernel.settings.partitions)
 
     def reached(customer: str) -> datetime | None:
         found = reach.of(place(customer.encode()), CUSTOMERS)
+        return None if found is None else found.system
+
+    def members_reached(customer: str) -> datetime | None:
+        found = reach.of(place(customer.encode()), RECIPIENTS.topics)
         return None if found is None else found.system
 
     def refused() -> frozenset[str]:
@@ -143,6 +169,9 @@ def _dispatcher(
         stationery=Stationery(
             LinkTokens(kernel.hmac_secret), kernel.settings.public_url, kernel.settings.currency
         ),
+        members_reached=members_reached,
+        zone=zone,
+        branches=Places(kernel.documents(PLACES).collection).zones,
     )
 
 

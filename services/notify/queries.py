@@ -3,13 +3,14 @@
 from collections.abc import Collection as Some
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, get_args
 
 import msgspec
 
 from services.notify.domain import Stage
 from services.notify.projections import RECIPIENTS, QueuedMessage, Recipient
-from services.notify.projections.queue import CLOSED
+from services.notify.projections.queue import CLOSED, WAITING, turn_of
 from shared.events.notification import SuppressionReason
 from shared.mongo import Collection
 from shared.readmodel import Questions
@@ -24,13 +25,32 @@ class Queue:
     questions: Questions
 
     async def open(self, buckets: Some[int], after: str, limit: int) -> Sequence[QueuedMessage]:
-        """Open messages of the buckets in their turn, those after a turn (`""`: from the first)."""
+        """Open messages of the buckets in their turn, those after a turn (`""`: from the first).
+
+        What waits for a moment is not among them.
+        """
         found = await self.questions.find(
-            {"due": {"$gt": after or CLOSED}, "bucket": {"$in": sorted(buckets)}},
+            {"due": {"$gt": after or CLOSED, "$lt": WAITING}, "bucket": {"$in": sorted(buckets)}},
             sort=[("due", 1)],
             limit=limit,
         )
         return [msgspec.convert(raw, QueuedMessage) for raw in found]
+
+    async def woken(self, buckets: Some[int], at: datetime, limit: int) -> Sequence[QueuedMessage]:
+        """Those of the buckets whose moment has come by `at` (the chain's clock)."""
+        found = await self.questions.find(
+            {"due": _woken_by(at), "bucket": {"$in": sorted(buckets)}},
+            sort=[("due", 1)],
+            limit=limit,
+        )
+        return [msgspec.convert(raw, QueuedMessage) for raw in found]
+
+    async def of_customers(self, customers: Some[str], at: datetime) -> Sequence[QueuedMessage]:
+        """Their messages that wait to be sent, and whose moment has come by `at`."""
+        whose = {"customer": {"$in": sorted(customers)}, "stage": Stage.SCHEDULED.value}
+        found = await self.questions.find({**whose, "due": {"$gt": CLOSED}})
+        messages = [msgspec.convert(raw, QueuedMessage) for raw in found]
+        return [each for each in messages if each.until is None or each.until <= at]
 
     async def count_open(self) -> int:
         """How many messages have no outcome yet."""
@@ -58,6 +78,10 @@ class Queue:
         return [msgspec.convert(raw, QueuedMessage) for raw in found]
 
 
+def _woken_by(at: datetime) -> dict[str, str]:
+    return {"$gt": WAITING, "$lte": WAITING + turn_of(at, "~")}
+
+
 @dataclass(frozen=True, slots=True)
 class Recipients:
     """Questions to those who can be reached; `parked` holds the service's parked events."""
@@ -78,6 +102,20 @@ class Recipients:
         )
         return {raw["key"].decode() for raw in found}
 
+    async def shared(self, hashes: Some[str]) -> set[str]:
+        """Those of the addresses that somebody shares with others."""
+        wanted = set(hashes)
+        found = await self.questions.find(
+            {"contacts.hash": {"$in": sorted(wanted)}, "contacts.shared": True},
+            fields={"contacts": 1},
+        )
+        contacts = [each for raw in found for each in raw["contacts"]]
+        return {each["hash"] for each in contacts if each.get("shared")} & wanted
+
+    async def count_members(self, segment: str) -> int:
+        """How many are in the segment now."""
+        return await self.questions.count({"memberships.segment": segment})
+
     async def members(self, segment: str, after: str, limit: int) -> Sequence[str]:
         """Who is in the segment now: customers by id, after one of them (`""`: from the first)."""
         found = await self.questions.find(
@@ -87,6 +125,17 @@ class Recipients:
             limit=limit,
         )
         return [raw["_id"] for raw in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Questions to where branches are."""
+
+    questions: Questions
+
+    async def zones(self) -> Mapping[str, str]:
+        """Branch → the name of its zone."""
+        return {raw["_id"]: raw["zone"] for raw in await self.questions.find({})}
 
 
 @dataclass(frozen=True, slots=True)

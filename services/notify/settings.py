@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parseaddr
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, JsonValue, SecretStr, field_validator
 
@@ -120,4 +121,6 @@ class ChannelSettings(Settings):
 
 
 class NotifySettings(ChannelSettings):
-    """Notify's own settings."""
+    """Notify's own settings; `zone` (IANA name) is the chain's, for customers who have no other."""
+
+    zone: ZoneInfo = ZoneInfo("UTC")

@@ -139,6 +139,7 @@ async def test_a_recipient_is_what_must_be_known_to_send() -> None:
             language="ru",
             contacts=[Contact("email", "hash of new", "new@example.com")],
             consents={"news|email|hash of new": True},
+            withdrawals={"marketing|email": DAY},
             memberships=[Membership("coupon", DAY, 2)],
         )
     ]

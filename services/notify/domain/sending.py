@@ -1,18 +1,20 @@
 """What decides, at the moment of sending, whether a message goes out.
 
-Two kinds of fact count differently. What is there (the campaign has stopped, the customer is one of
-the staff, was merged, erased or blacklisted) holds at once. What is missing (a customer, a consent,
-an address, a name that the template needs) may only not have been read yet: it is final once the
-reader has applied everything recorded up to the message, and until then the message waits. Nothing
-is let out on old knowledge, since a withdrawal may lie unread, and nothing at all is decided of a
-customer whose events stand still.
+Two kinds of fact count differently. What is there (the campaign was stopped or is over, the
+customer is one of the staff, was merged, erased or blacklisted) holds at once. What is missing (a
+customer, a consent, an address, a name that the template needs) may only not have been read yet: it
+is final once the reader has applied everything recorded up to the message, and until then the
+message waits. Nothing is let out on old knowledge, since a withdrawal may lie unread, and nothing
+at all is decided of a customer whose events stand still.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from shared.events.notification import SuppressionReason
+from shared.events.customer import Channel
+from shared.events.notification import PostponementReason, SuppressionReason
 from shared.keyring import keyed_hash
 
 OLDEST_KNOWLEDGE = timedelta(seconds=20)
@@ -43,14 +45,34 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A channel of the campaign that was not tried yet, as it stands for this customer.
+
+    `problem` is why it cannot be used; else `contact` is the hash of the address, `duplicate` says
+    that another customer got this broadcast there, and `quiet_until` and `capped_until` when
+    quiet hours end and when the caps leave a slot, where that is not now.
+    """
+
+    channel: Channel
+    problem: SuppressionReason | None = None
+    contact: str = ""
+    duplicate: bool = False
+    quiet_until: datetime | None = None
+    capped_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is asked again at the moment of sending.
 
     `closed` is why nothing of the campaign goes out any more; while it is `paused` its messages
-    wait. `ended` is why nobody writes to the customer any more, while that is so.
-    `withheld` says that events of the customer are parked, or refused by Kafka. `contact` is the
-    hash of the address; `renders` says whether the template has all it needs, and is asked only
-    when everything else holds.
+    wait. `withheld` says that events of the customer are parked, or refused by Kafka. `ended` is
+    why nobody writes to the customer any more. `outdated` says that its time is over, `last` is
+    the last moment at which it may go out (absent: any). `ways` are in the order in which they are
+    tried. `drops`: what a cap keeps back is not sent later either. `condition`: what the campaign
+    asks of the customer still holds (None: not known yet); `spent`: the budget leaves nothing.
+    `renders` says whether the template has all that it needs by a way, and is asked only when
+    everything else holds.
     """
 
     closed: SuppressionReason | None = None
@@ -59,9 +81,13 @@ class Facts:
     known: bool = False
     ended: SuppressionReason | None = None
     internal: bool = False
-    consents: bool = False
-    contact: str | None = None
-    renders: Callable[[], bool] = lambda: True
+    outdated: Literal["stale", "expired"] | None = None
+    last: datetime | None = None
+    ways: Sequence[Way] = ()
+    drops: bool = False
+    condition: bool | None = True
+    spent: bool = False
+    renders: Callable[[Way], bool] = lambda _way: True
     held_out: bool = False
 
 
@@ -78,13 +104,21 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Look again at a moment that is known (the chain's clock), for a reason."""
+
+    until: datetime
+    reason: PostponementReason
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """Send it to the contact with this hash."""
+    """Send it by this way."""
 
-    contact: str
+    way: Way
 
 
-Verdict = Wait | Reject | Release
+Verdict = Wait | Reject | Hold | Release
 
 
 def verdict(facts: Facts, knowledge: Knowledge) -> Verdict:
@@ -93,27 +127,56 @@ def verdict(facts: Facts, knowledge: Knowledge) -> Verdict:
         return Reject(facts.closed)
     if facts.paused or facts.withheld:
         return Wait()
-    if facts.ended is not None:
-        return Reject(facts.ended)
+    there = facts.ended or facts.outdated
+    if there is not None:
+        return Reject(there)
+    way = next((each for each in facts.ways if each.problem is None), None)
     missing = _missing(facts)
     if missing is not None:
         final = missing == "internal" or knowledge.complete
         return Reject(missing) if final else Wait()
-    if not knowledge.fresh or facts.contact is None:
+    if not knowledge.fresh or way is None:
         return Wait()
-    if not facts.renders():
+    kept_back = _kept_back(facts, way)
+    if kept_back is not None:
+        return kept_back
+    if not facts.condition:
+        return Wait() if facts.condition is None else Reject("condition")
+    if facts.spent:
+        return Reject("budget")
+    if not facts.renders(way):
         return Reject("template_error") if knowledge.complete else Wait()
-    return Reject(None) if facts.held_out else Release(facts.contact)
+    return Reject(None) if facts.held_out else Release(way)
 
 
 def _missing(facts: Facts) -> SuppressionReason | None:
+    """What there is not: the customer, or any way; of several ways the reason of the first."""
     if not facts.known:
         return "no_customer"
     if facts.internal:
         return "internal"
-    if not facts.consents:
-        return "no_consent"
-    return None if facts.contact is not None else "no_address"
+    problems = [way.problem for way in facts.ways]
+    return None if None in problems else next(iter(problems), "no_address")
+
+
+def _kept_back(facts: Facts, way: Way) -> Reject | Hold | None:
+    """What keeps the message from going out by a way that there is."""
+    if way.duplicate:
+        return Reject("duplicate_address")
+    if way.quiet_until is not None:
+        return _held(facts, way.quiet_until, "quiet_hours")
+    if way.capped_until is not None:
+        if facts.drops:
+            return Reject("cap")
+        return _held(facts, way.capped_until, "cap")
+    return None
+
+
+def _held(facts: Facts, until: datetime, reason: PostponementReason) -> Reject | Hold:
+    """It waits, unless its time is over by then."""
+    if facts.last is not None and until > facts.last:
+        return Reject("expired")
+    return Hold(until, reason)
 
 
 def is_held_out(secret: bytes, customer: str, percent: int) -> bool:

@@ -9,8 +9,7 @@ its state: still scheduled, or begun without a result.
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime, tzinfo
 
 import structlog
 
@@ -25,30 +24,30 @@ from services.notify.channels import (
 )
 from services.notify.channels.several import provider_of
 from services.notify.domain import (
-    MESSAGE,
     BeginSending,
     Defer,
-    HoldOut,
+    FallBack,
     MessageCommand,
+    Postpone,
     RecordFailed,
     RecordSent,
     RecordUncertain,
-    Schedule,
-    Stage,
-    Suppress,
-    message_stream,
 )
+from services.notify.domain.handing import ADDRESSED
+from services.notify.domain.ledger import ReturnSlot
 from services.notify.handlers.book import CampaignBook
 from services.notify.handlers.buckets import Buckets
-from services.notify.handlers.examining import Examination, Plan
+from services.notify.handlers.examining import CONTACT_KINDS, Examination, Plan
+from services.notify.handlers.limiting import BranchZones, Limiting, nowhere
 from services.notify.handlers.pacing import Pacing
+from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.reading import OpenMessages, People
+from services.notify.handlers.recording import Entry, got_in, record
 from services.notify.handlers.writing import Stationery
-from services.notify.projections import QueuedMessage, Recipient
-from shared import telemetry
-from shared.envelope import Causation, event_id
-from shared.eventstore import StoreUnavailable, body_hash
-from shared.execute import Command as Execution
-from shared.execute import Done, Outcome, Writer
+from services.notify.projections import QueuedMessage
+from shared.decider import Refused
+from shared.eventstore import StoreUnavailable
+from shared.execute import Outcome, Writer
 
 HAND_OVER_SECONDS = 10.0
 """From the check of a consent to the end of the hand-over."""
@@ -64,34 +63,13 @@ ENDING_SECONDS = 15.0
 log = structlog.stdlib.get_logger(__name__)
 
 
-class OpenMessages(Protocol):
-    """The queue."""
-
-    async def open(
-        self, buckets: Collection[int], after: str, limit: int
-    ) -> Sequence[QueuedMessage]:
-        """Open messages of the buckets in their turn, those after a turn."""
-        ...
-
-
-class People(Protocol):
-    """The recipients."""
-
-    async def load(self, customers: Collection[str]) -> Mapping[str, Recipient]:
-        """Those of the customers that are known of."""
-        ...
-
-    async def standing_still(self, customers: Collection[str]) -> set[str]:
-        """Those of the customers of whom an event is parked."""
-        ...
-
-
 @dataclass(slots=True)
 class Dispatcher:
     """One dispatcher.
 
-    `reached` gives W of `customer.events` for a customer as far as `recipients` has applied it;
-    `refused` the customers whose events Kafka refused; `secret` is the salt of the holdout.
+    `reached` gives W of `customer.events` for a customer as far as `recipients` has applied it, and
+    `members_reached` that of all its topics; `refused` the customers whose events Kafka refused;
+    `secret` is the salt of the holdout. `zone` is the chain's, `branches` gives those of branches.
     """
 
     writer: Writer
@@ -104,6 +82,9 @@ class Dispatcher:
     refused: Callable[[], Collection[str]]
     secret: bytes = field(repr=False)
     stationery: Stationery = field(default_factory=Stationery)
+    members_reached: Callable[[str], datetime | None] | None = None
+    zone: tzinfo = UTC
+    branches: BranchZones = nowhere
     hand_over_seconds: float = HAND_OVER_SECONDS
     _offers: dict[str, QueuedMessage] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,6 +93,12 @@ class Dispatcher:
     _unanswered: dict[str, str] = field(default_factory=dict)
     _after: str = ""
     _looked_at: float = float("-inf")
+    _limiting: Limiting = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The policy is read from the store that is written to."""
+        policies = PolicyBook(self.writer)
+        self._limiting = Limiting(policies, CONTACT_KINDS, self.branches, self.zone)
 
     def offer(self, messages: Sequence[QueuedMessage]) -> None:
         """Take messages that were scheduled here just now; the queue has them a moment later."""
@@ -171,14 +158,17 @@ class Dispatcher:
         found, more = await self._find()
         if not found:
             return more
+        found = [*found, *await self._competing(found)]
         examination = await self._examine(found, began + self.hand_over_seconds)
         plans = []
-        for message in found:
+        for message in examination.ordered(found):
             plan = examination.plan(message)
-            if plan is None or not self._may_go(plan):
-                self._pacing.pause(message.id)
-            else:
+            if plan is not None and self._may_go(plan):
                 plans.append(plan)
+                continue
+            self._pacing.pause(message.id)
+            if plan is not None:
+                examination.take_back(plan)
         mine = await self._append(plans)
         sending = [plan for plan in mine if plan.outgoing is not None]
         if sending:
@@ -202,6 +192,8 @@ class Dispatcher:
         if offered and now - self._looked_at < POLL_SECONDS:
             return offered, True
         self._looked_at = now
+        woken = await self.queue.woken(mine, self.writer.clock.now(), limit)
+        offered += [message for message in woken if self._pacing.is_due(message.id)]
         page = await self.queue.open(mine, self._after, PAGE)
         offers = {message.id for message in offered}
         due = [
@@ -209,7 +201,7 @@ class Dispatcher:
             for message in page
             if message.id not in offers and self._pacing.is_due(message.id)
         ]
-        batch = due[: limit - len(offered)]
+        batch = due[: max(0, limit - len(offered))]
         if len(batch) < len(due):
             self._after, more = (batch[-1].due if batch else self._after), True
         else:
@@ -217,15 +209,26 @@ class Dispatcher:
             self._after = page[-1].due if more else ""
         return [*offered, *batch], more
 
+    async def _competing(self, found: Sequence[QueuedMessage]) -> Sequence[QueuedMessage]:
+        """What else the same customers are to get by now: where there are caps it may go first."""
+        if not await self._limiting.capped():
+            return []
+        customers, known = {each.customer for each in found}, {each.id for each in found}
+        others = await self.queue.of_customers(customers, self.writer.clock.now())
+        return [each for each in others if each.id not in known and self._pacing.is_due(each.id)]
+
     async def _examine(self, found: Sequence[QueuedMessage], deadline: float) -> Examination:
         """Look at everything anew; how far the reader is comes before what it has read."""
         campaigns = await self.book.fresh()
         customers = {message.customer for message in found}
         reached = {customer: self.reached(customer) for customer in customers}
+        members_reached = self.members_reached or self.reached
+        members = {customer: members_reached(customer) for customer in customers}
         now = self.writer.clock.system_now()
         recipients, still = await asyncio.gather(
             self.recipients.load(customers), self.recipients.standing_still(customers)
         )
+        limits = await self._limiting.of(campaigns, found, recipients, self.recipients.shared)
         return Examination(
             campaigns=campaigns,
             recipients=recipients,
@@ -239,6 +242,8 @@ class Dispatcher:
             abandoned=self._abandoned,
             unanswered=self._unanswered,
             stationery=self.stationery,
+            limits=limits,
+            members_reached=members,
         )
 
     def _may_go(self, plan: Plan) -> bool:
@@ -262,16 +267,30 @@ class Dispatcher:
         for plan in plans:
             if isinstance(plan.command, BeginSending):
                 self._abandoned[plan.message.id] = plan.command.attempt
-        outcomes = await self._many([(plan.message, plan.command) for plan in plans])
+        entries = [Entry(plan.message, plan.command, plan.slot, plan.claim) for plan in plans]
+        outcomes = await record(self.writer, entries)
         mine = []
         for plan, outcome in zip(plans, outcomes, strict=True):
-            self._pacing.settle(plan.message.id)
+            self._rest_after(plan, outcome)
             self._unanswered.pop(plan.message.id, None)
-            if not isinstance(plan.command, BeginSending) or not _got_in(outcome):
+            if not isinstance(plan.command, BeginSending) or not got_in(outcome):
                 self._abandoned.pop(plan.message.id, None)
-            if _got_in(outcome):
+            if got_in(outcome):
                 mine.append(plan)
         return mine
+
+    def _rest_after(self, plan: Plan, outcome: Outcome) -> None:
+        """When to look at it again, should the queue show it still."""
+        message, command = plan.message.id, plan.command
+        if isinstance(outcome, Refused) and outcome.type == ADDRESSED:
+            self._limiting.is_duplicate(message)
+        elif isinstance(command, Postpone):
+            self._pacing.settle(message, (command.until - command.at).total_seconds())
+        elif isinstance(command, BeginSending) and not got_in(outcome):
+            # Somebody else has begun it, or taken the slot: that is decided anew.
+            self._pacing.pause(message)
+        else:
+            self._pacing.settle(message)
 
     async def _send(self, plans: Sequence[Plan]) -> None:
         """Hand over, and write down what came of it, however long the store is away."""
@@ -284,10 +303,10 @@ class Dispatcher:
             self._pacing.note(plan.message, receipt, None if to is None else to.name)
             result = self._result(plan, receipt)
             if result is not None:
-                results.append((plan.message, result))
+                results.append(Entry(plan.message, result, _given_back(plan, result)))
         while True:
             try:
-                await self._many(results)
+                await record(self.writer, results)
             except StoreUnavailable as failure:
                 log.warning("results wait", count=len(results), reason=str(failure))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -321,6 +340,15 @@ class Dispatcher:
         match receipt:
             case Accepted(reference=reference):
                 return RecordSent(message=message, at=at, attempt=attempt, reference=reference)
+            case Rejected(code=code) if plan.further:
+                return FallBack(
+                    message=message,
+                    at=at,
+                    channel=plan.channel,
+                    reason="rejected",
+                    attempt=attempt,
+                    code=code,
+                )
             case Rejected(code=code):
                 return RecordFailed(message=message, at=at, attempt=attempt, code=code)
             case NotTaken(reason=reason, code=code):
@@ -331,57 +359,9 @@ class Dispatcher:
                     return None
                 return RecordUncertain(message=message, at=at, attempt=attempt)
 
-    async def _many(
-        self, wanted: Sequence[tuple[QueuedMessage, MessageCommand]]
-    ) -> Sequence[Outcome]:
-        commands = [_execution(message, command) for message, command in wanted]
-        outcomes = await self.writer.many(MESSAGE, commands)
-        for (_, command), outcome in zip(wanted, outcomes, strict=True):
-            if _got_in(outcome):
-                telemetry.MESSAGES.labels(_counted_as(command)).inc()
-        return outcomes
 
-
-def _got_in(outcome: Outcome) -> bool:
-    """Whether the command was appended by this dispatcher.
-
-    A repeated one counts: its id holds an attempt that nobody else has.
-    """
-    return isinstance(outcome, Done) and outcome.changed
-
-
-def _execution(message: QueuedMessage, command: MessageCommand) -> Execution[MessageCommand]:
-    kind = type(command).__name__
-    attempt = getattr(command, "attempt", "")
-    command_id = f"{kind}|{command.message}|{attempt}"
-    stream = message_stream(command.message)
-    return Execution(
-        id=command_id,
-        hash=body_hash(command_id),
-        stream=stream,
-        key=message.customer,
-        body=command,
-        causation=Causation(message.correlation, event_id(stream, 1), message.depth + 1),
-        subject=message.customer,
-    )
-
-
-def _counted_as(command: MessageCommand) -> str:
-    """The name of the outcome in metrics."""
-    match command:
-        case BeginSending():
-            return Stage.SENDING
-        case RecordSent():
-            return Stage.SENT
-        case RecordFailed():
-            return Stage.FAILED
-        case RecordUncertain():
-            return Stage.UNCERTAIN
-        case Defer():
-            return "deferred"
-        case Suppress():
-            return Stage.SUPPRESSED
-        case HoldOut():
-            return Stage.HELD_OUT
-        case Schedule():
-            return Stage.SCHEDULED
+def _given_back(plan: Plan, result: MessageCommand) -> ReturnSlot | None:
+    """The slot that is free again: nothing has reached the customer by this attempt."""
+    if plan.capped and isinstance(result, RecordFailed | Defer | FallBack):
+        return ReturnSlot(plan.message.id, plan.channel, result.at)
+    return None

@@ -1,30 +1,43 @@
 """One look at a batch of messages: from what is known now to what is to be done. No I/O."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
+
+from msgspec.structs import replace
 
 from services.notify.channels import Outgoing
 from services.notify.domain import (
     BeginSending,
     Defer,
     Facts,
+    Hold,
     HoldOut,
     Knowledge,
     MessageCommand,
+    Postpone,
     RecordUncertain,
     Reject,
     Release,
     Stage,
     Suppress,
+    Verdict,
     Wait,
+    Way,
     is_held_out,
     verdict,
 )
+from services.notify.domain.durations import exact_duration
+from services.notify.domain.handing import address_claim
+from services.notify.domain.ledger import LedgerCommand, ReturnSlot, TakeSlot
+from services.notify.domain.lifetime import Lifetime
 from services.notify.handlers.book import Entry
+from services.notify.handlers.choosing import Choosing, Limits
 from services.notify.handlers.writing import Stationery, Writing, person_of
-from services.notify.projections import Contact, QueuedMessage, Recipient
-from shared.events.campaign import CampaignDefined
+from services.notify.projections import QueuedMessage, Recipient
+from shared.events.campaign import Broadcast, CampaignDefined
+from shared.events.customer import Channel
 from shared.events.notification import SuppressionReason
 from shared.ids import new_id
 
@@ -37,18 +50,35 @@ SENDING_GRACE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done with a message; `outgoing` is there where it is handed over."""
+    """What is to be done with a message; `outgoing` is there where it is handed over.
+
+    With the command a `slot` of the customer's ledger is taken or given back, and the address gets
+    the one message of its broadcast (`claim`). `capped`: the hand-over counts against caps;
+    `further`: another channel is left, should this one refuse it.
+    """
 
     message: QueuedMessage
     command: MessageCommand
     outgoing: Outgoing | None = None
+    slot: LedgerCommand | None = None
+    claim: str | None = None
+    capped: bool = False
+    further: bool = False
+
+    @property
+    def channel(self) -> Channel:
+        """By which it goes; asked only of what is handed over."""
+        assert isinstance(self.command, BeginSending)  # noqa: S101 - only these are handed over
+        assert self.command.channel is not None  # noqa: S101 - this service names it always
+        return self.command.channel
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
     """All that is known at one moment.
 
-    `reached` gives W of `customer.events` for a customer, taken before `recipients` was read;
+    `reached` gives W of `customer.events` for a customer, taken before `recipients` was read, and
+    `members_reached` that of memberships; `limits` are what the policy leaves;
     `withheld` are customers of whom events are parked or refused; `deduplicates` is what each
     channel declares. `abandoned` are attempts, by message, that are known to have handed nothing
     over; `unanswered` those that are over without saying whether they have. `now` is system time,
@@ -68,6 +98,8 @@ class Examination:
     unanswered: Mapping[str, str] = field(default_factory=dict)
     new_attempt: Callable[[], str] = new_id
     stationery: Stationery = field(default_factory=Stationery)
+    limits: Limits = field(default_factory=lambda: Limits(CONTACT_KINDS))
+    members_reached: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def plan(self, message: QueuedMessage) -> Plan | None:
         """What is to be done with an open message now; None: nothing yet."""
@@ -81,15 +113,22 @@ class Examination:
                 if reason is None:
                     return Plan(message, HoldOut(message=message.id, at=self.at))
                 return Plan(message, Suppress(message=message.id, at=self.at, reason=reason))
-            case Release(contact=contact):
-                return Plan(message, self._begin(message, contact, None), outgoing)
+            case Hold(until=until, reason=why):
+                later = Postpone(message=message.id, at=self.at, until=until, reason=why)
+                return Plan(message, later)
+            case Release(way=way):
+                return self._begun(message, way, outgoing, None)
 
     def _cut_off(self, message: QueuedMessage) -> Plan | None:
         """A hand-over that began and has no result."""
         attempt = message.attempt or ""
         if self.abandoned.get(message.id) == attempt:
             late = Defer(message=message.id, at=self.at, attempt=attempt, reason="late")
-            return Plan(message, late)
+            return Plan(
+                message,
+                late,
+                slot=ReturnSlot(message.id, cast("Channel", message.channel), self.at),
+            )
         began = message.sending_at or message.recorded
         over = self.unanswered.get(message.id) == attempt
         if not over and self.now - began <= SENDING_GRACE:
@@ -102,37 +141,86 @@ class Examination:
         match decided:
             case Wait():
                 return None
-            case Release(contact=contact):
-                return Plan(message, self._begin(message, contact, attempt), outgoing)
+            case Hold():
+                return None
+            case Release(way=way):
+                return self._begun(message, way, outgoing, attempt)
             case Reject():
                 # It must not go out any more, and whether it has cannot be told.
                 return Plan(message, uncertain)
 
-    def _begin(self, message: QueuedMessage, contact: str, instead_of: str | None) -> BeginSending:
-        return BeginSending(
-            message=message.id,
-            at=self.at,
-            contact=contact,
-            attempt=self.new_attempt(),
-            instead_of=instead_of,
+    def ordered(self, found: Sequence[QueuedMessage]) -> Sequence[QueuedMessage]:
+        """In the order in which they are decided: where there are caps, the first gets the slot."""
+        if not self.limits.policy.caps:
+            return found
+        return sorted(found, key=lambda message: (-self._priority(message), message.turn))
+
+    def _priority(self, message: QueuedMessage) -> int:
+        entry = self.campaigns.get(message.campaign)
+        definition = None if entry is None else entry.campaign.definition
+        return 0 if definition is None else definition.priority
+
+    def take_back(self, plan: Plan) -> None:
+        """It is not carried out now: its slot is free for the next one."""
+        if isinstance(plan.slot, TakeSlot):
+            self.limits.take_back(plan.message)
+
+    def _begun(
+        self, found: QueuedMessage, way: Way, outgoing: Outgoing | None, instead_of: str | None
+    ) -> Plan:
+        """An attempt by a way, with all that is written with it; again it has what it needs."""
+        definition = self.campaigns[found.campaign].campaign.definition
+        assert definition is not None  # noqa: S101 - nothing is released without one
+        message = replace(found, channel=way.channel)
+        limits, first = self.limits, instead_of is None
+        capped = limits.capped(definition)
+        once = isinstance(definition.trigger, Broadcast) and way.contact in limits.shared
+        occasion = (message.campaign, message.occurrence, way.contact)
+        choosing = self._choosing(message, definition)
+        return Plan(
+            message,
+            BeginSending(
+                message=message.id,
+                at=self.at,
+                contact=way.contact,
+                attempt=self.new_attempt(),
+                instead_of=instead_of,
+                channel=way.channel,
+            ),
+            outgoing,
+            limits.slot(message, definition, self.at) if capped and first else None,
+            address_claim(*occasion) if once and first else None,
+            capped=capped,
+            further=any(
+                each.problem is None for each in choosing.ways() if each.channel != way.channel
+            ),
         )
 
-    def _decided(self, message: QueuedMessage) -> tuple[Wait | Reject | Release, Outgoing | None]:
+    def _choosing(self, message: QueuedMessage, definition: CampaignDefined) -> Choosing:
+        recipient = self.recipients.get(message.customer) or Recipient(id=message.customer)
+        since = _life(message, definition).occurred
+        return Choosing(self.limits, definition, recipient, message, since, self.at)
+
+    def _decided(self, message: QueuedMessage) -> tuple[Verdict, Outgoing | None]:
         entry = self.campaigns.get(message.campaign)
         if entry is None or entry.campaign.definition is None:
             return Wait(), None
         definition = entry.campaign.definition
-        known = self.recipients.get(message.customer)
-        recipient = known or Recipient(id=message.customer)
-        contact = _contact(definition, recipient)
-        writing = Writing(
-            definition.template,
-            message.channel,
-            person_of(recipient),
-            self.stationery,
-            self.stationery.links(message.id, entry.campaign.version, self.now),
-        )
-        percent = definition.holdout_percent
+        life, choosing = _life(message, definition), self._choosing(message, definition)
+        recipient = choosing.recipient
+        writings: dict[str, Writing] = {}
+
+        def renders(way: Way) -> bool:
+            writings[way.channel] = writing = Writing(
+                definition.template,
+                way.channel,
+                person_of(recipient),
+                self.stationery,
+                self.stationery.links(message.id, entry.campaign.version, self.now),
+            )
+            return writing.works()
+
+        service = choosing.service
         facts = Facts(
             closed=entry.campaign.closed(message.occurrence, self.at),
             paused=entry.campaign.state == "paused",
@@ -140,24 +228,54 @@ class Examination:
             known=recipient.registered,
             ended=_ended(recipient),
             internal=recipient.internal,
-            consents=recipient.wants(definition.topic, definition.channel),
-            contact=None if contact is None else contact.hash,
-            renders=writing.works,
-            held_out=is_held_out(self.secret, message.customer, percent),
+            outdated=life.outdated(self.at),
+            last=life.last,
+            # One that is under way stays with its channel.
+            ways=choosing.ways(message.channel if message.stage is Stage.SENDING else None),
+            drops=definition.caps == "drop",
+            condition=self._condition(message, definition, recipient),
+            renders=renders,
+            held_out=not service
+            and is_held_out(self.secret, message.customer, definition.holdout_percent),
         )
         reach = self.reached.get(message.customer)
         decided = verdict(facts, Knowledge(reach, message.recorded, self.now))
-        if not isinstance(decided, Release) or contact is None or writing.rendered is None:
+        if not isinstance(decided, Release):
             return decided, None
+        way = decided.way
+        contact, rendered = choosing.contact(way.channel), writings[way.channel].rendered
+        if contact is None or rendered is None:
+            return Wait(), None
         outgoing = Outgoing(
             id=message.id,
             address=contact.value or "",
-            subject=writing.rendered.subject,
-            text=writing.rendered.text,
+            subject=rendered.subject,
+            text=rendered.text,
             at=self.at,
             deadline=self.deadline,
         )
         return decided, outgoing
+
+    def _condition(
+        self, message: QueuedMessage, definition: CampaignDefined, recipient: Recipient
+    ) -> bool | None:
+        """Whether the customer is in the segment still, where the campaign asks; None: unread."""
+        segment = getattr(definition.trigger, "segment", None)
+        if not definition.while_member or segment is None:
+            return True
+        if any(each.segment == segment for each in recipient.memberships):
+            return True
+        reach = self.members_reached.get(message.customer)
+        return False if Knowledge(reach, message.recorded, self.now).complete else None
+
+
+def _life(message: QueuedMessage, definition: CampaignDefined) -> Lifetime:
+    return Lifetime(
+        message.occurred or message.scheduled_at,
+        message.scheduled_at,
+        None if definition.max_age is None else exact_duration(definition.max_age, "max_age"),
+        definition.end,
+    )
 
 
 def _ended(recipient: Recipient) -> SuppressionReason | None:
@@ -167,17 +285,3 @@ def _ended(recipient: Recipient) -> SuppressionReason | None:
     if recipient.merged is not None:
         return "merged"
     return "blacklisted" if recipient.blacklisted else None
-
-
-def _contact(definition: CampaignDefined, recipient: Recipient) -> Contact | None:
-    """The preferred, else the first contact point of the channel's kind that may be used."""
-    kind = CONTACT_KINDS.get(definition.channel)
-    usable = [
-        contact
-        for contact in recipient.contacts
-        if contact.kind == kind
-        and contact.value is not None
-        and contact.state != "bad"
-        and recipient.may_reach(contact, definition.topic, definition.channel)
-    ]
-    return next((each for each in usable if each.preferred), usable[0] if usable else None)

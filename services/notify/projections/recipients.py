@@ -35,7 +35,7 @@ REACHING: frozenset[str] = frozenset({"email", "phone"})
 
 PERSONAL = (
     *("surname", "name", "patronymic", "birth_date", "city"),
-    *("home_branch", "language", "time_zone"),
+    *("home_branch", "language", "time_zone", "preferred_channel"),
 )
 """Fields of the record that messages need."""
 
@@ -48,6 +48,7 @@ class Contact(msgspec.Struct, gc=False, omit_defaults=True):
     value: str | None = None
     state: IdentifierState | None = None
     preferred: bool | None = None
+    shared: bool | None = None
 
 
 class Membership(msgspec.Struct, gc=False):
@@ -62,7 +63,8 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
     """One customer; `removed` once erased.
 
     `consents` maps `<topic>|<channel>|<hash of the contact point, or nothing>` to whether it was
-    given; what is not there was not. `merged` names the survivor while there is one.
+    given; what is not there was not. `withdrawals` maps `<topic>|<channel>` to when something that
+    was given was last withdrawn. `merged` names the survivor while there is one.
     """
 
     registered: bool = False
@@ -71,6 +73,8 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
     blacklisted: bool = False
     contacts: list[Contact] = msgspec.field(default_factory=list)
     consents: dict[str, bool] = msgspec.field(default_factory=dict)
+    withdrawals: dict[str, datetime] = msgspec.field(default_factory=dict)
+    preferred_channel: str | None = None
     memberships: list[Membership] = msgspec.field(default_factory=list)
     surname: str | None = None
     name: str | None = None
@@ -85,6 +89,11 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
         """Whether anything was agreed to for the topic and channel."""
         about = consent_key(topic, channel, "")
         return any(given for key, given in self.consents.items() if key.startswith(about))
+
+    def withdrawn_since(self, topic: str, channel: str, moment: datetime) -> bool:
+        """Whether something that was agreed to was withdrawn at the moment or after it."""
+        withdrawn = self.withdrawals.get(f"{topic}|{channel}")
+        return withdrawn is not None and withdrawn >= moment
 
     def may_reach(self, contact: Contact, topic: str, channel: str) -> bool:
         """Whether it was agreed to for this contact point: its own word counts before any."""
@@ -103,6 +112,7 @@ class Fields(msgspec.Struct, kw_only=True):
     home_branch: str | None = None
     language: str | None = None
     time_zone: str | None = None
+    preferred_channel: str | None = None
     internal: bool | None = None
 
 
@@ -246,6 +256,8 @@ def apply(recipient: Recipient | None, event: Event) -> Recipient:
                 id=recipient.id, rev=recipient.rev, versions=recipient.versions, removed=True
             )
         case data:
+            if isinstance(data, Withdrawn) and recipient.wants(data.topic, data.channel):
+                recipient.withdrawals[f"{data.topic}|{data.channel}"] = event.time
             _fold(recipient, data)
     return recipient
 
@@ -378,5 +390,5 @@ RECIPIENTS: Projection[Recipient] = Projection(
     opens=True,
     gapless=True,
     blank=lambda customer: Recipient(id=customer),
-    indexes=((("memberships.segment", 1), ("_id", 1)),),
+    indexes=((("memberships.segment", 1), ("_id", 1)), (("contacts.hash", 1),)),
 )
