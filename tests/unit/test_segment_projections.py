@@ -227,7 +227,8 @@ def test_an_end_of_an_import_belongs_to_no_profile_but_stops_the_partition() -> 
     assert PROFILES.projection.target(event) is None
     assert PROFILES.barriers == {ImportEnded.type}
     assert PROFILES.projection.topics == (
-        "customer.events.v1", "interaction.events.v1", "deal.events.v1", "notification.events.v1"
+        "customer.events.v1", "interaction.events.v1", "deal.events.v1", "notification.events.v1",
+        "list.events.v1",
     )  # fmt: skip
 
 
