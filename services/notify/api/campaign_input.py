@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.notify.api.delivery import Delivery
 from shared.clock import to_milliseconds
 from shared.events.campaign import CampaignDefined
 from shared.events.customer import Channel
@@ -69,7 +70,7 @@ class TemplateInput(Input):
     text: str
 
 
-class CampaignInput(Input):
+class CampaignInput(Delivery):
     """A campaign's definition."""
 
     title: str

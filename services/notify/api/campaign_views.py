@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from services.notify.api.delivery import Delivery
 from services.notify.domain import CampaignState
 from services.notify.handlers import Entry
 from services.notify.queries import Outcomes
@@ -36,7 +37,7 @@ class FiguresView(BaseModel):
     open: int = Field(description="without an outcome yet")
 
 
-class DefinitionView(BaseModel):
+class DefinitionView(Delivery):
     """What a campaign says, to whom, and on what occasion."""
 
     title: str

@@ -85,8 +85,9 @@ class CampaignApi:
         Another one needs `If-Match`, and a campaign that does not run.
         """
         whole_chain(calling)
-        if body.channel not in self.channels:
-            raise invalid("channel", f"these channels exist: {', '.join(sorted(self.channels))}")
+        for field, channels in (("channel", {body.channel}), ("fallback", set(body.fallback))):
+            if not channels <= self.channels:
+                raise invalid(field, f"these channels exist: {', '.join(sorted(self.channels))}")
         request = Request(command_id, body.model_dump(mode="json"), self.clock.now())
         done = await handlers.define(self.writer, request, body.definition(name), rests_on)
         return recorded(name, done, response)

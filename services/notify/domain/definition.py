@@ -2,6 +2,7 @@
 
 import re
 
+from services.notify.domain.delivery import check_delivery
 from services.notify.domain.happening import check_event
 from shared.decider import invalid
 from shared.events.campaign import CampaignDefined, OnEvent
@@ -24,6 +25,7 @@ def checked(definition: CampaignDefined) -> CampaignDefined:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
     if definition.end is not None and definition.end <= definition.start:
         raise invalid("end", "is after `start`")
+    check_delivery(definition)
     return definition.model_copy(update={"title": title})
 
 
