@@ -13,6 +13,7 @@ from services.segment.rules.language.forms import (
     Leaf,
     Names,
     Span,
+    require_count,
     wrong,
 )
 
@@ -82,8 +83,7 @@ class Deals(Leaf):
 
     @model_validator(mode="after")
     def _a_number_is_not_below_zero(self) -> Self:
-        if self.compare.value < 0:
-            raise wrong("compare.value", "a count is compared with 0 or more")
+        require_count(self.compare)
         return self
 
     def reads(self) -> Iterator[str]:

@@ -18,6 +18,7 @@ from services.segment.rules.language.forms import (
     Form,
     Leaf,
     Span,
+    require_count,
     wrong,
 )
 from services.segment.rules.language.kinds import FACT_KINDS, RECEIPTS, FactsName
@@ -118,8 +119,8 @@ class Facts(Windowed):
             raise wrong("compare", "is needed")
         elif self.having is not None:
             raise wrong("having", "is asked of `first` and `last` alone; give it in `where`")
-        elif self.aggregate in COUNTING and self.compare.value < 0:
-            raise wrong("compare.value", "a count is compared with 0 or more")
+        elif self.aggregate in COUNTING:
+            require_count(self.compare)
         return self
 
     @model_validator(mode="after")
@@ -218,8 +219,7 @@ class Sequence(Windowed):
 
     @model_validator(mode="after")
     def _can_become_true(self) -> Self:
-        if self.compare.value < 0:
-            raise wrong("compare.value", "a count is compared with 0 or more")
+        require_count(self.compare)
         if self.span is not None and self.wait >= self.span:
             raise wrong("within", "is longer than `gap`, after which alone it is known")
         return self

@@ -112,3 +112,9 @@ class Comparison(Form):
             "<": (-UNBOUNDED, value - 1),
             "==": (value, value),
         }[self.op]
+
+
+def require_count(compare: Comparison, field: str = "compare.value") -> None:
+    """Raise for a count that is compared with less than there can be."""
+    if compare.value < 0:
+        raise wrong(field, "a count is compared with 0 or more")

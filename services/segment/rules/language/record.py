@@ -9,7 +9,15 @@ from pydantic import Field, model_validator
 from services.segment.rules.days import parsed
 from services.segment.rules.language.criteria import Between, Is, IsAnyOf, IsNot, Known, Test
 from services.segment.rules.language.fields import CHOICES, FIELDS, FieldName, Holds
-from services.segment.rules.language.forms import Comparison, Form, Leaf, Name, Value, wrong
+from services.segment.rules.language.forms import (
+    Comparison,
+    Form,
+    Leaf,
+    Name,
+    Value,
+    require_count,
+    wrong,
+)
 from shared.events.customer import Channel, IdentifierKind
 
 CONTACTS = "contacts"
@@ -152,8 +160,8 @@ class Contact(Leaf):
 
     @model_validator(mode="after")
     def _a_number_is_not_below_zero(self) -> Self:
-        if isinstance(self.test, Comparison) and self.test.value < 0:
-            raise wrong("test.value", "a count is compared with 0 or more")
+        if isinstance(self.test, Comparison):
+            require_count(self.test, "test.value")
         return self
 
     def reads(self) -> Iterator[str]:

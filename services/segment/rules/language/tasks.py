@@ -14,6 +14,7 @@ from services.segment.rules.language.forms import (
     Names,
     Several,
     Span,
+    require_count,
     wrong,
 )
 from shared.events.task import TaskKind
@@ -74,8 +75,7 @@ class Tasks(Leaf):
 
     @model_validator(mode="after")
     def _a_number_is_not_below_zero(self) -> Self:
-        if self.compare.value < 0:
-            raise wrong("compare.value", "a count is compared with 0 or more")
+        require_count(self.compare)
         return self
 
     def reads(self) -> Iterator[str]:
