@@ -419,6 +419,18 @@ def _fcm_says(status: int, name: str, code: str = "") -> Says:
     return Says(status, {"error": error}, {"Retry-After": "7"} if status in (429, 503) else {})
 
 
+_NO_TOKEN = [
+    {
+        "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError",
+        "errorCode": "INVALID_ARGUMENT",
+    },
+    {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [
+            {"field": "message.token", "description": "Invalid registration token"}
+        ],
+    },
+]
 _PUSHED = {"name": "projects/shop-1/messages/0:1500"}
 FCM = Case(
     name="fcm",
@@ -432,6 +444,7 @@ FCM = Case(
         "unregistered": _fcm_says(404, "NOT_FOUND", "UNREGISTERED"),
         "of another sender": _fcm_says(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
         "wrong": _fcm_says(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        "no such token": Says(400, {"error": {"status": "INVALID_ARGUMENT", "details": _NO_TOKEN}}),
         "quota": _fcm_says(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"),
         "unavailable": _fcm_says(503, "UNAVAILABLE", "UNAVAILABLE"),
         "Apple does not let in": _fcm_says(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
@@ -446,6 +459,7 @@ FCM = Case(
         "unregistered": Rejected("UNREGISTERED", address=True),
         "of another sender": Rejected("SENDER_ID_MISMATCH", address=True),
         "wrong": Rejected("INVALID_ARGUMENT"),
+        "no such token": Rejected("INVALID_ARGUMENT", address=True),
         "quota": NotTaken("away", "QUOTA_EXCEEDED", BUSY_SECONDS),
         "unavailable": NotTaken("away", "UNAVAILABLE", BUSY_SECONDS),
         "Apple does not let in": NotTaken("away", "THIRD_PARTY_AUTH_ERROR"),

@@ -6,6 +6,7 @@ docs/architecture/channels.md shows is one of them.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,6 +88,21 @@ async def test_a_hand_over_ends_by_its_deadline(case: Case, up: Up) -> None:
 async def test_nothing_is_handed_over_after_the_deadline(case: Case, up: Up) -> None:
     channel, gateway, message = up
     assert await channel.send(soon(message, -1.0)) == NotTaken("late")
+    assert gateway.taken() == 0
+    del case
+
+
+@each_case
+async def test_a_process_that_was_frozen_hands_nothing_over_when_it_wakes(
+    case: Case, up: Up
+) -> None:
+    channel, gateway, message = up
+    for steps in (1, 2, 4):
+        sending = asyncio.ensure_future(channel.send(soon(message, 0.1)))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251 - the whole process stands still
+        assert isinstance(await sending, NotTaken)
     assert gateway.taken() == 0
     del case
 

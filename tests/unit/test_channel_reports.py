@@ -78,9 +78,10 @@ def test_whatsapp_tells_what_became_of_messages() -> None:
             status("read"),
             status("failed", errors=undeliverable),
             status("failed", errors=unwell),
+            status("failed", errors=[{"code": 131050, "title": "Stopped marketing"}]),
         ]
     )
-    delivered, read, bounced, failed = from_whatsapp(body)
+    delivered, read, bounced, failed, stopped = from_whatsapp(body)
     common: dict[str, Any] = {
         "message": MESSAGE, "reference": "wamid.1", "at": AT, "address": "4930123456",
     }  # fmt: skip
@@ -88,6 +89,7 @@ def test_whatsapp_tells_what_became_of_messages() -> None:
     assert read == Report("read", **common)
     assert bounced == Report("bounced", permanent=True, code="131026", **common)
     assert failed == Report("failed", code="131053", **common)
+    assert stopped == Report("unsubscribed", code="131050", **common)
     assert "4930123456" not in repr(bounced)
 
 

@@ -3,8 +3,8 @@
 | what happens | receipt |
 | --- | --- |
 | 200 with `name` | accepted, by it |
-| `UNREGISTERED`, `SENDER_ID_MISMATCH` | rejected: bad address |
-| `INVALID_ARGUMENT` | rejected |
+| `UNREGISTERED`, `SENDER_ID_MISMATCH`; `INVALID_ARGUMENT` of `message.token` | rejected: bad address |
+| `INVALID_ARGUMENT`, other | rejected |
 | `QUOTA_EXCEEDED`, `UNAVAILABLE` | away, for as long as `Retry-After` says |
 | `THIRD_PARTY_AUTH_ERROR`, 401; no access token | away |
 | `INTERNAL`, `UNSPECIFIED_ERROR`; 200 without `name` | unknown |
@@ -13,7 +13,7 @@
 The chain is let in by a service account: a JWT signed by its key (RFC 7523) is exchanged for an
 access token, which is kept until a minute before its end. It deduplicates nothing. A message holds
 at most 4,096 bytes.
-"""
+"""  # noqa: E501 - a row of a table is one line
 
 import asyncio
 from collections.abc import Callable
@@ -52,6 +52,7 @@ _REJECTED = frozenset({"INVALID_ARGUMENT"})
 _AWAY = frozenset({"QUOTA_EXCEEDED", "UNAVAILABLE", "THIRD_PARTY_AUTH_ERROR"})
 _UNKNOWN = frozenset({"INTERNAL", "UNSPECIFIED_ERROR"})
 _NOT_LET_IN = 401
+TOKEN_FIELD = "message.token"  # noqa: S105 - the name of a field
 
 
 class _KeyFile(msgspec.Struct):
@@ -66,8 +67,13 @@ class _Token(msgspec.Struct):
     expires_in: float
 
 
-class _Detail(msgspec.Struct):
-    errorCode: str = ""  # noqa: N815 - the provider's name
+class _Violation(msgspec.Struct):
+    field: str = ""
+
+
+class _Detail(msgspec.Struct, rename="camel"):
+    error_code: str = ""
+    field_violations: list[_Violation] = []
 
 
 class _Error(msgspec.Struct):
@@ -221,10 +227,13 @@ def receipt(answer: Answer) -> Receipt:
         return undocumented(answer)
     if said.error is None:
         return Accepted(said.name)
-    code = next((each.errorCode for each in said.error.details if each.errorCode), "")
-    code = code or said.error.status
-    if code in _BAD_ADDRESS or code in _REJECTED:
-        return Rejected(code, address=code in _BAD_ADDRESS)
+    details = said.error.details
+    code = next((each.error_code for each in details if each.error_code), said.error.status)
+    if code in _BAD_ADDRESS:
+        return Rejected(code, address=True)
+    if code in _REJECTED:
+        wrong = {violation.field for each in details for violation in each.field_violations}
+        return Rejected(code, address=TOKEN_FIELD in wrong)
     if code in _AWAY:
         return NotTaken("away", code, answer.retry_after)
     return Unknown() if code in _UNKNOWN else undocumented(answer)

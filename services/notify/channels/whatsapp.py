@@ -56,6 +56,7 @@ _AWAY_TOO = frozenset({131005, 131016, 131031, 131042, 131048, 131057, 133004, 1
 _PERMISSIONS = range(200, 300)
 _REFUSED = frozenset({131000, 131056})
 _BAD_ADDRESS = frozenset({131026})
+_STOPPED = frozenset({131050})
 _WRONG = 400
 _WHAT: Mapping[str, What] = {"delivered": "delivered", "read": "read", "failed": "failed"}
 
@@ -200,6 +201,7 @@ class _Notification(msgspec.Struct):
 def heard(headers: Mapping[str, str], body: bytes, secret: str) -> Sequence[Heard]:
     """What a notification says (Cloud API, "Webhooks"); `secret` is that of the app.
 
+    A failure by 131026 is a bad address, one by 131050 says that the person wants no offers.
     Raises `BadSignature`, `Unreadable`.
     """
     made = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
@@ -221,8 +223,10 @@ def _heard(value: _Value) -> Iterator[Heard]:
             continue  # "sent" says no more than the answer did
         code = status.errors[0].code if status.errors else None
         bad = code in _BAD_ADDRESS
+        if bad or code in _STOPPED:
+            what = "bounced" if bad else "unsubscribed"
         yield Report(
-            what="bounced" if bad else what,
+            what=what,
             message=status.biz_opaque_callback_data,
             reference=status.id,
             permanent=bad,
