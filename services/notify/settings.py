@@ -121,6 +121,10 @@ class ChannelSettings(Settings):
 
 
 class NotifySettings(ChannelSettings):
-    """Notify's own settings; `zone` (IANA name) is the chain's, for customers who have no other."""
+    """Notify's own settings; `zone` (IANA name) is the chain's, for customers who have no other.
+
+    A broadcast to more than `broadcast_unconfirmed` is started by who confirms their number.
+    """
 
     zone: ZoneInfo = ZoneInfo("UTC")
+    broadcast_unconfirmed: int = Field(default=10_000, ge=0)

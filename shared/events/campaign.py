@@ -6,6 +6,7 @@ from pydantic import Field
 
 from shared.events.contract import EventData, Moment, Part, open_list, open_union
 from shared.events.customer import AnyChannel
+from shared.events.sending import LocalTime
 
 DEFAULT_PRIORITY = 5
 HIGHEST_PRIORITY = 9
@@ -54,10 +55,26 @@ class Broadcast(Part):
     follow: bool = False
 
 
-KnownTrigger = Annotated[OnEntering | OnLeaving | OnEvent | Broadcast, Field(discriminator="kind")]
+class OnCalendar(Part):
+    """At each moment of a calendar, one message for each member of a segment by then."""
+
+    kind: Literal["on_calendar"] = "on_calendar"
+    segment: str
+    every: Annotated[Literal["day", "week", "month"], open_list("how often")]
+    days: tuple[int, ...] = Field(
+        default=(), description="of a week: 1 (Monday) to 7; of a month: 1 to 31, or -1, its last"
+    )
+    at: LocalTime = Field(description="HH:MM on the chain's clock")
+
+
+KnownTrigger = Annotated[
+    OnEntering | OnLeaving | OnEvent | OnCalendar | Broadcast, Field(discriminator="kind")
+]
 Trigger = Annotated[
     KnownTrigger,
-    open_union("on what occasion", "on_entering", "on_leaving", "on_event", "broadcast"),
+    open_union(
+        "on what occasion", "on_entering", "on_leaving", "on_event", "on_calendar", "broadcast"
+    ),
 ]
 
 
@@ -187,6 +204,15 @@ class CampaignStarted(EventData):
     run: int = Field(ge=1)
 
 
+class CampaignRunBegan(EventData):
+    """A moment of its calendar has come: the members by now get a message."""
+
+    type: ClassVar[str] = "campaign.run_began.v1"
+    campaign: str
+    run: int = Field(ge=1)
+    due: Moment = Field(description="the moment of the calendar")
+
+
 class AudienceFrozen(EventData):
     """Every member at the start has its message scheduled."""
 
@@ -231,6 +257,7 @@ EVENTS: tuple[type[EventData], ...] = (
     CampaignDefinedV1,
     CampaignDefined,
     CampaignStarted,
+    CampaignRunBegan,
     AudienceFrozen,
     CampaignPaused,
     CampaignResumed,

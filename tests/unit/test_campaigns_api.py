@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.api import CampaignApi, SteeringApi
 from services.notify.handlers import CampaignBook
+from services.notify.handlers.confirming import Audience
 from services.notify.queries import Figures, Outcomes
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
@@ -32,6 +33,7 @@ MISS_YOU: dict[str, Any] = {
 }
 
 
+MONDAYS = {"kind": "on_calendar", "segment": "s", "every": "week", "days": [1], "at": "10:00"}
 Json = Any
 
 
@@ -40,6 +42,13 @@ class NoFigures:
 
     async def of(self, _campaigns: object) -> dict[str, Outcomes]:
         return {}
+
+
+class ManyMembers:
+    """Segments with as many members as their names say."""
+
+    async def count_members(self, segment: str) -> int:
+        return int(segment.removeprefix("segment-"))
 
 
 async def _ready() -> Json:
@@ -56,10 +65,11 @@ async def owner() -> AsyncIterator[httpx2.AsyncClient]:
     await keys.add(stored)
     figures = cast("Figures", NoFigures())
     campaigns = CampaignApi(writer, CampaignBook(store), figures, clock, frozenset({"email"}))
+    audience = Audience(campaigns.book, ManyMembers(), 100)
     app = build_app(
         title="test",
         service="notify",
-        routers=[campaigns.router(), SteeringApi(writer, clock).router()],
+        routers=[campaigns.router(), SteeringApi(writer, clock, audience).router()],
         authenticator=Authenticator(keys, SECRET),
         readiness=_ready,
     )
@@ -119,6 +129,11 @@ async def test_what_was_defined_before_stays_readable(owner: httpx2.AsyncClient)
         ({"trigger": {"kind": "on_whim"}}, "trigger"),
         ({"trigger": {"kind": "broadcast", "segment": "No"}}, "trigger.segment"),
         ({"trigger": {"kind": "on_event", "event": "task.planned.v1"}}, "trigger.event"),
+        ({"trigger": MONDAYS | {"days": [8]}}, "trigger.days"),
+        ({"trigger": MONDAYS | {"days": []}}, "trigger.days"),
+        ({"trigger": MONDAYS | {"every": "day"}}, "trigger.days"),
+        ({"trigger": MONDAYS | {"every": "month", "days": [0]}}, "trigger.days"),
+        ({"trigger": MONDAYS | {"at": "24:00"}}, "trigger.on_calendar.at"),
     ],
 )
 async def test_what_is_wrong_is_named(owner: httpx2.AsyncClient, change: Json, field: str) -> None:
@@ -131,6 +146,7 @@ async def test_what_is_wrong_is_named(owner: httpx2.AsyncClient, change: Json, f
     "trigger",
     [
         {"kind": "on_leaving", "segment": "lapsed-30"},
+        MONDAYS,
         {"kind": "broadcast", "segment": "coupon", "follow": True},
         {
             "kind": "on_event",
@@ -144,3 +160,39 @@ async def test_every_kind_of_occasion_is_shown_as_it_was_defined(
 ) -> None:
     assert (await define(owner, trigger=trigger)).status_code == 200
     assert (await owner.get(PATH)).json()["trigger"] == trigger
+
+
+async def started(client: httpx2.AsyncClient, confirm: int | None = None) -> tuple[int, Json]:
+    body = {} if confirm is None else {"confirm": confirm}
+    answer = await client.post(f"{PATH}/start", json=body)
+    return answer.status_code, answer.json().get("recipients")
+
+
+async def test_a_broadcast_to_many_is_started_by_who_has_seen_how_many(
+    owner: httpx2.AsyncClient,
+) -> None:
+    await define(owner, trigger={"kind": "broadcast", "segment": "segment-101"})
+    assert await started(owner) == (409, "101")
+    assert await started(owner, 100) == (409, "101")
+    assert (await owner.get(PATH)).json()["state"] == "draft"
+    assert await started(owner, 101) == (200, None)
+
+
+async def test_a_broadcast_to_few_or_to_fewer_than_confirmed_is_started_at_once(
+    owner: httpx2.AsyncClient,
+) -> None:
+    await define(owner, trigger={"kind": "broadcast", "segment": "segment-100"})
+    assert await started(owner) == (200, None)
+    await owner.post(f"{PATH}/stop")
+    other = await owner.put(
+        f"{PATH}-more", json=MISS_YOU | {"trigger": {"kind": "broadcast", "segment": "segment-101"}}
+    )
+    assert other.is_success
+    answer = await owner.post(f"{PATH}-more/start", json={"confirm": 150})
+    assert answer.is_success
+
+
+async def test_what_is_no_broadcast_needs_no_confirmation(owner: httpx2.AsyncClient) -> None:
+    await define(owner, trigger={"kind": "on_entering", "segment": "segment-101"})
+    assert await started(owner) == (200, None)
+    assert (await owner.post("/v1/campaigns/nobody/start")).status_code == 404

@@ -8,6 +8,7 @@ from services.notify.api.delivery import Delivery
 from shared.clock import to_milliseconds
 from shared.events.campaign import CampaignDefined
 from shared.events.customer import Channel
+from shared.events.sending import LocalTime
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
@@ -58,8 +59,19 @@ class BroadcastInput(Input):
     follow: bool = False
 
 
+class OnCalendarInput(Input):
+    """At each moment of a calendar, a message for each member by then."""
+
+    kind: Literal["on_calendar"]
+    segment: str
+    every: Literal["day", "week", "month"]
+    days: tuple[int, ...] = ()
+    at: LocalTime
+
+
 TriggerInput = Annotated[
-    OnEnteringInput | OnLeavingInput | OnEventInput | BroadcastInput, Field(discriminator="kind")
+    OnEnteringInput | OnLeavingInput | OnEventInput | OnCalendarInput | BroadcastInput,
+    Field(discriminator="kind"),
 ]
 
 

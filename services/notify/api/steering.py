@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from services.notify import handlers
 from services.notify.api.access import Writing, whole_chain
 from services.notify.api.campaign_input import Input
 from services.notify.api.campaign_views import Recorded, recorded
 from services.notify.handlers import Request
+from services.notify.handlers.confirming import Audience
 from shared.access import Principal
 from shared.clock import Clock
 from shared.execute import Done, Writer
@@ -19,7 +21,11 @@ Handler = Callable[[Writer, Request, str], Awaitable[Done]]
 
 
 class StartInput(Input):
-    """Nothing is to be said yet."""
+    """Of a broadcast to many: to how many it may go."""
+
+    confirm: int | None = Field(
+        default=None, ge=0, description="the number of recipients that was seen and is meant"
+    )
 
 
 class SteerInput(Input):
@@ -32,6 +38,7 @@ class SteeringApi:
 
     writer: Writer
     clock: Clock
+    audience: Audience
 
     def router(self) -> APIRouter:
         """The routes below `/v1/campaigns/{name}`."""
@@ -48,9 +55,15 @@ class SteeringApi:
         calling: Writing,
         command_id: CommandId,
         response: Response,
-        _body: StartInput | None = None,
+        body: StartInput | None = None,
     ) -> Recorded:
-        """Let messages go out; of a broadcast this is the next run."""
+        """Let messages go out; of a broadcast this is the next run.
+
+        A broadcast to more than the chain lets go without asking is refused (409,
+        `confirmation-needed`) with the number of its `recipients`, until that is confirmed.
+        """
+        whole_chain(calling)
+        await self.audience.require_confirmed(name, None if body is None else body.confirm)
         return await self._do(handlers.start, name, calling, command_id, response)
 
     async def pause(

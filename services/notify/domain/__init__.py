@@ -53,10 +53,10 @@ from services.notify.domain.sending import (
 
 __all__ = [
     "BUCKETS",
-    "BeginRun",
     "CAMPAIGN",
     "MESSAGE",
     "OPEN",
+    "BeginRun",
     "BeginSending",
     "Campaign",
     "CampaignCommand",

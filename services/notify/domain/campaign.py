@@ -22,8 +22,10 @@ from shared.events.campaign import (
     CampaignFinished,
     CampaignPaused,
     CampaignResumed,
+    CampaignRunBegan,
     CampaignStarted,
     CampaignStopped,
+    OnCalendar,
 )
 from shared.events.contract import EventData
 
@@ -56,8 +58,9 @@ class Campaign:
     """A campaign as its stream has it.
 
     `version` counts its events; `run` is the last run (0: never started), `frozen_run` the last one
-    whose audience is complete (`size` of them), `stopped_run` the last one that was stopped
-    or overtaken by the end. `ending` is how it finished, until it is started again.
+    whose audience is complete (`size` of them), `stopped_run` the last one that was stopped or
+    overtaken by the end. `ending` is how it finished, until it is started again; `due` the moment
+    of the last run of a calendar.
     """
 
     version: int = 0
@@ -68,6 +71,7 @@ class Campaign:
     size: int = 0
     stopped_run: int = 0
     ending: Ending | None = None
+    due: datetime | None = None
 
     @property
     def live(self) -> bool:
@@ -80,6 +84,12 @@ class Campaign:
         return self.definition is not None and isinstance(self.definition.trigger, Broadcast)
 
     @property
+    def by_runs(self) -> bool:
+        """Whether it speaks to all members of a segment, run by run."""
+        trigger = None if self.definition is None else self.definition.trigger
+        return isinstance(trigger, Broadcast | OnCalendar)
+
+    @property
     def follows(self) -> bool:
         """Whether whoever enters while a broadcast runs gets it too."""
         trigger = None if self.definition is None else self.definition.trigger
@@ -88,7 +98,7 @@ class Campaign:
     @property
     def gathering(self) -> bool:
         """Whether members of a run may still lack their messages."""
-        return self.live and self.broadcasts and self.run > self.frozen_run
+        return self.live and self.by_runs and self.run > self.frozen_run
 
     @property
     def frozen(self) -> bool:
@@ -107,7 +117,7 @@ class Campaign:
         """
         if self.ending == "ended" or self.over(at):
             return "campaign_ended"
-        if self.broadcasts and int(occurrence.removeprefix(_RUN)) <= self.stopped_run:
+        if self.by_runs and int(occurrence.removeprefix(_RUN)) <= self.stopped_run:
             return "campaign_stopped"
         return "campaign_stopped" if self.state in ("draft", "stopped") else None
 
@@ -130,6 +140,15 @@ class StartCampaign:
 
     campaign: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BeginRun:
+    """Speak to the members by now: a moment of the calendar, `due`, has come."""
+
+    campaign: str
+    at: datetime
+    due: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +197,7 @@ class FinishCampaign:
 CampaignCommand = (
     DefineCampaign
     | StartCampaign
+    | BeginRun
     | FreezeAudience
     | PauseCampaign
     | ResumeCampaign
@@ -200,12 +220,19 @@ def decide(command: CampaignCommand, state: Campaign) -> Sequence[NewEvent]:
 
 
 def _turn(
-    command: FreezeAudience | PauseCampaign | ResumeCampaign | StopCampaign | FinishCampaign,
+    command: BeginRun
+    | FreezeAudience
+    | PauseCampaign
+    | ResumeCampaign
+    | StopCampaign
+    | FinishCampaign,
     state: Campaign,
 ) -> EventData | None:
     """What follows for a campaign that there is; None where it stands so already."""
     campaign = command.campaign
     match command:
+        case BeginRun(due=due):
+            return _begin_run(command, state, due)
         case FreezeAudience(run=run, size=size):
             fits = state.gathering and state.run == run
             return AudienceFrozen(campaign=campaign, run=run, size=size) if fits else None
@@ -225,6 +252,14 @@ def _turn(
             return CampaignFinished(campaign=campaign, reason="complete") if fits else None
         case _:
             assert_never(command)
+
+
+def _begin_run(command: BeginRun, state: Campaign, due: datetime) -> EventData | None:
+    """Each moment begins one run, and no two runs are gathered at once."""
+    free = state.live and state.by_runs and not state.broadcasts and not state.gathering
+    if not free or (state.due is not None and due <= state.due):
+        return None
+    return CampaignRunBegan(campaign=command.campaign, run=state.run + 1, due=due)
 
 
 def _require_live(state: Campaign) -> None:
@@ -265,7 +300,8 @@ def _start(
     if not state.broadcasts:
         if state.live:
             return ()
-        return (NewEvent(CampaignStarted(campaign=command.campaign, run=FIRST_RUN), command.at),)
+        run = state.run + 1 if state.by_runs else FIRST_RUN
+        return (NewEvent(CampaignStarted(campaign=command.campaign, run=run), command.at),)
     if state.gathering:
         raise Refused(
             "audience-gathering",
@@ -287,7 +323,11 @@ def evolve(state: Campaign, data: EventData) -> Campaign:
         case CampaignDefined():
             return replace(state, definition=data)
         case CampaignStarted(run=run):
-            return replace(state, state="running", run=run, ending=None)
+            # The start of a calendar is no run: there is nobody to gather before its first moment.
+            frozen = state.frozen_run if state.broadcasts else run
+            return replace(state, state="running", run=run, frozen_run=frozen, ending=None)
+        case CampaignRunBegan(run=run, due=due):
+            return replace(state, run=run, due=due)
         case AudienceFrozen(run=run, size=size):
             return replace(state, frozen_run=run, size=size)
         case CampaignPaused():

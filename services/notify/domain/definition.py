@@ -2,10 +2,11 @@
 
 import re
 
+from services.notify.domain.calendar import check_calendar
 from services.notify.domain.delivery import check_delivery
 from services.notify.domain.happening import check_event
 from shared.decider import invalid
-from shared.events.campaign import CampaignDefined, OnEvent
+from shared.events.campaign import CampaignDefined, OnCalendar, OnEvent
 
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
@@ -20,6 +21,8 @@ def checked(definition: CampaignDefined) -> CampaignDefined:
         check_event(trigger)
     else:
         check_name("trigger.segment", trigger.segment)
+    if isinstance(trigger, OnCalendar):
+        check_calendar(trigger)
     title = definition.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")

@@ -3,6 +3,7 @@
 from services.notify.handlers.audience import Audiences
 from services.notify.handlers.book import CampaignBook, Entry, Start, Version
 from services.notify.handlers.buckets import Buckets
+from services.notify.handlers.calendars import Calendars
 from services.notify.handlers.campaigns import Request, define, pause, resume, start, stop
 from services.notify.handlers.dispatcher import Dispatcher
 from services.notify.handlers.examining import Examination, Plan
@@ -12,6 +13,7 @@ from services.notify.handlers.scheduling import Occasion, schedule
 __all__ = [
     "Audiences",
     "Buckets",
+    "Calendars",
     "CampaignBook",
     "Dispatcher",
     "Entry",

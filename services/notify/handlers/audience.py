@@ -18,7 +18,7 @@ from services.notify.handlers.book import CampaignBook, Entry, Start
 from services.notify.handlers.campaigns import freeze
 from services.notify.handlers.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
-from shared.events.campaign import Broadcast, CampaignDefined
+from shared.events.campaign import Broadcast, CampaignDefined, OnCalendar
 from shared.execute import Writer
 from shared.readmodel import Lease, Leases
 from shared.recurring import again_and_again
@@ -84,7 +84,7 @@ class Audiences:
         state = await self.leases.state(lease.name)
         after, size = (state["after"], state["size"]) if state.get("run") == run else ("", 0)
         trigger = definition.trigger
-        if not isinstance(trigger, Broadcast):
+        if not isinstance(trigger, Broadcast | OnCalendar):
             return
         segment = trigger.segment
         while customers := await self.recipients.members(segment, after, RANGE):

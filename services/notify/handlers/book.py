@@ -15,7 +15,7 @@ from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
 from shared.decider import not_found
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
-from shared.events.campaign import CampaignDefined, CampaignStarted
+from shared.events.campaign import CampaignDefined, CampaignRunBegan, CampaignStarted
 from shared.eventstore import Commit, EventStore
 from shared.recurring import again_and_again
 
@@ -28,9 +28,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The last start of a campaign: when it was recorded (system time), and what follows from it.
+    """The last start of a campaign, or of a run of its calendar, and what follows from it.
 
-    `at` is the same moment by the chain's clock; `why` is the causation of events that it causes.
+    `recorded_at` is when it was recorded (system time), `at` the same moment by the chain's clock;
+    `why` is the causation of events that it causes.
     """
 
     recorded_at: datetime
@@ -118,7 +119,7 @@ def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
             at = datetime.fromisoformat(envelope.time)
             if campaign.definition is not None and campaign.definition is not before:
                 versions.append(Version(campaign.version, at, campaign.definition))
-            if isinstance(data, CampaignStarted):
+            if isinstance(data, CampaignStarted | CampaignRunBegan):
                 depth = envelope.causedepth + 1
                 why = Causation(envelope.correlationid, envelope.id, depth)
                 start = Start(commit.recorded_at, at, why)

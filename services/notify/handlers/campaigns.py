@@ -7,6 +7,7 @@ from datetime import datetime
 from services.notify import content
 from services.notify.domain import (
     CAMPAIGN,
+    BeginRun,
     CampaignCommand,
     DefineCampaign,
     FinishCampaign,
@@ -66,6 +67,13 @@ async def resume(writer: Writer, request: Request, name: str) -> Done:
 async def stop(writer: Writer, request: Request, name: str) -> Done:
     """Hand over nothing of a campaign any more."""
     command = StopCampaign(name, request.at)
+    return await writer.one(CAMPAIGN, _execution(request, name, command))
+
+
+async def begin_run(writer: Writer, name: str, due: datetime) -> Done:
+    """Begin the run of a moment of a campaign's calendar; it begins once."""
+    request = Request(f"run|{name}|{due.isoformat()}", None, writer.clock.now())
+    command = BeginRun(name, request.at, due)
     return await writer.one(CAMPAIGN, _execution(request, name, command))
 
 

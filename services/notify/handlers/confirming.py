@@ -1,0 +1,44 @@
+"""A broadcast to many is started by somebody who has seen how many they are."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.notify.handlers.book import CampaignBook
+from shared.decider import Refused
+from shared.events.campaign import Broadcast
+
+
+class Counted(Protocol):
+    """Who is in a segment."""
+
+    async def count_members(self, segment: str) -> int:
+        """How many there are now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who a broadcast would go to; to at most `unconfirmed` it goes without asking."""
+
+    book: CampaignBook
+    members: Counted
+    unconfirmed: int
+
+    async def require_confirmed(self, name: str, confirmed: int | None) -> None:
+        """Raise `Refused` (409) with the count where a broadcast goes to more than was confirmed.
+
+        Fewer than were confirmed are no reason to ask again: the segment has shrunk since.
+        """
+        definition = (await self.book.require(name)).campaign.definition
+        if definition is None or not isinstance(definition.trigger, Broadcast):
+            return
+        count = await self.members.count_members(definition.trigger.segment)
+        if count <= self.unconfirmed or (confirmed is not None and count <= confirmed):
+            return
+        raise Refused(
+            "confirmation-needed",
+            409,
+            "So many recipients are to be confirmed.",
+            f"it would go to {count}: send `confirm` with this number",
+            extra={"recipients": str(count)},
+        )
