@@ -9,7 +9,7 @@ import structlog
 
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import HORIZON, Engine
-from services.segment.handlers.definitions import load_rules
+from services.segment.handlers.definitions import StandingRules
 from services.segment.projections import profiles_v2
 from services.segment.rules.ruleset import NO_RULES
 from shared.eventstore import EventStore
@@ -36,10 +36,15 @@ class LiveRules:
     horizon: timedelta = HORIZON
     number: int = 0
     stepped: Stepped[Profile] = field(default_factory=_no_rules)
+    _standing: StandingRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read before the first refresh."""
+        self._standing = StandingRules(self.store)
 
     async def refresh(self) -> None:
         """Take up a newer rule set, if there is one."""
-        rules = await load_rules(self.store)
+        rules = await self._standing.get()
         if rules.number > self.number:
             # Thousands of rules are written out for seconds, during which events are folded.
             await asyncio.to_thread(rules.prepare)

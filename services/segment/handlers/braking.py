@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from services.segment.domain import Brake, HoldWave
-from services.segment.handlers.definitions import Request, carry_out, load_rules
+from services.segment.handlers.definitions import Request, StandingRules, carry_out
 from services.segment.handlers.trials import BY, TRIAL, trial_job
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.definitions import Defined, Definitions
@@ -56,6 +56,11 @@ class BrakeWatch:
     _counted: tuple[float, int] = (float("-inf"), 0)
     _begun: set[str] = field(default_factory=set)
     _finished: set[tuple[str, int]] = field(default_factory=set)
+    _standing: StandingRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is read before the first look."""
+        self._standing = StandingRules(self.writer.store)
 
     async def run(self) -> None:
         """Look while the lease is ours, until cancelled."""
@@ -75,7 +80,7 @@ class BrakeWatch:
     async def look(self) -> None:
         """Do what follows from what there is. Raises `StoreUnavailable`."""
         defined = [each for each in await self.definitions.all() if not each.segment.archived]
-        rules = await load_rules(self.writer.store)
+        rules = await self._standing.get()
         await self._count_trials(defined)
         await self._hold_waves(defined, rules)
         await self._note_ends(rules)

@@ -1,5 +1,6 @@
 """Use cases of definitions of segments: each loads, decides and appends, and nothing else."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,9 +18,9 @@ from services.segment.domain import (
 from services.segment.domain.tables import table_stream
 from services.segment.domain.zones import ZONES
 from services.segment.queries.lists import standing_lists
-from services.segment.rules.ruleset import RuleSet
+from services.segment.rules.ruleset import NO_RULES, RuleSet
 from shared.envelope import Causation, decode
-from shared.eventstore import EventStore, body_hash
+from shared.eventstore import EventStore, Head, body_hash
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer
 
@@ -56,12 +57,35 @@ async def archive(
     return await carry_out(writer, horizon, request, ArchiveSegment(name, request.at, by))
 
 
+@dataclass(slots=True)
+class StandingRules:
+    """The rule set, made anew only where something was recorded since: making it parses all."""
+
+    store: EventStore
+    _heads: Mapping[str, Head] | None = None
+    _rules: RuleSet = NO_RULES
+
+    async def get(self) -> RuleSet:
+        """The rule set that all definitions recorded so far make. Raises `StoreUnavailable`."""
+        # Read first: what is recorded meanwhile is found by the next who asks.
+        heads = await self.store.heads(await _sources(self.store))
+        if heads != self._heads:
+            self._rules = await load_rules(self.store)
+            self._heads = heads
+        return self._rules
+
+
 async def load_rules(store: EventStore) -> RuleSet:
     """The rule set that all definitions recorded so far make."""
-    commits = await store.read([*await store.names(DEFINITIONS), *await store.names(TABLES), ZONES])
+    commits = await store.read(await _sources(store))
     return rule_set(
         decode(text) for stream in commits.values() for commit in stream for text in commit.events
     )
+
+
+async def _sources(store: EventStore) -> Sequence[str]:
+    """The streams that make rules what they are."""
+    return [*await store.names(DEFINITIONS), *await store.names(TABLES), ZONES]
 
 
 async def _with_references(store: EventStore, command: Command) -> Command:
