@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from faststream.kafka import KafkaBroker
 
-from services.notify.api import CampaignApi, MessageApi, PolicyApi, SteeringApi
+from services.notify.api import CampaignApi, MessageApi, PolicyApi, PreviewApi, SteeringApi
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
@@ -115,6 +115,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
             ).router(),
             MessageApi(queue, Languages.read(LOCALES)).router(),
             PolicyApi(PolicyBook(kernel.writer), kernel.clock).router(),
+            PreviewApi(book, recipients, settings.currency, settings.public_url).router(),
         ],
         projectors=[reader, queueing, counting, placing],
         worker_tasks=[

@@ -75,11 +75,32 @@ TriggerInput = Annotated[
 ]
 
 
+class VersionInput(Input):
+    """What is said instead to customers of a language, by a channel, or both."""
+
+    language: str | None = Field(default=None, description="BCP 47; absent: the template's")
+    channel: Channel | None = Field(default=None, description="absent: any")
+    subject: str | None = Field(default=None, description="absent: the template's")
+    text: str | None = Field(default=None, description="absent: made from the mail")
+    mjml: str | None = None
+
+
+class DefaultInput(Input):
+    """What stands in the place of a value that a customer lacks."""
+
+    field: str = Field(description="its path, such as customer.name")
+    text: str
+
+
 class TemplateInput(Input):
-    """What is said; both are Liquid, and may ask for `customer.name` and the like."""
+    """What is said; all texts are Liquid, and may ask for `customer.name` and the like."""
 
     subject: str
-    text: str
+    text: str = Field(default="", description="absent: made from the mail")
+    mjml: str | None = Field(default=None, description="the mail, as MJML")
+    language: str | None = Field(default=None, description="BCP 47, of these words")
+    versions: tuple[VersionInput, ...] | None = None
+    defaults: tuple[DefaultInput, ...] | None = None
 
 
 class CampaignInput(Delivery):

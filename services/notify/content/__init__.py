@@ -2,7 +2,7 @@
 
 from services.notify.content.fields import FIELDS, Person, Value
 from services.notify.content.links import Link, LinkKind, LinkTokens, Signed
-from services.notify.content.saying import Said, check, missing, samples, say, script_of
+from services.notify.content.saying import Said, check, missing, samples, say, script_of, words_for
 from services.notify.content.templates import TemplateError
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "samples",
     "say",
     "script_of",
+    "words_for",
 ]

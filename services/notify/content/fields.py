@@ -17,18 +17,13 @@ FIELDS: Mapping[str, Value] = MappingProxyType(
         "customer.language": "en",
         "customer.birth_date": date(1990, 5, 17),
         "customer.city": "Riga",
-        "branch.name": "Shop on the corner",
-        "branch.city": "Riga",
-        "branch.address": "Long street 5",
-        "coupon.code": "SAMPLE12",
-        "coupon.until": date(2030, 12, 31),
         "links.unsubscribe": "https://shop.example/m/sample",
         "links.preferences": "https://shop.example/m/sample",
     }
 )
 """Every variable that templates have, by its path."""
 DATES = frozenset(name for name, sample in FIELDS.items() if isinstance(sample, date))
-NOT_DECLARED = frozenset(["coupon", "links"])
+NOT_DECLARED = frozenset(["links"])
 """What is made for each message: nothing can stand in its place."""
 
 

@@ -96,9 +96,13 @@ def say(
 
     Raises `TemplateError`.
     """
-    script = script_of(template)
-    words = chosen(script.versions, person.language, channel)
-    return _filled(script, words, person, links, currency)
+    words = words_for(template, channel, person)
+    return _filled(script_of(template), words, person, links, currency)
+
+
+def words_for(template: Template, channel: str, person: Person) -> Words:
+    """The version of a template that a customer gets by a channel."""
+    return chosen(script_of(template).versions, person.language, channel)
 
 
 def _filled(
@@ -123,9 +127,8 @@ def _filled(
 
 def missing(template: Template, channel: str, person: Person) -> tuple[str, ...]:
     """The variables that the words for a customer ask for, and that have no value."""
-    script = script_of(template)
-    words = chosen(script.versions, person.language, channel)
-    return tuple(sorted(words.asks - known(person, script.defaults).keys()))
+    values = known(person, script_of(template).defaults)
+    return tuple(sorted(words_for(template, channel, person).asks - values.keys()))
 
 
 def samples(template: Template, channel: str) -> Iterator[tuple[str, Said]]:

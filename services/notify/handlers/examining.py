@@ -253,6 +253,8 @@ class Examination:
             text=rendered.text,
             at=self.at,
             deadline=self.deadline,
+            html=writings[way.channel].html,
+            unsubscribe=writings[way.channel].unsubscribe,
         )
         return decided, outgoing
 

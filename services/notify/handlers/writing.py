@@ -39,6 +39,16 @@ class Writing:
     links: Signed | None
     rendered: Said | None = field(default=None, repr=False)
 
+    @property
+    def html(self) -> str | None:
+        """The richer form, for the one channel that shows it."""
+        return self.rendered.html if self.rendered is not None and self.channel == "email" else None
+
+    @property
+    def unsubscribe(self) -> str | None:
+        """The address of the one-click way out (RFC 8058)."""
+        return None if self.links is None else self.links.own()["unsubscribe"]
+
     def works(self) -> bool:
         """Write; False where something is missing."""
         try:
