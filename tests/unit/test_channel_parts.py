@@ -47,6 +47,7 @@ from services.notify.settings import ChannelSettings, SmsGateway
 from shared.calling import signing_key
 from shared.settings import Settings, complaints
 from shared.testing.virtual_time import in_virtual_time
+from tests.contract.channel_cases import key_file
 from tests.contract.shown_channel import shown_line
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture" / "channels.md"
@@ -345,6 +346,18 @@ def test_the_line_that_the_page_adds_to_the_registry_adds_the_channel(tmp_path: 
     messenger = found["messenger"]
     assert provider_of(messenger, "pigeon:loft-7").name == "pigeon"
     assert provider_of(messenger, "telegram:42").name == "telegram"
+
+
+def test_apps_are_reached_by_the_key_file_of_a_service_account(tmp_path: Path) -> None:
+    path = key_file(tmp_path, "https://oauth2.example/token")
+    push = built(settings_of(tmp_path, **SECRETS, fcm_credentials_file=path), GROUND)["push"]
+    assert provider_of(push, "fcm:token").name == "fcm"
+    assert provider_of(push, "webpush:{}").name == "webpush"
+    path.write_text("s3cr3t", encoding="utf-8")
+    with pytest.raises(ValueError, match="no key file of a service account"):
+        built(settings_of(tmp_path, fcm_credentials_file=path), GROUND)
+    with pytest.raises(ValidationError):
+        settings_of(tmp_path, fcm_credentials_file=tmp_path / "gone")
 
 
 def test_callbacks_are_heard_of_channels_whose_secret_is_set(tmp_path: Path) -> None:
