@@ -137,6 +137,12 @@ class SteppedDocuments(Documents, Protocol):
         """
         ...
 
+    async def lacking(
+        self, partitions: Sequence[int], names: Collection[str], limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `lacks` has one of the names."""
+        ...
+
     async def note_ended(self, end: EndedImport) -> None:
         """Remember the end for good; one that is noted already stays as it is."""
         ...

@@ -22,6 +22,7 @@ from services.segment.api import (
     Standings,
     SteeringApi,
 )
+from services.segment.api.list_imports import ListImportApi
 from services.segment.api.list_members import ListMemberApi
 from services.segment.api.lists import ListApi
 from services.segment.api.tables import TableApi
@@ -32,18 +33,23 @@ from services.segment.consumers import (
     ZoneReaction,
     readers,
 )
+from services.segment.consumers.generations import KernelGenerations
+from services.segment.consumers.rebuilding import BringingBack, Rebuilding
 from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
 from services.segment.handlers.definitions import load_rules
 from services.segment.handlers.filling import ListFill
+from services.segment.handlers.importing import ListDryRun, ListFiles, ListImport, Source
 from services.segment.handlers.lists import ListWriting
 from services.segment.handlers.merging import ListMerging
 from services.segment.handlers.predicting import PredictionFit
+from services.segment.handlers.rebuilding import Rebuilds
 from services.segment.handlers.tables import CutPointCount, TableSchedule
 from services.segment.handlers.trials import TrialCount
 from services.segment.handlers.zones import note_chain
 from services.segment.projections import ACTIVITY, members_v2
+from services.segment.projections.holders import HOLDERS
 from services.segment.projections.lists import LIST_MEMBERS
 from services.segment.projections.waves import WAVES
 from services.segment.queries.activity import Activities
@@ -51,6 +57,7 @@ from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.history import History
+from services.segment.queries.holders import Holders
 from services.segment.queries.lists import ListMembers, StaticLists, standing_lists
 from services.segment.queries.members import Members
 from services.segment.queries.portraits import Portraits
@@ -59,6 +66,8 @@ from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
 from services.segment.queries.scoring import Scoring, Tables
 from services.segment.queries.value import Values
+from shared.identifiers import IdentifierRules
+from shared.importing import INDEXES, ImportList, Imports
 from shared.jobs import JobApi
 from shared.mongo import MongoDocuments, MongoLeases
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
@@ -66,13 +75,15 @@ from shared.settings import Settings
 
 SERVICE = "segment"
 EVALUATIONS = "evaluations"
+IMPORTS = "imports"
+REBUILDS = "rebuilds"
 GRACE_SECONDS = 15.0
 
 
 class SegmentSettings(Settings):
     """The segment service's own settings.
 
-    `profile_horizon` is how long receipts are kept one by one: no rule may look back further. More
+    `profile_horizon` is how long facts are kept one by one where no rule looks back further. More
     than `wave_share` percent of the customers, moved in or out of a segment by one definition or
     within `wave_period`, are held for a person's yes, where there are `wave_minimum` customers; 100
     percent holds nothing.
@@ -93,14 +104,23 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         await note_chain(kernel.writer, settings.zone.key, kernel.clock)
     rules = LiveRules(kernel.store, settings.profile_horizon)
     await rules.refresh()
-    profiles = await kernel.stepped_projector(rules)
+    base = Base(kernel.documents(rules.stepped.projection).collection)
+    generations = KernelGenerations(kernel)
+    rebuilds = Rebuilds(MongoDocuments(kernel.database, REBUILDS), base)
+    rebuilding = Rebuilding(rebuilds, generations, rules, kernel.clock)
+    profiles = await kernel.stepped_projector(
+        rules,
+        lambda folder: (
+            BringingBack(folder, rules, lambda: rebuilding.rebuild, generations.documents).run_slice
+        ),
+    )
     folders = [await kernel.projector(projection) for projection in PROJECTIONS]
     definitions = Definitions(kernel.writer)
     jobs = await kernel.jobs()
     brake = Brake(settings.wave_share, settings.wave_minimum, settings.wave_period)
     standings = Standings(
         store=kernel.store,
-        base=Base(kernel.documents(rules.stepped.projection).collection),
+        base=base,
         movements=Movements(kernel.documents(WAVES).collection),
         evaluations=Evaluations(MongoDocuments(kernel.database, EVALUATIONS)),
         jobs=jobs.store,
@@ -116,6 +136,21 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
     lists = StaticLists(kernel.writer)
     listed = ListMembers(kernel.documents(LIST_MEMBERS).collection)
     listing = ListWriting(kernel.writer, asked)
+    files, drafts = await kernel.files(), MongoDocuments(kernel.database, IMPORTS)
+    source = Source(
+        drafts=drafts,
+        files=files,
+        writing=listing,
+        lists=lists,
+        holders=Holders(kernel.documents(HOLDERS).collection),
+        profiles=asked,
+        rules=IdentifierRules(kernel.hmac_secret, settings.phone_region),
+        clock=kernel.clock,
+    )
+    await drafts.create_indexes(INDEXES)
+    importing = ListImportApi(
+        Imports(drafts, files, jobs, kernel.clock, ListFiles(lists)), ImportList(drafts.collection)
+    )
     apis = (
         DefinitionApi(
             writer=kernel.writer,
@@ -203,6 +238,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             horizon=settings.profile_horizon,
         ),
         ListMemberApi(lists, listed, kernel.clock),
+        importing,
     )
 
     trials = TrialCount(
@@ -221,6 +257,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         clock=kernel.clock,
         horizon=settings.profile_horizon,
     )
+    file_jobs = ListImport(source), ListDryRun(source)
     filling = ListFill(lists, listing, members, asked, present, jobs.store)
     fitting = PredictionFit(kernel.writer, predictions, kernel.clock)
     watch = BrakeWatch(
@@ -253,14 +290,16 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         kernel,
         role,
         title="Regulars: segments",
-        routers=[*(api.router() for api in apis), JobApi(jobs).router()],
+        routers=[*(api.router() for api in apis), importing.uploads(), JobApi(jobs).router()],
         projectors=[profiles, *folders],
         worker_tasks=[
             rules.follow,
+            rebuilding.run,
             watch.run,
-            kernel.job_runner(jobs, [trials, fitting, cutting, filling]).run,
+            kernel.job_runner(jobs, [trials, fitting, cutting, filling, *file_jobs]).run,
             zones.run,
             following.run,
+            files.run,
             TableSchedule(tables, jobs, kernel.clock).run,
         ],
         reports=Reports(counts=counts, readers=readers),

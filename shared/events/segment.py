@@ -11,6 +11,7 @@ class SegmentDefined(EventData):
     """A segment has a (new version of its) definition: `rule` is in the public rule language.
 
     One on `trial` takes effect when it is released, and the definition before it stands until then.
+    While it waits, profiles keep as much as it needs where it `deepens` them.
     """
 
     type: ClassVar[str] = "segment.defined.v1"
@@ -19,6 +20,9 @@ class SegmentDefined(EventData):
     title: str
     rule: dict[str, Any]
     trial: bool | None = Field(default=None, description="it waits for its release; absent: no")
+    deepens: bool | None = Field(
+        default=None, description="it looks back further than profiles keep facts; absent: no"
+    )
     by: str | None = Field(default=None, description="id of the principal who asked for it")
 
 
@@ -128,7 +132,7 @@ class CutPointsSet(EventData):
     average: tuple[int, ...]
 
 
-CauseKind = Literal["event", "time", "history", "definition", "merge"]
+CauseKind = Literal["event", "time", "history", "definition", "merge", "reconciled"]
 
 
 class Cause(Part):
@@ -136,7 +140,8 @@ class Cause(Part):
 
     `event`: the event named; `time`: nothing but time; `history`: lived in an import's past (with
     the fact's event, or none for time); `definition`: the rule is new or changed; `merge`: by the
-    event named the customer became another one, nobody, or itself again.
+    event named the customer became another one, nobody, or itself again; `reconciled`: what was
+    known was brought up to the log.
     """
 
     kind: Annotated[CauseKind, open_list("what kind of thing caused it")]

@@ -95,6 +95,21 @@ class MemoryDocuments:
         ]
         return [stored(document) for document in found[:limit]]
 
+    async def lacking(
+        self, partitions: Sequence[int], names: Collection[str], limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `lacks` has one of the names."""
+        found = [
+            stored(document)
+            for document in self._of(partitions)
+            if not set(names).isdisjoint(document.get("lacks", ()))
+        ]
+        return found[:limit]
+
+    async def drop(self) -> None:
+        """Let go of the collection and of all that is in it."""
+        self._documents.clear()
+
     async def note_ended(self, end: EndedImport) -> None:
         """Remember the end; one that is noted already stays as it is."""
         self._ended.setdefault(

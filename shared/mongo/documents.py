@@ -179,6 +179,19 @@ class MongoDocuments:
         )
         return [document for document in found if document["_id"] not in without][:limit]
 
+    async def lacking(
+        self, partitions: Sequence[int], names: Many[str], limit: int
+    ) -> Sequence[RawDocument]:
+        """Documents of the partitions whose `lacks` has one of the names."""
+        return await self.collection.find(
+            {"lacks": {"$in": sorted(names)}, "partition": {"$in": list(partitions)}}, limit=limit
+        )
+
+    async def drop(self) -> None:
+        """Let go of the collection and of all that is in it."""
+        with translated():
+            await self.database.motor.drop_collection(self.name)
+
     async def note_ended(self, end: EndedImport) -> None:
         """Remember the end; one that is noted already stays as it is."""
         note = {

@@ -43,7 +43,7 @@ from shared.mongo import (
 from shared.mongo.documents import STEPPED_INDEXES
 from shared.projection import Document, Projection, SteppedDocument, SteppedSource
 from shared.projector import Folder, Projector, SteppedFolder
-from shared.projector.errands import Errands
+from shared.projector.errands import Beside, Errands
 from shared.relay import Relay
 from shared.relay.records import Router
 from shared.settings import Settings
@@ -147,8 +147,15 @@ class Kernel:
         )
         return self._loop(folder, None)
 
-    async def stepped_projector(self, source: SteppedSource[SteppedT]) -> Projector:
-        """What keeps a stepped read model current, timers and histories included."""
+    async def stepped_projector(
+        self,
+        source: SteppedSource[SteppedT],
+        beside: Callable[[SteppedFolder[SteppedT]], Beside] | None = None,
+    ) -> Projector:
+        """What keeps a stepped read model current, timers and histories included.
+
+        `beside` makes an errand of the service's own.
+        """
         projection = source.stepped.projection
         await self.prepare(projection)
         documents = self.documents(projection)
@@ -168,6 +175,7 @@ class Kernel:
             folder,
             topics=[self.kafka.topic(topic) for topic in projection.topics],
             progress=lambda: self.progress.of_topics(projection.topics),
+            beside=None if beside is None else beside(folder),
         )
         return self._loop(folder, errands)
 

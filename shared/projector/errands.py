@@ -8,7 +8,7 @@ parked or refused are left out of all of it: their log is not complete.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -34,6 +34,8 @@ REST_SECONDS = 0.2
 """How long a finished errand rests: each look costs a round trip."""
 
 SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
+Beside = Callable[[Sequence[int], Collection[str]], Awaitable[bool]]
+"""One more errand: the partitions, and ids of those to leave out → whether there may be more."""
 Positions = Mapping[tuple[str, int], int]
 
 
@@ -73,6 +75,7 @@ class Errands(Generic[SteppedT]):
     folder: SteppedFolder[SteppedT]
     topics: Sequence[str]
     progress: Callable[[], Iterable[Progress | None]]
+    beside: Beside | None = None
     _not_before: float = 0.0
     _snapshots: deque[tuple[Progress | None, ...]] = field(
         default_factory=lambda: deque(maxlen=KEPT_SNAPSHOTS)
@@ -147,6 +150,8 @@ class Errands(Generic[SteppedT]):
         if seconds is not None:
             seconds -= asyncio.get_running_loop().time() - began
         more = await self._revise(reached, blocked, seconds) or more
+        if self.beside is not None:
+            more = await self.beside(sorted(reached), blocked) or more
         if more:
             self._not_before = 0.0
         return more

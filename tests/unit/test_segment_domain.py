@@ -8,21 +8,33 @@ import pytest
 from services.segment.domain import (
     ArchiveSegment,
     DefineSegment,
+    Segment,
     evolve,
+    rule_of,
     rule_set,
     segment_stream,
     segments,
 )
 from services.segment.rules.language.tree import to_json
+from shared.decider import Refused
 from shared.envelope import Causation, Envelope, Placed, decode, encode
 from shared.events.contract import EventData
 from shared.events.imports import ImportEnded
-from shared.events.segment import SegmentArchived, SegmentDefined
+from shared.events.segment import (
+    DefinitionReleased,
+    DefinitionWithdrawn,
+    SegmentArchived,
+    SegmentDefined,
+)
 from shared.testing import given
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-BEHAVIOUR = segments(timedelta(days=400))
+HORIZON = timedelta(days=400)
+BEHAVIOUR = segments(HORIZON)
 NEW: dict[str, Any] = {"kind": "receipts", "aggregate": "first", "within": "P14D"}
+COUNTED: dict[str, Any] = {
+    "kind": "receipts", "aggregate": "count", "compare": {"op": ">=", "value": 1}
+}  # fmt: skip
 OLDER: dict[str, Any] = {"kind": "not", "clause": NEW}
 FIRST = SegmentDefined(segment="new", definition=1, title="New ones", rule=NEW)
 SECOND = SegmentDefined(segment="new", definition=2, title="Older ones", rule=OLDER)
@@ -90,14 +102,45 @@ def test_a_rule_that_is_none_is_refused_with_its_path() -> None:
     assert "say it in days" in refusal.errors[0].message
 
 
-def test_a_rule_that_looks_back_beyond_the_horizon_is_refused() -> None:
-    rule = {
-        "kind": "receipts",
-        "aggregate": "count",
-        "within": "P401D",
-        "compare": {"op": ">=", "value": 1},
-    }
-    given(BEHAVIOUR).when(define(rule=rule)).then_refused("invalid", "rule.within")
+def test_a_rule_that_looks_back_beyond_the_horizon_deepens_profiles() -> None:
+    within = {**COUNTED, "within": "P400D"}
+    (event,) = BEHAVIOUR.decide(define(rule=within), Segment())
+    assert isinstance(event.data, SegmentDefined)
+    assert event.data.deepens is None
+    further: list[dict[str, Any]] = [
+        {**COUNTED, "within": "P401D"},
+        {**COUNTED, "where": {"branch": ["12"]}},
+        {**COUNTED, "between": {"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z"}},
+    ]
+    for rule in further:
+        (event,) = BEHAVIOUR.decide(define(rule=rule), Segment())
+        assert isinstance(event.data, SegmentDefined)
+        assert event.data.deepens
+
+
+def test_a_rule_that_is_not_saved_is_asked_of_what_profiles_keep() -> None:
+    with pytest.raises(Refused) as caught:
+        rule_of({**COUNTED, "within": "P401D"}, HORIZON, NOW)
+    assert [error.field for error in caught.value.errors] == ["rule.within"]
+
+
+def test_what_waits_for_deeper_profiles_is_kept_for_and_stands_in_the_way_of_nothing() -> None:
+    deep = SegmentDefined(
+        segment="new", definition=2, title="Deep", rule={**COUNTED, "within": "P500D"},
+        trial=True, deepens=True,
+    )  # fmt: skip
+    told = [envelope(FIRST, 1, 0), envelope(deep, 2, 5)]
+    rules = rule_set(told)
+    assert (rules.number, list(rules.rules), list(rules.waiting)) == (2, ["new"], ["new#2"])
+    # The rule that stands is not defined again by the one that waits.
+    assert rules.rules["new"].defined_at == NOW
+    assert rules.look_back == 500 * 24 * 3600 * 1000
+    released = DefinitionReleased(segment="new", definition=2)
+    rules = rule_set([*told, envelope(released, 3, 9)])
+    assert (rules.number, rules.rules["new"].definition, list(rules.waiting)) == (3, 2, [])
+    gone = DefinitionWithdrawn(segment="new", definition=2)
+    rules = rule_set([*told, envelope(gone, 3, 9)])
+    assert (rules.number, rules.rules["new"].definition, list(rules.waiting)) == (3, 1, [])
 
 
 def test_a_foreign_event_in_the_stream_is_a_fault() -> None:

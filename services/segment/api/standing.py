@@ -12,11 +12,11 @@ from services.segment.handlers.definitions import load_rules
 from services.segment.handlers.trials import trial_job
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.definitions import Defined
-from services.segment.rules.ruleset import RuleSet
+from services.segment.rules.ruleset import LiveRule, RuleSet, waiting_name
 from shared.eventstore import EventStore
 from shared.jobs.ports import JobStore
 
-Stage = Literal["counting", "evaluating", "finished"]
+Stage = Literal["rebuilding", "counting", "evaluating", "finished"]
 
 
 class HeldView(BaseModel):
@@ -31,7 +31,10 @@ class HeldView(BaseModel):
 
 
 class EvaluationView(BaseModel):
-    """How far the base is evaluated by the definition, or counted while it is on trial."""
+    """How far the base is evaluated by the definition, or counted while it is on trial.
+
+    While it is `rebuilding`, customers who are not done lack facts that the rule looks back to.
+    """
 
     stage: Stage
     done: int
@@ -81,17 +84,23 @@ class Standings:
     async def look(self) -> "Look":
         """The rules and the base as they are now, for one answer."""
         rules = await load_rules(self.store)
-        return Look(self, rules, await self.base.count(), await self.base.oldest())
+        base, oldest = await self.base.count(), await self.base.oldest()
+        lacking = await self.base.lacking(rules.needs.keys(), limit=1)
+        return Look(self, rules, base, oldest, rebuilding=bool(lacking))
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One moment; `oldest` is the lowest rule set that any customer was evaluated with."""
+    """One moment; `oldest` is the lowest rule set that any customer was evaluated with.
+
+    `rebuilding`: somebody does not keep enough for some rule.
+    """
 
     standings: Standings
     rules: RuleSet
     base: int
     oldest: int
+    rebuilding: bool = False
 
     async def of(self, defined: Defined) -> StandingView:
         """How the segment stands."""
@@ -106,13 +115,19 @@ class Look:
     async def underway(self, defined: Defined) -> bool:
         """Whether customers are left to be asked about the definition that stands."""
         live = self.rules.rules.get(defined.name)
-        return live is not None and self.oldest < self.rules.number_of(live)
+        if live is None:
+            return False
+        return self.oldest < self.rules.number_of(live) or await self._lacking(defined.name) > 0
 
     async def _evaluation(self, defined: Defined) -> EvaluationView | None:
         segment = defined.segment
         if segment.trial:
             if segment.toll is not None:
                 return None
+            name = waiting_name(defined.name, segment.trial)
+            waiting = self.rules.waiting.get(name)
+            if waiting is not None and (left := await self._left(name, waiting)):
+                return self._rebuilding(left)
             job = await self.standings.jobs.get(trial_job(defined.name, segment.trial))
             done = 0 if job is None else job.position
             return EvaluationView(stage="counting", done=min(done, self.base), of=self.base)
@@ -120,6 +135,8 @@ class Look:
         if live is None:
             return None
         number = self.rules.number_of(live)
+        if await self._lacking(defined.name):
+            return self._rebuilding(await self._left(defined.name, live))
         if self.oldest < number:
             left = await self.standings.base.left(number)
             return EvaluationView(stage="evaluating", done=max(0, self.base - left), of=self.base)
@@ -127,6 +144,18 @@ class Look:
             defined.name, live.definition, live.defined_at
         )
         return EvaluationView(stage="finished", done=self.base, of=self.base, finished_at=finished)
+
+    def _rebuilding(self, left: int) -> EvaluationView:
+        return EvaluationView(stage="rebuilding", done=max(0, self.base - left), of=self.base)
+
+    async def _left(self, name: str, live: LiveRule) -> int:
+        """How many have not taken up the rule, or do not keep enough for it."""
+        number = self.rules.number_of(live)
+        late = await self.standings.base.left(number) if self.oldest < number else 0
+        return late + await self._lacking(name)
+
+    async def _lacking(self, name: str) -> int:
+        return await self.standings.base.lacking([name]) if self.rebuilding else 0
 
 
 def _held(segment: Segment) -> HeldView | None:

@@ -35,6 +35,7 @@ class LiveRules:
     store: EventStore
     horizon: timedelta = HORIZON
     number: int = 0
+    engine: Engine = field(default_factory=lambda: Engine(NO_RULES))
     stepped: Stepped[Profile] = field(default_factory=_no_rules)
     _standing: StandingRules = field(init=False)
 
@@ -48,7 +49,8 @@ class LiveRules:
         if rules.number > self.number:
             # Thousands of rules are written out for seconds, during which events are folded.
             await asyncio.to_thread(rules.prepare)
-            self.stepped = profiles_v2(Engine(rules, self.horizon))
+            self.engine = Engine(rules, self.horizon)
+            self.stepped = profiles_v2(self.engine)
             self.number = rules.number
             log.info("rule set taken up", number=rules.number, segments=len(rules.rules))
 

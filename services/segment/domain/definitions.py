@@ -3,7 +3,8 @@
 A definition is in the log only as the language writes it (`to_json`), so that every process reads
 the same rule from it, and defining the same again changes nothing. Where the base is large, a
 changed rule is on trial first: it is counted whom it would move, and few enough, or a person's yes,
-let it stand. What stands and moves too many may be held the same way.
+let it stand. What stands and moves too many may be held the same way. A rule that looks back
+further than profiles keep facts is accepted: it `deepens` them.
 """
 
 import re
@@ -16,8 +17,9 @@ from services.segment.domain.brake import Brake
 from services.segment.domain.references import require_unnamed
 from services.segment.domain.segment import NOTHING, Segment, evolve
 from services.segment.rules.instants import instant
+from services.segment.rules.language.forms import UNBOUNDED
 from services.segment.rules.language.tree import Rule, to_json
-from services.segment.rules.reading import InvalidRule, parse_rule
+from services.segment.rules.reading import InvalidRule, is_beyond, parse_rule
 from shared.decider import Decider, NewEvent, Refused, invalid, not_found
 from shared.events.segment import (
     DefinitionHeld,
@@ -163,7 +165,7 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
     title = command.title.strip()
     if not 0 < len(title) <= LONGEST_TITLE:
         raise invalid("title", f"has 1 to {LONGEST_TITLE} characters")
-    parsed = _asked(command, state, horizon)
+    parsed = _asked(command, state)
     rule = to_json(parsed)
     there = state.shown if state.trial or state.stands else NOTHING
     if (title, rule) == (there.title, there.rule):
@@ -172,12 +174,14 @@ def _define(command: DefineSegment, state: Segment, horizon: timedelta) -> Seque
     command.rests_on(state.version or None)
     standing = state.standing
     changes = standing is None or standing.rule != rule
+    deepens = is_beyond(parsed, horizon // _MILLISECOND, instant(command.at))
     data = SegmentDefined(
         segment=command.name,
         definition=len(state.versions) + 1,
         title=title,
         rule=rule,
         trial=True if command.large and changes else None,
+        deepens=True if deepens and changes else None,
         by=command.by,
     )
     return (NewEvent(data, command.at),)
@@ -259,17 +263,24 @@ def _conflict(kind: str, title: str) -> Refused:
     return Refused(kind, 409, title)
 
 
-def _asked(command: DefineSegment, state: Segment, horizon: timedelta) -> Rule:
-    """The rule; of the one that stands all that it looks back to is kept, however long ago."""
+def _asked(command: DefineSegment, state: Segment) -> Rule:
+    """The rule, which may look back further than profiles keep facts: they are brought back."""
     standing = state.standing
     if standing is not None and standing.rule == command.rule:
         return parse_rule(dict(command.rule))
-    return rule_of(command.rule, horizon, command.at)
+    return _parsed(command.rule, UNBOUNDED, command.at)
 
 
 def rule_of(raw: Mapping[str, Any], horizon: timedelta, now: datetime) -> Rule:
-    """The rule that somebody has sent. Raises `Refused` that names what is wrong in it."""
+    """The rule that somebody has sent to be asked at once, of what profiles keep now.
+
+    Raises `Refused` that names what is wrong in it.
+    """
+    return _parsed(raw, horizon // _MILLISECOND, now)
+
+
+def _parsed(raw: Mapping[str, Any], horizon: int, now: datetime) -> Rule:
     try:
-        return parse_rule(dict(raw), horizon // _MILLISECOND, now=instant(now))
+        return parse_rule(dict(raw), horizon, now=instant(now))
     except InvalidRule as error:
         raise Refused("invalid", 422, "The input is not valid.", errors=error.errors) from error

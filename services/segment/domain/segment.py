@@ -27,6 +27,7 @@ from shared.events.segment import (
 class Version:
     """One version of the definition; `by` is the principal who asked for it, where that is known.
 
+    One that `deepens` looks back further than profiles keep facts.
     Number 0 is that of a segment which was never defined.
     """
 
@@ -34,6 +35,7 @@ class Version:
     title: str = ""
     rule: Mapping[str, Any] | None = None
     by: str | None = None
+    deepens: bool = False
 
 
 NOTHING = Version()
@@ -107,13 +109,20 @@ class Segment:
         """What is evaluated: the number of the definition, and whether it is held."""
         return self.stands, self.wave is not None
 
+    @property
+    def waiting(self) -> Version | None:
+        """The version on trial for which profiles have to keep more than they do."""
+        trial = self.versions[self.trial - 1] if self.trial else NOTHING
+        return trial if trial.deepens else None
+
 
 def evolve(state: Segment, data: EventData) -> Segment:
     """The state after one more event of the stream."""
     after = replace(state, version=state.version + 1)
     match data:
         case SegmentDefined():
-            version = Version(data.definition, data.title, as_it_is_said_now(data.rule), data.by)
+            rule, deepens = as_it_is_said_now(data.rule), data.deepens is True
+            version = Version(data.definition, data.title, rule, data.by, deepens)
             after = replace(after, versions=(*after.versions, version))
             if data.trial:
                 return replace(after, trial=data.definition, toll=None, archived=False)

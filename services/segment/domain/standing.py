@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.segment.domain.segment import Segment, evolve
+from services.segment.domain.segment import Segment, Version, evolve
 from services.segment.domain.surrounding import NotedZones
 from services.segment.domain.tables import SetTables
 from services.segment.rules.reading import parse_rule
-from services.segment.rules.ruleset import LiveRule, RuleSet
+from services.segment.rules.ruleset import LiveRule, RuleSet, waiting_name
 from shared.envelope import Envelope
 from shared.events import segment as events
 from shared.events.contract import EventData
@@ -33,10 +33,21 @@ class _Effect:
 
     event: Envelope
     segment: Segment
+    stands_anew: bool
 
     @property
     def at(self) -> datetime:
         return datetime.fromisoformat(self.event.recordedtime)
+
+    def lives(self, version: Version) -> LiveRule:
+        return LiveRule(
+            definition=version.number,
+            rule=parse_rule(dict(version.rule or {})),
+            defined_at=self.at,
+            event=self.event.id,
+            correlation=self.event.correlationid,
+            depth=self.event.causedepth,
+        )
 
 
 def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
@@ -54,13 +65,18 @@ def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
             streams.setdefault(envelope.stream, {})[envelope.streamversion] = envelope
     rules: dict[str, LiveRule] = {}
     held: dict[str, LiveRule] = {}
+    waiting: dict[str, LiveRule] = {}
     every = [*zones.moments, *tables.moments]
     for stream, found in streams.items():
         effects = _effects([found[version] for version in sorted(found)])
         every += [effect.at for effect in effects]
-        if effects and (live := _live(effects[-1])) is not None:
-            of = held if effects[-1].segment.wave is not None else rules
-            of[stream.removeprefix("segment-")] = live
+        name = stream.removeprefix("segment-")
+        standing = [effect for effect in effects if effect.stands_anew]
+        if standing and (version := standing[-1].segment.standing) is not None:
+            of = held if standing[-1].segment.wave is not None else rules
+            of[name] = standing[-1].lives(version)
+        if effects and (version := effects[-1].segment.waiting) is not None:
+            waiting[waiting_name(name, version.number)] = effects[-1].lives(version)
     if not every:
         return RuleSet(0, {})
     return RuleSet(
@@ -69,33 +85,22 @@ def rule_set(definitions: Iterable[Envelope]) -> RuleSet:
         at=max(every),
         held=tables.defining_again(zones.defining_again(held)),
         moments=tuple(sorted(every)),
+        waiting=waiting,
         surroundings=replace(zones.surroundings, tables=tables.tables),
     )
 
 
 def _effects(stream: Sequence[Envelope]) -> Sequence[_Effect]:
-    """The events of one stream that change what is evaluated."""
+    """The events of one stream that change what is evaluated, or what profiles have to keep."""
     found: list[_Effect] = []
     segment = Segment()
     for envelope in stream:
-        before = segment.effect
-        data = _TYPES[envelope.type].model_validate_json(bytes(envelope.data))
-        segment = evolve(segment, data)
-        if segment.effect != before:
-            found.append(_Effect(envelope, segment))
+        before, segment = segment, evolve(segment, _read(envelope))
+        stands_anew = segment.effect != before.effect
+        if stands_anew or segment.waiting != before.waiting:
+            found.append(_Effect(envelope, segment, stands_anew))
     return found
 
 
-def _live(last: _Effect) -> LiveRule | None:
-    """The rule that stands since the event; None where there is none."""
-    standing = last.segment.standing
-    if standing is None:
-        return None
-    return LiveRule(
-        definition=standing.number,
-        rule=parse_rule(dict(standing.rule or {})),
-        defined_at=last.at,
-        event=last.event.id,
-        correlation=last.event.correlationid,
-        depth=last.event.causedepth,
-    )
+def _read(envelope: Envelope) -> EventData:
+    return _TYPES[envelope.type].model_validate_json(bytes(envelope.data))

@@ -44,6 +44,8 @@ class Glance:
         rules, clock = self.engine.rules, profile.clock
         if clock is None or profile.removed:
             return {"rules": rules.number}
+        if profile.forgets and (profile.lacks or self.engine.lacks(profile)):
+            return None
         if clock < rules.at:
             clock = rules.at
             changes: dict[str, Any] = {"rules": rules.number, "clock": clock}

@@ -62,13 +62,17 @@ TIME = Why("time")
 MOST_TOLD = 500
 """Events about the customer that are kept one by one: for a past to be lived, and for replays."""
 
+NEVER = -(2**63)
+"""No fact was let go of that is later than this."""
+
 
 class Life:
     """The profile on its way; `events` are the transitions so far, in order."""
 
     __slots__ = (
         "_learnt", "_outdated", "_rules", "_timers", "away", "clock", "crowded", "due", "events",
-        "forgets", "known", "memberships", "moving", "told", "transitions", "view", "waiting",
+        "forgets", "known", "lacks", "lost", "memberships", "moving", "told",
+        "transitions", "view", "waiting",
     )  # fmt: skip
 
     def __init__(self, profile: Profile, rules: RuleSet, timers: Why = TIME) -> None:
@@ -83,6 +87,8 @@ class Life:
         self.crowded = profile.crowded
         self.away = profile.away
         self.forgets = profile.forgets
+        self.lost = profile.lost
+        self.lacks = profile.lacks
         self.moving = profile.moving
         self.waiting = profile.waiting
         self.clock = None if profile.clock is None else instant(profile.clock)
@@ -156,6 +162,10 @@ class Life:
         """Evaluate every rule at an instant, and leave the segments that have none."""
         self.answer(self._rules.every, at, why)
 
+    def ask_some(self, names: Iterable[str], at: int, why: Why) -> None:
+        """Evaluate the rules of some segments at an instant."""
+        self._evaluate(self._rules.asked(self._rules.in_order(names)), at, why)
+
     def answer(self, changed: NamedRules, at: int, why: Why) -> None:
         """Evaluate what is new in the rule set at an instant, and leave segments without a rule.
 
@@ -173,7 +183,12 @@ class Life:
     def leave_all(self, at: int, why: Why) -> None:
         """Leave every segment for good: this is no person."""
         self._exit_all(at, why)
+        self.crowd()
+
+    def crowd(self) -> None:
+        """Keep only what is counted for ever."""
         self.crowded = self.forgets = True
+        self.lacks = []
         self.view = self._only_totals()
 
     def depart(self, at: int, why: Why) -> None:
@@ -233,6 +248,7 @@ class Life:
                     tally.let_go = with_moment(tally.let_go, fact.time)
             view.happened[kind] = facts[gone:]
             self.forgets = True
+            self.lost = limit if self.lost is None else max(self.lost, limit)
 
     def profile(self, rules: int) -> Profile:
         """The profile as it is now, evaluated with the rule set of that number."""
@@ -243,7 +259,9 @@ class Life:
         if len(view.names.all) != len(self.known.names):
             changed["names"] = view.names.all.copy()
         told = self.told[-MOST_TOLD:]
-        self.forgets = self.forgets or len(told) < len(self.told)
+        if len(told) < len(self.told):
+            self.lost = self.lost if self.forgets else NEVER
+            self.forgets = True
         after = msgspec.structs.replace(
             self.known,
             **changed,
@@ -259,6 +277,8 @@ class Life:
             crowded=self.crowded,
             away=self.away,
             forgets=self.forgets,
+            lost=self.lost,
+            lacks=self.lacks,
             moving=self.moving,
             waiting=self.waiting,
         )

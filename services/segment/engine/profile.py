@@ -66,7 +66,9 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     last events about the customer, one by one. `due` holds, for each segment that has one, the
     instant at which time alone may change it. `transitions` counts those of its log, also the ones
     that are decided and not yet written; the runner moves `stream_version` after it. Who has ever
-    had a fact older than the horizon `forgets`. `moving` are facts that are changing hands.
+    had a fact older than the horizon `forgets`: what is later than `lost` (an instant) is all here.
+    `lacks` names the rules that need more than that: they are not asked before it is brought back.
+    `moving` are facts that are changing hands.
     `crowded` marks too many facts for a person: such a profile is in no segment, for good.
 
     `away` marks a customer who was merged: in no segment until they part, while facts are kept.
@@ -93,6 +95,8 @@ class Profile(SteppedDocument, kw_only=True, omit_defaults=True, dict=True):
     away: bool = False
     forgets: bool = False
     moving: list[InMotion] = msgspec.field(default_factory=list)
+    lost: int | None = None
+    lacks: list[str] = msgspec.field(default_factory=list)
 
     @property
     def receipts(self) -> Sequence[Happened]:

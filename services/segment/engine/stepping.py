@@ -10,6 +10,8 @@ moment and cause of each transition, depend on the events, their order and the r
 - What an import brings is invisible until it has ended. Then a profile that still has all it was
   ever told and no membership log lives its whole past, in the order in which things happened; any
   other profile takes the facts in and is evaluated once, at the end of the import.
+- A rule that needs facts which a profile has let go of is not asked of it before they are brought
+  back (`deepen`); nor is anything invented then: the others answer as they did.
 - A rule set that is newer than the profile's is answered first, at the moment when it became what
   it is, whatever comes next. With one that is older nothing is evaluated: `step` fails, the others
   leave the profile as it is.
@@ -34,7 +36,8 @@ from services.segment.engine.facts import (
     fact_of,
     in_order,
 )
-from services.segment.engine.life import Life, Why
+from services.segment.engine.keeping import lacking, take_lived, with_facts_of
+from services.segment.engine.life import TIME, Life, Why
 from services.segment.engine.profile import Profile, Waiting, forgotten, names_of
 from services.segment.engine.telling import Absorbed, Listed, Reverted
 from services.segment.rules.happened import Happened
@@ -85,7 +88,7 @@ class Engine:
         if known.rules > self.rules.number:
             message = f"rule set {known.rules} is needed, this is {self.rules.number}"
             raise OlderRules(message)
-        life = Life(known, self.rules)
+        life = self._life(known)
         self._answer_definitions(life, known)
         at = instant(light.recordedtime)
         if life.clock is not None:
@@ -135,20 +138,24 @@ class Engine:
             life.take(fact)
         life.clock = at if life.clock is None else max(at, life.clock)
         life.trim(self._kept, self.rules.since)
+        if not life.crowded and self._too_many(life):
+            life.crowd()
         return life.profile(0)
 
     def wake(self, profile: Profile, until: datetime) -> Outcome:
         """Settle what is due strictly before a moment, each timer at its own."""
         if profile.due_at is None or profile.due_at >= until or profile.rules > self.rules.number:
             return profile, ()
-        life = Life(profile, self.rules)
         if profile.rules == self.rules.number:
+            life = self._life(profile)
             life.settle(instant(until))
             return life.profile(profile.rules), life.events
         if self.rules.at < until:
+            life = self._life(profile)
             self._answer_definitions(life, profile)
             life.settle(instant(until))
             return life.profile(self.rules.number), life.events
+        life = Life(profile, self.rules.without(profile.lacks))
         life.forget_outdated()
         life.settle(instant(until))
         return life.profile(profile.rules), life.events
@@ -163,9 +170,39 @@ class Engine:
             return profile, ()
         if profile.removed:
             return msgspec.structs.replace(profile, rules=self.rules.number), ()
-        life = Life(profile, self.rules)
+        life = self._life(profile)
         self._answer_definitions(life, profile)
         return life.profile(self.rules.number), life.events
+
+    def deepen(self, profile: Profile, whole: Profile) -> Outcome:
+        """Bring back what `whole` knows, which was folded anew from the log, and evaluate once.
+
+        The moment is the clock of the profile, so that it does not depend on when a worker comes
+        round to it; what time has changed since is due. Rules that were not asked before answer the
+        definition. All others are asked too, cause *reconciled*: they answer as before, but for a
+        fault. Where the two do not stand at the same versions yet, the profile is left as it is.
+        """
+        known = with_facts_of(profile, whole)
+        if known is None or profile.rules != self.rules.number or profile.clock is None:
+            return profile, ()
+        at = instant(profile.clock)
+        lost = known.lost
+        lacks = [name for name in profile.lacks if not self.rules.needs[name].is_met(lost, at)]
+        if lacks == profile.lacks:
+            return profile, ()
+        why = Why("reconciled")
+        life = Life(known, self.rules.without(lacks))
+        life.lacks = lacks
+        if whole.crowded:
+            life.leave_all(at, why)
+            return life.profile(profile.rules), life.events
+        lived = {kept.import_id for kept in known.waiting} - set(profile.history)
+        take_lived(life, sorted(lived))
+        life.trim(self._kept, self.rules.since)
+        now_asked = [name for name in profile.lacks if name in self.rules.rules]
+        life.ask_some(set(now_asked) - set(lacks), at, Why("definition"))
+        life.ask_all(at, why)
+        return self._close(life, at, why)
 
     def live(self, profile: Profile, import_id: str, until: datetime) -> Outcome:
         """Make an import's facts visible; `until` is the `recordedtime` of its end.
@@ -181,7 +218,7 @@ class Engine:
             profile, waiting=rest, history=[kept.import_id for kept in rest]
         )
         end = instant(until)
-        life = Life(known, self.rules)
+        life = self._life(known)
         self._answer_definitions(life, known)
         life.settle(end)
         facts: list[Fact] = [*waiting.facts, *waiting.told]
@@ -200,6 +237,7 @@ class Engine:
         unborn = msgspec.structs.replace(
             known,
             clock=None, totals={}, happened={}, words=[], told=[], due={}, forgets=False,
+            lost=None, lacks=[],
         )  # fmt: skip
         timers = Why("history", None, import_id, import_id)
         life = Life(unborn, self.rules, timers)
@@ -217,6 +255,23 @@ class Engine:
         why = Why("history", None, import_id, import_id)
         life.ask(kinds, at, why)
         return self._close(life, at, why)
+
+    def _life(self, known: Profile) -> Life:
+        """A life that is asked only rules for which the profile keeps enough."""
+        lacks = known.lacks
+        if known.rules != self.rules.number and known.clock is not None:
+            lacks = self.lacks(known)
+        life = Life(known, self.rules.without(lacks), TIME)
+        life.lacks = lacks
+        return life
+
+    def lacks(self, known: Profile) -> list[str]:
+        """The rules for which the profile does not keep enough when it takes up this set."""
+        at = max(known.clock, self.rules.at) if known.clock else self.rules.at
+        return lacking(known, self.rules, instant(at), self.horizon // _MILLISECOND)
+
+    def _too_many(self, life: Life) -> bool:
+        return sum(map(len, life.view.happened.values())) > self.cap
 
     @property
     def _kept(self) -> int:
@@ -264,10 +319,11 @@ class Engine:
         at = max(life.clock, instant(self.rules.at))
         life.forget_outdated()
         life.settle(at + 1)
-        life.answer(self.rules.changed_since(known.rules), at, Why("definition"))
+        changed = self.rules.without(life.lacks).changed_since(known.rules)
+        life.answer(changed, at, Why("definition"))
 
     def _close(self, life: Life, at: int, why: Why) -> Outcome:
         life.trim(self._kept, self.rules.since)
-        if not life.crowded and sum(map(len, life.view.happened.values())) > self.cap:
+        if not life.crowded and self._too_many(life):
             life.leave_all(at, why)
         return life.profile(self.rules.number), life.events

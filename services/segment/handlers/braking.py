@@ -19,7 +19,7 @@ from services.segment.handlers.definitions import Request, StandingRules, carry_
 from services.segment.handlers.trials import BY, TRIAL, trial_job
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.definitions import Defined, Definitions
-from services.segment.rules.ruleset import RuleSet
+from services.segment.rules.ruleset import RuleSet, waiting_name
 from shared import telemetry
 from shared.clock import Clock
 from shared.execute import Writer
@@ -81,19 +81,29 @@ class BrakeWatch:
         """Do what follows from what there is. Raises `StoreUnavailable`."""
         defined = [each for each in await self.definitions.all() if not each.segment.archived]
         rules = await self._standing.get()
-        await self._count_trials(defined)
+        await self._count_trials(defined, rules)
         await self._hold_waves(defined, rules)
         await self._note_ends(rules)
         self._tell(defined)
 
-    async def _count_trials(self, defined: Sequence[Defined]) -> None:
+    async def _count_trials(self, defined: Sequence[Defined], rules: RuleSet) -> None:
         for each in defined:
             number = each.segment.trial
             job = trial_job(each.name, number)
             if number and each.segment.toll is None and job not in self._begun:
+                if not await self._can_be_counted(waiting_name(each.name, number), rules):
+                    continue
                 params = {"segment": each.name, "definition": number}
                 await self.jobs.begin(TRIAL, BY, params, job_id=job)
                 self._begun.add(job)
+
+    async def _can_be_counted(self, name: str, rules: RuleSet) -> bool:
+        """Whether everybody keeps what the definition on trial looks back to."""
+        waiting = rules.waiting.get(name)
+        if waiting is None:
+            return True
+        late = await self.base.oldest() < rules.number_of(waiting)
+        return not late and not await self.base.lacking([name], limit=1)
 
     async def _hold_waves(self, defined: Sequence[Defined], rules: RuleSet) -> None:
         base = await self._base()
@@ -126,6 +136,8 @@ class BrakeWatch:
         for name, live in rules.every:
             key = (name, live.definition)
             if key in self._finished or oldest < rules.number_of(live):
+                continue
+            if await self.base.lacking([name], limit=1):
                 continue
             await self.evaluations.note(name, live.definition, live.defined_at, self.clock.now())
             self._finished.add(key)

@@ -53,6 +53,7 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         target=_profile_of,
         apply=engine.fold,
         opens=True,
+        indexes=((("lacks", 1), ("partition", 1)),),
     )
     glance = Glance.of(engine)
     return Stepped(

@@ -1,5 +1,6 @@
 """What the wave brake and evaluations of definitions ask: how many there are, moved and left."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,6 +31,12 @@ class Base:
     async def left(self, number: int) -> int:
         """How many were evaluated with a rule set older than the one of this number, or never."""
         return await self.profiles.count({"rules": {"$gte": 0, "$lt": number}})
+
+    async def lacking(self, names: Collection[str], limit: int | None = None) -> int:
+        """How many do not keep enough for one of the rules, which therefore is not asked yet."""
+        if not names:
+            return 0
+        return await self.profiles.count({"lacks": {"$in": sorted(names)}}, limit)
 
 
 @dataclass(frozen=True, slots=True)

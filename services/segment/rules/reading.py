@@ -46,7 +46,8 @@ def parse_rule(
     """The rule that JSON (as Python objects) describes.
 
     `horizon` is how far back from `now` (an instant) single facts are kept, in milliseconds; a new
-    rule that looks back further, or names too much, is refused. Without it a rule of a log is read.
+    rule that looks back further, or names too much, is refused (`UNBOUNDED`: only the latter).
+    Without it a rule of a log is read.
     `root` begins every path. Forms of old are read as those of today. Raises `InvalidRule`.
     """
     _measure(raw, root)
@@ -57,9 +58,15 @@ def parse_rule(
         rule = RULE.validate_python(raw)
     except ValidationError as error:
         raise InvalidRule(_in_our_words(error, raw, root)) from error
-    if horizon is not None and (errors := tuple(_beyond(rule, horizon, now, root))):
+    bounded = horizon is not None and horizon < UNBOUNDED
+    if bounded and (errors := tuple(_beyond(rule, horizon or 0, now, root))):
         raise InvalidRule(errors)
     return rule
+
+
+def is_beyond(rule: Rule, horizon: int, now: int) -> bool:
+    """Whether a rule looks back further than single facts are kept."""
+    return any(True for _ in _beyond(rule, horizon, now, ""))
 
 
 def _measure(raw: object, root: str) -> None:

@@ -43,6 +43,28 @@ class LiveRule:
     depth: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What has to be kept one by one: a span back from now (milliseconds), and since an instant."""
+
+    look_back: int
+    since: int | None
+
+    def is_met(self, lost: int | None, at: int) -> bool:
+        """Whether it is, at an instant, where nothing later than `lost` was let go of.
+
+        None: nothing was.
+        """
+        if lost is None:
+            return True
+        return at - self.look_back >= lost and (self.since is None or self.since > lost)
+
+
+def waiting_name(segment: str, definition: int) -> str:
+    """The name under which a definition on trial waits; no segment is called so."""
+    return f"{segment}#{definition}"
+
+
 NamedRules = tuple[tuple[str, LiveRule], ...]
 LEAST_FUSED = 8
 """Fewer rules than this are asked one by one: writing them out costs more than it saves."""
@@ -69,7 +91,9 @@ class RuleSet:
     Of rules that name each other in a circle the last one is left out. `number` is how many
     definition events it is the fold of; `at` is when the last of them was recorded. `held` are
     rules that nobody is asked: memberships in their segments stand still. `moments` are those of
-    all the events, in order.
+    all the events, in order. `waiting` are definitions on trial that need more than profiles keep,
+    by `waiting_name`: nobody is asked, and profiles keep it from now on. Without `fusing` no
+    functions are written out, which takes time.
     """
 
     number: int
@@ -78,7 +102,12 @@ class RuleSet:
     held: Mapping[str, LiveRule] = field(default_factory=dict)
     moments: Sequence[datetime] = ()
     surroundings: Surroundings = NOWHERE
+    waiting: Mapping[str, LiveRule] = field(default_factory=dict)
+    fusing: bool = True
     _asking: dict[str, Asked] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _without: dict[tuple[str, ...], "RuleSet"] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         rules = dict(sorted(_without_circles(self.rules).items()))
@@ -184,14 +213,33 @@ class RuleSet:
         apart = {name for name, _ in alone}
         fused = [(name, self.groups[name], live.rule) for name, live in rules if name not in apart]
         asked = self.asked(rules)
-        if len(fused) < LEAST_FUSED:
+        if len(fused) < LEAST_FUSED or not self.fusing:
             return asked
         return replace(asked, alone=alone, fused=fuse(fused))
 
     @cached_property
     def look_back(self) -> int:
-        """The longest span (milliseconds) in which any rule asks for single facts."""
-        return max((look_back(live.rule) for live in self.rules.values()), default=0)
+        """The longest span (milliseconds) in which any rule asks for single facts, held or not."""
+        return max((each.look_back for each in self.needs.values()), default=0)
+
+    @cached_property
+    def needs(self) -> Mapping[str, Need]:
+        """What profiles have to keep for each rule, held and waiting ones included."""
+        every = {**self.rules, **self.held, **self.waiting}
+        return {name: Need(look_back(live.rule), since(live.rule)) for name, live in every.items()}
+
+    def without(self, lacks: Sequence[str]) -> "RuleSet":
+        """The set for who does not keep what some rules need: for them these are held."""
+        if not lacks:
+            return self
+        found = self._without.get(names := tuple(lacks))
+        if found is None:
+            apart = {name: self.rules[name] for name in names if name in self.rules}
+            left = {name: live for name, live in self.rules.items() if name not in apart}
+            held = {**self.held, **apart}
+            found = replace(self, rules=left, held=held, fusing=False) if apart else self
+            self._without[names] = found
+        return found
 
     def changed_since(self, number: int) -> NamedRules:
         """The rules that who was evaluated with the set of that number may not have been asked.
@@ -215,7 +263,7 @@ class RuleSet:
     @cached_property
     def since(self) -> int | None:
         """The earliest instant from which on a rule asks for single facts, whatever time it is."""
-        told = (since(live.rule) for live in self.rules.values())
+        told = (each.since for each in self.needs.values())
         return min((each for each in told if each is not None), default=None)
 
 

@@ -1,0 +1,56 @@
+"""Which profiles are folded anew beside the live ones, and how much they keep. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.segment.rules.instants import instant
+from services.segment.rules.ruleset import RuleSet
+
+LONGEST = timedelta(days=366 * 10_000)
+"""As good as all time: moments are of the years 1 to 9999."""
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """The generation that is being folded, or was last: `span` milliseconds back are kept.
+
+    Generation 0 is that of an installation that never needed one.
+    """
+
+    generation: int = 0
+    span: int = 0
+    begun: datetime | None = None
+    active: bool = False
+
+    def covers(self, rules: RuleSet) -> bool:
+        """Whether it keeps what every rule needs."""
+        if self.begun is None:
+            return False
+        since = rules.since
+        enough = self.span >= min(rules.look_back, LONGEST // _MILLISECOND)
+        return enough and (since is None or instant(self.begun) - self.span < since)
+
+    def next(self, rules: RuleSet, now: datetime) -> "Rebuild":
+        """The generation that keeps what every rule needs, begun now."""
+        span = rules.look_back
+        if rules.since is not None:
+            span = max(span, instant(now) - rules.since + 1)
+        span = min(span, LONGEST // _MILLISECOND)
+        return Rebuild(self.generation + 1, span, now, active=True)
+
+    def ended(self) -> "Rebuild":
+        """It is needed no more."""
+        return replace(self, active=False)
+
+
+def due(rebuild: Rebuild, rules: RuleSet, lacking: int, now: datetime) -> Rebuild:
+    """What there is to be: another generation while somebody lacks what this one does not keep.
+
+    `lacking` are the profiles that do not keep enough for some rule.
+    """
+    if lacking and not (rebuild.active and rebuild.covers(rules)):
+        return rebuild.next(rules, now)
+    if not lacking and rebuild.active:
+        return rebuild.ended()
+    return rebuild
