@@ -51,7 +51,12 @@ class PortraitApi:
         return router
 
     async def portrait(
-        self, name: str, calling: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 50
+        self,
+        name: str,
+        calling: Reader,
+        limit: Annotated[
+            int, Query(ge=1, le=500, description="so many of the most telling values")
+        ] = 50,
     ) -> PortraitView:
         """What the members are like, beside everybody."""
         whole_chain(calling)
