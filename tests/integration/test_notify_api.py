@@ -52,7 +52,12 @@ async def test_what_was_defined_is_shown_and_defining_it_again_changes_nothing(
         "run": 0,
         "gathering": False,
         "start": "2017-11-30T23:00:00.000Z",
-        **dict.fromkeys(("owner", "branch", "end")),
+        **dict.fromkeys(("owner", "branch", "end", "max_age")),
+        "purpose": "advertising",
+        "priority": 5,
+        "while_member": False,
+        "fallback": [],
+        "caps": "wait",
         "figures": NOTHING,
     }
     assert shown.headers["ETag"] == '"1"'
@@ -62,6 +67,23 @@ async def test_what_was_defined_is_shown_and_defining_it_again_changes_nothing(
     rest = await owner.get("/v1/campaigns", params={"cursor": page["next_cursor"]})
     assert ([each["name"] for each in rest.json()["items"]]) == ["we-miss-you"]
     assert rest.json()["next_cursor"] is None
+
+
+async def test_the_sending_policy_is_one_and_changed_by_whoever_has_seen_it(
+    owner: httpx2.AsyncClient,
+) -> None:
+    path = "/v1/sending-policy"
+    nothing = await owner.get(path)
+    assert (nothing.json()["version"], nothing.json()["caps"]) == (0, [])
+    night = {"quiet": [{"begin": "21:00", "end": "09:00"}], "caps": [{"most": 2, "within": "P7D"}]}
+    first = await owner.put(path, json=night)
+    assert (first.status_code, first.headers["ETag"], first.json()["version"]) == (200, '"1"', 1)
+    assert problem(await owner.put(path, json={})) == (428, "precondition-required", [])
+    changed = await owner.put(path, json={}, headers={"If-Match": '"1"'})
+    assert (changed.status_code, changed.json()["quiet"]) == (200, [])
+    wrong = {"caps": [{"most": 1, "within": "P1M"}]}
+    refused = await owner.put(path, json=wrong, headers={"If-Match": '"2"'})
+    assert problem(refused) == (422, "invalid", ["caps.0.within"])
 
 
 async def test_a_campaign_is_started_and_stopped_and_what_nobody_has_seen_is_not_replaced(

@@ -117,6 +117,7 @@ def _found(
                 occurrence=occurrence,
                 channel=definition.channel,
                 why=Causation.of(light),
+                occurred=light.time,
             )
 
 

@@ -6,6 +6,7 @@ occurrence, so a cause that is read again, or that two processes read, finds the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -34,13 +35,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Why a customer is to get a message; `why.causation` is the event that caused it."""
+    """Why a customer is to get a message; `why.causation` is the event that caused it.
+
+    `occurred` is when that happened (absent: now), which the campaign's `max_age` counts from.
+    """
 
     campaign: str
     customer: str
     occurrence: str
     channel: Channel
     why: Causation
+    occurred: datetime | None = None
 
 
 async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[QueuedMessage]:
@@ -61,6 +66,7 @@ async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[Qu
             occurrence=occasion.occurrence,
             channel=occasion.channel,
             cause=occasion.why.causation,
+            occurred=occasion.occurred,
         )
         commands.append(_execution(occasion, body))
     outcomes = await writer.many(MESSAGE, commands, stateless=True)
@@ -78,6 +84,7 @@ async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[Qu
                 campaign=occasion.campaign,
                 occurrence=occasion.occurrence,
                 channel=occasion.channel,
+                occurred=occasion.occurred,
             ),
             occasion.customer,
             at=at,
