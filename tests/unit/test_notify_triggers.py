@@ -96,6 +96,7 @@ async def test_every_entering_at_or_after_the_start_is_an_occasion_of_its_own() 
         occurrence="lapsed@3",
         channel="email",
         why=Causation("told", "membership-anna@3", 1),
+        occurred=BEGINS,
     )
 
 
