@@ -31,7 +31,7 @@ MOST_LINKS = 250
 _FORM = struct.Struct(">B16sIBH")
 _SIGNATURE_BYTES = 10
 _KEY_BYTES = 32
-_FIRST_DAY = date(2020, 1, 1)
+_FIRST_DAY = date(2000, 1, 1)
 _DAYS = 2**16
 _BYTES = _FORM.size + _SIGNATURE_BYTES
 _LETTERS = -(-_BYTES * 4 // 3)
@@ -81,7 +81,7 @@ class LinkTokens:
             UUID(link.message).bytes,
             link.version,
             link.number,
-            min((last - _FIRST_DAY).days, _DAYS - 1),
+            min(max((last - _FIRST_DAY).days, 0), _DAYS - 1),
         )
         return base64.urlsafe_b64encode(said + self._signature(said)).rstrip(b"=").decode()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notify import content
 from services.notify.domain import (
     CAMPAIGN,
     BeginRun,
@@ -18,6 +17,7 @@ from services.notify.domain import (
     StopCampaign,
     campaign_stream,
 )
+from services.notify.handlers.writing import check
 from shared.envelope import Causation
 from shared.events.campaign import CampaignDefined
 from shared.eventstore import body_hash
@@ -41,7 +41,7 @@ async def define(
     may_replace: Callable[[int], None],
 ) -> Done:
     """Give a campaign its (new) definition. Raises `Refused` that names what is wrong in it."""
-    content.check(definition.template)
+    check(definition)
     command = DefineCampaign(definition, request.at, may_replace)
     return await writer.one(CAMPAIGN, _execution(request, definition.campaign, command))
 

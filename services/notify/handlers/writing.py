@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.notify.content import LinkTokens, Person, Said, Signed, TemplateError, say
+from services.notify import content
+from services.notify.channels.sms_segments import segments_of
+from services.notify.content import Link, LinkTokens, Person, Said, Signed, TemplateError, say
+from services.notify.handlers.book import Entry
 from services.notify.projections import Recipient
-from shared.events.campaign import Template
+from shared.decider import invalid
+from shared.events.campaign import CampaignDefined, Template
+
+MOST_SEGMENTS = 10
+"""Messages that one SMS may be paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,31 @@ class Writing:
         except TemplateError:
             return False
         return True
+
+
+def check(definition: CampaignDefined) -> None:
+    """Raise `Refused` that names what cannot be sent of a definition's words.
+
+    An SMS is measured as it is for somebody of whom everything is known.
+    """
+    content.check(definition.template)
+    if "sms" not in {definition.channel, *definition.fallback}:
+        return
+    for path, said in content.samples(definition.template, "sms"):
+        found = segments_of(said.text)
+        if found.count > MOST_SEGMENTS:
+            raise invalid(
+                f"{path}.text", f"is {found.count} SMS, at most {MOST_SEGMENTS}: {found.alphabet}"
+            )
+
+
+def target_of(entry: Entry, link: Link) -> str | None:
+    """Where a link of a message leads, by the definition that held then; None: nowhere."""
+    held = [each for each in entry.versions if each.number <= link.version]
+    if not held:
+        return None
+    links = content.script_of(held[-1].definition.template).links
+    return links[link.number] if link.number < len(links) else None
 
 
 def person_of(recipient: Recipient, more: Mapping[str, str | None] | None = None) -> Person:
