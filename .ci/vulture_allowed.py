@@ -124,3 +124,14 @@ street
 close_month
 first_branch
 second_branch
+
+# Called by Liquid and by the parser of HTML, by their names.
+handle_comment
+handle_data
+handle_endtag
+handle_starttag
+node_class
+render_to_output
+
+# Of answers, read by callers.
+version_channel
