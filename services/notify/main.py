@@ -14,6 +14,7 @@ from services.notify.channels.registry import Ground, built
 from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
 from services.notify.content import LinkTokens
 from services.notify.handlers import (
+    Anniversaries,
     Audiences,
     Buckets,
     Calendars,
@@ -94,6 +95,17 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
         scheduled=dispatcher.offer,
     )
+    anniversaries = Anniversaries(
+        writer=kernel.writer,
+        book=book,
+        leases=MongoLeases(kernel.database),
+        owner=kernel.owner,
+        recipients=recipients,
+        branches=Places(kernel.documents(PLACES).collection).zones,
+        zone=settings.zone,
+        passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
+        scheduled=dispatcher.offer,
+    )
     finishing = Finishing(kernel.writer, book, queue)
     api = CampaignApi(
         writer=kernel.writer,
@@ -125,6 +137,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
             audiences.run,
             dispatcher.run,
             finishing.run,
+            anniversaries.run,
             Calendars(kernel.writer, book, settings.zone).run,
         ],
         reports=_reports(book, queue, "email" in channels),

@@ -112,6 +112,13 @@ class Recipients:
         contacts = [each for raw in found for each in raw["contacts"]]
         return {each["hash"] for each in contacts if each.get("shared")} & wanted
 
+    async def with_days(self, keys: Some[str], after: str, limit: int) -> Sequence[Recipient]:
+        """Those with one of the days of the year (`day_key`) by id, after one (`""`: the first)."""
+        found = await self.questions.find(
+            {"days": {"$in": sorted(keys)}, "_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit
+        )
+        return [msgspec.convert(raw, Recipient) for raw in found]
+
     async def count_members(self, segment: str) -> int:
         """How many are in the segment now."""
         return await self.questions.count({"memberships.segment": segment})

@@ -67,13 +67,29 @@ class OnCalendar(Part):
     at: LocalTime = Field(description="HH:MM on the chain's clock")
 
 
+class OnDate(Part):
+    """One message when a date of the customer comes round, so many days after or before it."""
+
+    kind: Literal["on_date"] = "on_date"
+    field: str = Field(description="`birth_date`, `registered` or `custom.<name>`")
+    days: int = Field(default=0, ge=-365, le=365, description="after it; less than 0: before it")
+    at: LocalTime = Field(description="HH:MM on the clock of the customer, else branch, else chain")
+    yearly: bool = Field(default=True, description="false: once, in the year of the date itself")
+
+
 KnownTrigger = Annotated[
-    OnEntering | OnLeaving | OnEvent | OnCalendar | Broadcast, Field(discriminator="kind")
+    OnEntering | OnLeaving | OnEvent | OnDate | OnCalendar | Broadcast, Field(discriminator="kind")
 ]
 Trigger = Annotated[
     KnownTrigger,
     open_union(
-        "on what occasion", "on_entering", "on_leaving", "on_event", "on_calendar", "broadcast"
+        "on what occasion",
+        "on_entering",
+        "on_leaving",
+        "on_event",
+        "on_date",
+        "on_calendar",
+        "broadcast",
     ),
 ]
 

@@ -129,6 +129,7 @@ async def test_what_was_defined_before_stays_readable(owner: httpx2.AsyncClient)
         ({"trigger": {"kind": "on_whim"}}, "trigger"),
         ({"trigger": {"kind": "broadcast", "segment": "No"}}, "trigger.segment"),
         ({"trigger": {"kind": "on_event", "event": "task.planned.v1"}}, "trigger.event"),
+        ({"trigger": {"kind": "on_date", "field": "shoe", "at": "10:00"}}, "trigger.field"),
         ({"trigger": MONDAYS | {"days": [8]}}, "trigger.days"),
         ({"trigger": MONDAYS | {"days": []}}, "trigger.days"),
         ({"trigger": MONDAYS | {"every": "day"}}, "trigger.days"),
@@ -147,6 +148,7 @@ async def test_what_is_wrong_is_named(owner: httpx2.AsyncClient, change: Json, f
     [
         {"kind": "on_leaving", "segment": "lapsed-30"},
         MONDAYS,
+        {"kind": "on_date", "field": "birth_date", "days": -7, "at": "10:00", "yearly": True},
         {"kind": "broadcast", "segment": "coupon", "follow": True},
         {
             "kind": "on_event",

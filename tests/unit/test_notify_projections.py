@@ -141,6 +141,8 @@ async def test_a_recipient_is_what_must_be_known_to_send() -> None:
             consents={"news|email|hash of new": True},
             withdrawals={"marketing|email": DAY},
             memberships=[Membership("coupon", DAY, 2)],
+            registered_at=DAY,
+            days=[f"registered|{DAY:%m-%d}"],
         )
     ]
 

@@ -59,6 +59,16 @@ class BroadcastInput(Input):
     follow: bool = False
 
 
+class OnDateInput(Input):
+    """A message when a date of the customer comes round, so many days after or before it."""
+
+    kind: Literal["on_date"]
+    field: str
+    days: int = Field(default=0, ge=-365, le=365)
+    at: LocalTime
+    yearly: bool = True
+
+
 class OnCalendarInput(Input):
     """At each moment of a calendar, a message for each member by then."""
 
@@ -70,7 +80,12 @@ class OnCalendarInput(Input):
 
 
 TriggerInput = Annotated[
-    OnEnteringInput | OnLeavingInput | OnEventInput | OnCalendarInput | BroadcastInput,
+    OnEnteringInput
+    | OnLeavingInput
+    | OnEventInput
+    | OnDateInput
+    | OnCalendarInput
+    | BroadcastInput,
     Field(discriminator="kind"),
 ]
 

@@ -6,10 +6,11 @@ from services.notify.domain.calendar import check_calendar
 from services.notify.domain.delivery import check_delivery
 from services.notify.domain.happening import check_event
 from shared.decider import invalid
-from shared.events.campaign import CampaignDefined, OnCalendar, OnEvent
+from shared.events.campaign import CampaignDefined, OnCalendar, OnDate, OnEvent
 
 LONGEST_NAME = 60
 LONGEST_TITLE = 200
+_DATE = re.compile(r"birth_date|registered|custom\.[a-z0-9_-]{1,64}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -19,6 +20,9 @@ def checked(definition: CampaignDefined) -> CampaignDefined:
     trigger = definition.trigger
     if isinstance(trigger, OnEvent):
         check_event(trigger)
+    elif isinstance(trigger, OnDate):
+        if _DATE.fullmatch(trigger.field) is None:
+            raise invalid("trigger.field", "birth_date, registered, or custom.<name>")
     else:
         check_name("trigger.segment", trigger.segment)
     if isinstance(trigger, OnCalendar):

@@ -1,5 +1,6 @@
 """What notify does: campaigns on request, messages by itself."""
 
+from services.notify.handlers.anniversaries import Anniversaries
 from services.notify.handlers.audience import Audiences
 from services.notify.handlers.book import CampaignBook, Entry, Start, Version
 from services.notify.handlers.buckets import Buckets
@@ -11,6 +12,7 @@ from services.notify.handlers.finishing import Finishing
 from services.notify.handlers.scheduling import Occasion, schedule
 
 __all__ = [
+    "Anniversaries",
     "Audiences",
     "Buckets",
     "Calendars",

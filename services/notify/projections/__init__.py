@@ -5,10 +5,10 @@ from services.notify.projections.places import PLACES, Place
 from services.notify.projections.queue import QUEUE, QueuedMessage, queued
 from services.notify.projections.recipients import (
     RECIPIENTS,
-    Contact,
     Membership,
     Recipient,
 )
+from services.notify.projections.told import Contact
 
 __all__ = [
     "CAMPAIGN_FIGURES",

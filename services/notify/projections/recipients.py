@@ -9,6 +9,27 @@ from datetime import datetime
 
 import msgspec
 
+from services.notify.projections.anniversaries import dates_after, day_keys
+from services.notify.projections.told import (
+    Absorbed,
+    Added,
+    Blacklisted,
+    BlacklistEnded,
+    Changed,
+    ConsentState,
+    Contact,
+    Entered,
+    Erased,
+    Exited,
+    Fields,
+    Given,
+    Merged,
+    Noted,
+    Registered,
+    Removed,
+    Reverted,
+    Withdrawn,
+)
 from shared.events.care import BlacklistingEnded, CustomerBlacklisted
 from shared.events.customer import (
     ConsentGiven,
@@ -17,9 +38,7 @@ from shared.events.customer import (
     CustomerRegistered,
     IdentifierAdded,
     IdentifierChanged,
-    IdentifierKind,
     IdentifierRemoved,
-    IdentifierState,
 )
 from shared.events.merging import (
     CustomerAbsorbed,
@@ -40,17 +59,6 @@ PERSONAL = (
 """Fields of the record that messages need."""
 
 
-class Contact(msgspec.Struct, gc=False, omit_defaults=True):
-    """A contact point; `value` is absent once it was erased."""
-
-    kind: IdentifierKind
-    hash: str
-    value: str | None = None
-    state: IdentifierState | None = None
-    preferred: bool | None = None
-    shared: bool | None = None
-
-
 class Membership(msgspec.Struct, gc=False):
     """A segment that the customer is in since a moment; `version` is that of the entering."""
 
@@ -64,7 +72,8 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
 
     `consents` maps `<topic>|<channel>|<hash of the contact point, or nothing>` to whether it was
     given; what is not there was not. `withdrawals` maps `<topic>|<channel>` to when something that
-    was given was last withdrawn. `merged` names the survivor while there is one.
+    was given was last withdrawn. `merged` names the survivor while there is one. `days` are
+    the days of the year that mean something, by `day_key`.
     """
 
     registered: bool = False
@@ -84,6 +93,9 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
     home_branch: str | None = None
     language: str | None = None
     time_zone: str | None = None
+    registered_at: datetime | None = None
+    custom_dates: dict[str, str] = msgspec.field(default_factory=dict)
+    days: list[str] = msgspec.field(default_factory=list)
 
     def wants(self, topic: str, channel: str) -> bool:
         """Whether anything was agreed to for the topic and channel."""
@@ -99,129 +111,6 @@ class Recipient(Document, kw_only=True, omit_defaults=True):
         """Whether it was agreed to for this contact point: its own word counts before any."""
         for_any = self.consents.get(consent_key(topic, channel, ""), False)
         return self.consents.get(consent_key(topic, channel, contact.hash), for_any)
-
-
-class Fields(msgspec.Struct, kw_only=True):
-    """What is read of the fields of a record."""
-
-    surname: str | None = None
-    name: str | None = None
-    patronymic: str | None = None
-    birth_date: str | None = None
-    city: str | None = None
-    home_branch: str | None = None
-    language: str | None = None
-    time_zone: str | None = None
-    preferred_channel: str | None = None
-    internal: bool | None = None
-
-
-class Registered(Fields, kw_only=True):
-    """Of `customer.registered`."""
-
-    identifiers: list[Contact] = msgspec.field(default_factory=list)
-
-
-class Changed(Fields, kw_only=True):
-    """Of `customer.changed`."""
-
-    cleared: list[str] | None = None
-
-
-class Added(msgspec.Struct):
-    """Of `customer.identifier_added`."""
-
-    identifier: Contact
-
-
-class Noted(msgspec.Struct):
-    """Of `customer.identifier_changed`."""
-
-    kind: str
-    hash: str
-    state: IdentifierState | None = None
-    preferred: bool | None = None
-
-
-class Removed(msgspec.Struct):
-    """Of `customer.identifier_removed`, and of what a revert releases."""
-
-    kind: str
-    hash: str
-
-
-class Given(msgspec.Struct):
-    """Of `customer.consent_given`."""
-
-    topic: str
-    channel: str
-    contact: str | None = None
-
-
-class Withdrawn(msgspec.Struct):
-    """Of `customer.consent_withdrawn`."""
-
-    topic: str
-    channel: str
-    contact: str | None = None
-
-
-class ConsentState(msgspec.Struct):
-    """Of a consent that a merge or its revert changes."""
-
-    topic: str
-    channel: str
-    contact: str | None = None
-    given: bool | None = None
-
-
-class Blacklisted(msgspec.Struct):
-    """Of `customer.blacklisted`."""
-
-
-class BlacklistEnded(msgspec.Struct):
-    """Of `customer.blacklisting_ended`."""
-
-
-class Merged(msgspec.Struct):
-    """Of `customer.merged`."""
-
-    survivor: str
-
-
-class Absorbed(msgspec.Struct):
-    """Of `customer.absorbed`."""
-
-    identifiers: list[Contact] = msgspec.field(default_factory=list)
-    consents: list[ConsentState] = msgspec.field(default_factory=list)
-    fields: Fields = msgspec.field(default_factory=Fields)
-    blacklist: Blacklisted | None = None
-
-
-class Reverted(msgspec.Struct):
-    """Of `customer.merge_reverted`."""
-
-    role: str
-    released: list[Removed] = msgspec.field(default_factory=list)
-    identifiers: list[Contact] = msgspec.field(default_factory=list)
-    consents: list[ConsentState] = msgspec.field(default_factory=list)
-    cleared: list[str] = msgspec.field(default_factory=list)
-
-
-class Erased(msgspec.Struct):
-    """Of `customer.erased`."""
-
-
-class Entered(msgspec.Struct):
-    """Of `segment.entered`."""
-
-    segment: str
-
-
-class Exited(msgspec.Struct):
-    """Of `segment.exited`."""
-
-    segment: str
 
 
 def consent_key(topic: str, channel: str, contact: str) -> str:
@@ -258,14 +147,14 @@ def apply(recipient: Recipient | None, event: Event) -> Recipient:
         case data:
             if isinstance(data, Withdrawn) and recipient.wants(data.topic, data.channel):
                 recipient.withdrawals[f"{data.topic}|{data.channel}"] = event.time
-            _fold(recipient, data)
+            _fold(recipient, data, event.time)
     return recipient
 
 
-def _fold(recipient: Recipient, data: object) -> None:
+def _fold(recipient: Recipient, data: object, at: datetime) -> None:
     match data:
         case Registered() as person:
-            recipient.registered = True
+            recipient.registered, recipient.registered_at = True, at
             recipient.contacts = _reaching(person.identifiers)
             _write(recipient, person, [])
         case Changed() as change:
@@ -296,6 +185,8 @@ def _write(recipient: Recipient, change: Fields, cleared: list[str]) -> None:
             setattr(recipient, name, value)
     if change.internal is not None or "internal" in cleared:
         recipient.internal = bool(change.internal)
+    recipient.custom_dates = dates_after(recipient.custom_dates, change.custom or {}, cleared)
+    recipient.days = day_keys(recipient.birth_date, recipient.registered_at, recipient.custom_dates)
 
 
 def _add(recipient: Recipient, contacts: list[Contact]) -> None:
@@ -365,7 +256,7 @@ def _without(recipient: Recipient, segment: str) -> list[Membership]:
 
 
 RECIPIENTS: Projection[Recipient] = Projection(
-    name="recipients_v3",
+    name="recipients_v4",
     topics=("customer.events.v1", "segment.events.v1"),
     reads={
         CustomerRegistered.type: Registered,
@@ -390,5 +281,9 @@ RECIPIENTS: Projection[Recipient] = Projection(
     opens=True,
     gapless=True,
     blank=lambda customer: Recipient(id=customer),
-    indexes=((("memberships.segment", 1), ("_id", 1)), (("contacts.hash", 1),)),
+    indexes=(
+        (("memberships.segment", 1), ("_id", 1)),
+        (("contacts.hash", 1),),
+        (("days", 1), ("_id", 1)),
+    ),
 )
