@@ -52,6 +52,30 @@ async def test_a_list_moves_a_segment_and_follows_merges_reverts_and_erases(
         job = await done(shops.segments.get(f"/v1/jobs/{answer['job']}"))
         assert job["counts"] == {"entered": 2}
 
+        # A file names them by their phones, as their records have them.
+        for who, phone in ((anna, "+79161234567"), (clara, "+79161234568")):
+            body = {"kind": "phone", "value": phone}
+            await done(shops.customers.post(f"/v1/customers/{who}/identifiers", json=body, **ANY))
+        await done(shops.segments.put("/v1/lists/file", json={"title": "File"}))
+        text = "phone,name\n+7 916 123-45-67,A\n+79161234568,C\n"
+
+        async def imported() -> Json | None:
+            path = "/v1/lists/file/imports?filename=f.csv"
+            sent = await done(shops.segments.post(path, content=text.encode()))
+            place = f"/v1/list-imports/{sent['id']}"
+            await done(shops.segments.post(f"{place}/start"))
+
+            async def ended() -> Json | None:
+                job = await done(shops.segments.get(f"/v1/jobs/{sent['id']}"))
+                return job if job["state"] == "done" else None
+
+            job = await eventually(ended)
+            return place if "unknown" not in job["counts"] else None
+
+        place = await eventually(imported)
+        await listed(shops, "file", anna, clara)
+        await done(shops.segments.post(f"{place}/revert"))
+
         merging = f"/v1/customers/{anna}/merge"
         await done(shops.customers.post(merging, json={"into": boris}, **ANY))
         await shops.members("guests", boris, clara)

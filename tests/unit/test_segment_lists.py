@@ -128,6 +128,16 @@ def test_who_is_put_on_a_list_is_on_it_until_taken_off() -> None:
     given(LISTING, [entered("vip"), left("vip")]).when(put).then([entered("vip")])
 
 
+def test_who_is_on_a_list_by_a_job_is_taken_off_by_its_revert_and_nobody_else_is() -> None:
+    file = ListCause(kind="file", job="j1")
+    take = TakeOff("vip", file, NOW, only="j1")
+    given(LISTING, [entered("vip", file)]).when(take).then([left("vip", file)])
+    again = [entered("vip", file), left("vip"), entered("vip")]
+    given(LISTING, again).when(take).then_nothing()
+    other = ListCause(kind="file", job="j2")
+    given(LISTING, [entered("vip", other)]).when(take).then_nothing()
+
+
 OVER = ListsHandedOver(merge="m1", survivor="s")
 HANDED = [entered("b"), entered("a"), OVER, left("a", M1), left("b", M1)]
 

@@ -248,7 +248,7 @@ def happenings(data: st.DataObject, naive: Naive, versions: dict[str, int]) -> l
     return []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_lists_are_where_people_and_merges_have_put_them(data: st.DataObject) -> None:
     async def live() -> None:
@@ -280,7 +280,7 @@ def one_of_the_orders(data: st.DataObject, told: Sequence[LoggedRecord]) -> list
     return order
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_is_heard_of_first_the_lists_are_the_same_in_the_end(data: st.DataObject) -> None:
     async def live() -> None:

@@ -49,11 +49,12 @@ class PutOn:
 
 @dataclass(frozen=True, slots=True)
 class TakeOff:
-    """Take the customer off a list."""
+    """Take the customer off a list; with `only`, who is on it by the job of that id."""
 
     list: str
     cause: ListCause
     at: datetime
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,13 @@ class Away:
 class Listing:
     """On which lists a customer is.
 
-    `gained` are those that are here by a merge, `lent` those that were handed over and come back
-    with its revert. `passed` are the merges that came while they were, and went on.
+    `jobs` are those that put the customer on a list, where one did. `gained` are lists that are
+    here by a merge, `lent` those that were handed over and come back with its revert. `passed` are
+    the merges that came while they were, and went on.
     """
 
     on: Names = NONE
+    jobs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     gained: ByMerge = field(default_factory=lambda: MappingProxyType({}))
     lent: Names = NONE
     away: Away | None = None
@@ -165,6 +168,8 @@ def _put_on(command: PutOn, state: Listing) -> Sequence[NewEvent]:
 def _take_off(command: TakeOff, state: Listing) -> Sequence[NewEvent]:
     _require_here(state)
     if command.list not in state.on:
+        return ()
+    if command.only is not None and state.jobs.get(command.list) != command.only:
         return ()
     return (NewEvent(ListLeft(list=command.list, cause=command.cause), command.at),)
 
@@ -243,9 +248,9 @@ def _through(
 def _evolve(state: Listing, data: EventData) -> Listing:
     match data:
         case ListEntered(list=name, cause=cause):
-            return _evolve_entered(state, name, cause.merge)
+            return _evolve_entered(_by_job(state, name, cause.job), name, cause.merge)
         case ListLeft(list=name, cause=cause):
-            return _evolve_left(state, name, cause.merge)
+            return _evolve_left(_by_job(state, name, None), name, cause.merge)
         case ListsHandedOver():
             return replace(state, away=Away(data.merge, data.survivor))
         case ListsReceived():
@@ -258,6 +263,16 @@ def _evolve(state: Listing, data: EventData) -> Listing:
         case _:
             message = f"{data.type} does not belong to the stream of a customer's lists"
             raise TypeError(message)
+
+
+def _by_job(state: Listing, name: str, job: str | None) -> Listing:
+    """The state that knows by which job the customer is on the list; None: by none."""
+    if job is None and name not in state.jobs:
+        return state
+    jobs = {**state.jobs, name: job} if job is not None else {**state.jobs}
+    if job is None:
+        del jobs[name]
+    return replace(state, jobs=MappingProxyType(jobs))
 
 
 def _evolve_entered(state: Listing, name: str, merge: str | None) -> Listing:

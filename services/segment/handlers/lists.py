@@ -66,13 +66,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to become of customers: on the list, or off it; why, and in which chain of causes."""
+    """What is to become of customers: on the list, or off it; why, and in which chain of causes.
+
+    With `only`, those alone are taken off whom the job of that id has put on.
+    """
 
     list: str
     on: bool
     cause: ListCause
     at: datetime
     correlation: str
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +119,15 @@ class ListWriting:
 
 def _entry(change: Change, placed: _Placed) -> Command[OfCustomer]:
     stream = listing_stream(placed.customer)
-    body = PutOn if change.on else TakeOff
+    body: PutOn | TakeOff = TakeOff(change.list, change.cause, change.at, change.only)
+    if change.on:
+        body = PutOn(change.list, change.cause, change.at)
     return Command(
         id=placed.entry.command_id,
         hash=body_hash([change.list, placed.entry.customer, change.on]),
         stream=stream,
         key=placed.customer,
-        body=body(change.list, change.cause, change.at),
+        body=body,
         causation=Causation(correlation=change.correlation),
         subject=placed.customer,
     )
