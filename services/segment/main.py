@@ -34,7 +34,7 @@ from services.segment.consumers import (
     readers,
 )
 from services.segment.consumers.generations import KernelGenerations
-from services.segment.consumers.rebuilding import BringingBack, Rebuilding
+from services.segment.consumers.rebuilding import BringingBack, Rebuilding, generation_of
 from services.segment.domain import Brake
 from services.segment.engine.stepping import HORIZON
 from services.segment.handlers.braking import BrakeWatch
@@ -286,6 +286,14 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         due = await kernel.due_timers(rules.stepped.projection, rules.stepped.spared)
         return {"due_timers": due}
 
+    async def reading() -> Mapping[str, tuple[str, ...]]:
+        """The groups of reactions, and that of profiles that are folded anew."""
+        present = await rebuilds.present()
+        if not present.active:
+            return await readers()
+        generation = generation_of(present)
+        return {**await readers(), f"{SERVICE}.{generation.name}": generation.topics}
+
     return await assemble(
         kernel,
         role,
@@ -302,7 +310,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             files.run,
             TableSchedule(tables, jobs, kernel.clock).run,
         ],
-        reports=Reports(counts=counts, readers=readers),
+        reports=Reports(counts=counts, readers=reading),
     )
 
 
