@@ -134,4 +134,6 @@ node_class
 render_to_output
 
 # Of answers, read by callers.
+explanation
 version_channel
+waits_until

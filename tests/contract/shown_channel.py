@@ -5,7 +5,6 @@ import re
 import sys
 import types
 from pathlib import Path
-from typing import Any
 
 from services.notify.channels import Accepted, Channel, NotTaken, Rejected
 from services.notify.channels.registry import Maker
@@ -27,13 +26,8 @@ def _module(name: str, code: str) -> types.ModuleType:
 
 def shown_line() -> Maker:
     """What the page adds to the registry."""
-    (made,) = _evaluated(f"({SHOWN_LINE})")
-    maker: Maker = made
+    maker: Maker = eval(SHOWN_LINE, {"pigeon": PIGEON})  # noqa: S307 - our own page
     return maker
-
-
-def _evaluated(code: str) -> Any:  # noqa: ANN401 - whatever the page shows
-    return eval(code, {"pigeon": PIGEON})  # noqa: S307 - our own page
 
 
 SHOWN_FILE, SHOWN_LINE = _BLOCKS

@@ -156,7 +156,10 @@ class Desk:
             name=name.capitalize(), identifiers=(identifier,) if email else ()
         )
         first = all(commit.key != name for commit in self.customers.commits)
-        told = [NewEvent(event, self.clock.moment) for event in ([known] if first else []) + list(events)]
+        told = [
+            NewEvent(event, self.clock.moment)
+            for event in ([known] if first else []) + list(events)
+        ]
         writer = Writer(self.customers, KEYRING, self.clock, "customer")
         await tell(writer, f"customer-{name}", name, told)
         folder = Folder(RECIPIENTS, self.people, MemoryParking(), KEYRING)

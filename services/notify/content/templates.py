@@ -124,7 +124,7 @@ class _Counting(RenderContext):
 
 def _write(node: OutputNode, context: RenderContext, buffer: TextIO) -> int:
     """Write what an output says. Raises where that is nothing."""
-    assert isinstance(context, _Counting)  # noqa: S101 - `_Template` makes no other
+    assert isinstance(context, _Counting)  # noqa: S101 - a _Template makes no other
     value = node.expression.evaluate(context)
     text = shown(context.wording, value) if isinstance(value, date) else _plain(value)
     if not text.strip():
