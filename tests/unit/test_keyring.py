@@ -74,9 +74,11 @@ def test_what_was_sealed_opens_to_what_it_was() -> None:
 
 
 def test_a_sealed_event_shows_no_personal_value() -> None:
-    text = repr(sealed())
-    for personal in ("Иванова", "example.com", "+7000", "38", "True", "cat"):
+    text = repr(data := sealed())
+    # Shorter ones would stand in a ciphertext by chance now and then.
+    for personal in ("Иванова", "example.com", "+7000"):
         assert personal not in text
+    assert all(is_token(each) for each in data["custom"].values())
     assert "female" in text
     assert "bb" in text
 
