@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
-
 from services.customer.main import build as build_customer
 from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
@@ -13,6 +11,7 @@ from services.segment.main import build as build_segment
 from shared.events.contract import show_moment
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
+from tests.integration.buying import bought, registered
 
 Json = Any
 NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
@@ -30,10 +29,10 @@ async def test_receipts_become_members_growth_months_portraits_and_predictions(
         chain.running(build_interaction, chain.settings(InteractionSettings, **moment)) as facts,
         chain.running(build_segment, chain.settings(SegmentSettings, **moment)) as segments,
     ):
-        who = {name: await _registered(customers, name) for name in WEEKS_AGO}
+        who = {name: await registered(customers, name) for name in WEEKS_AGO}
         for name, weeks in WEEKS_AGO.items():
             for number in weeks:
-                await _bought(facts, name, NOW - number * WEEK)
+                await bought(facts, name, NOW - number * WEEK)
         rule = {"title": "has bought", "rule": HAS_BOUGHT}
         defined = await segments.put("/v1/segments/buyers", json=rule)
         assert defined.is_success, defined.text
@@ -82,23 +81,3 @@ async def test_receipts_become_members_growth_months_portraits_and_predictions(
         anna = await ask(f"customers/{who['anna']}/prediction", days="30")
         assert (anna["receipts"], anna["parameters"]) == (8, 1)
         assert 0 < anna["expected_receipts"] < 30
-
-
-async def _registered(customers: httpx2.AsyncClient, name: str) -> str:
-    body = {"surname": name, "identifiers": [{"kind": "external", "value": name}]}
-    answer = await customers.post("/v1/customers", json=body)
-    assert answer.status_code == 201, answer.text
-    customer: str = answer.json()["id"]
-    return customer
-
-
-async def _bought(facts: httpx2.AsyncClient, name: str, at: datetime) -> None:
-    receipt = {
-        "source_id": f"{name}-{at:%Y%m%d}",
-        "branch": "12",
-        "time": show_moment(at),
-        "identifier": {"kind": "external", "value": name},
-        "lines": [{"product": "tea", "quantity": 1, "amount": 1000}],
-    }
-    answer = await facts.post("/v1/receipts", json=receipt)
-    assert answer.is_success, answer.text

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
-
 from services.customer.main import build as build_customer
 from services.interaction.main import InteractionSettings
 from services.interaction.main import build as build_interaction
@@ -13,6 +11,7 @@ from services.segment.main import build as build_segment
 from shared.events.contract import show_moment
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
+from tests.integration.buying import bought, registered
 
 Json = Any
 NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
@@ -28,10 +27,10 @@ async def test_a_base_is_divided_and_a_change_carries_through_to_who_names_it(
         chain.running(build_interaction, chain.settings(InteractionSettings, **moment)) as facts,
         chain.running(build_segment, chain.settings(SegmentSettings, **moment)) as segments,
     ):
-        who = {name: await _registered(customers, name) for name in DAYS_AGO}
+        who = {name: await registered(customers, name) for name in DAYS_AGO}
         for name, days in DAYS_AGO.items():
             for number in days:
-                await _bought(facts, name, NOW - timedelta(days=number))
+                await bought(facts, name, NOW - timedelta(days=number))
 
         async def put(path: str, body: Json) -> None:
             answer = await segments.put(f"/v1/{path}", json=body)
@@ -84,23 +83,3 @@ async def test_a_base_is_divided_and_a_change_carries_through_to_who_names_it(
         assert (table["customers"], table["turnover"]) == (3, 6_000)
         (standing,) = (await segments.get(f"/v1/customers/{who['anna']}/rfm")).json()["items"]
         assert (standing["frequency"], standing["receipts"], standing["spent"]) == (4, 3, 3_000)
-
-
-async def _registered(customers: httpx2.AsyncClient, name: str) -> str:
-    body = {"surname": name, "identifiers": [{"kind": "external", "value": name}]}
-    answer = await customers.post("/v1/customers", json=body)
-    assert answer.status_code == 201, answer.text
-    customer: str = answer.json()["id"]
-    return customer
-
-
-async def _bought(facts: httpx2.AsyncClient, name: str, at: datetime) -> None:
-    receipt = {
-        "source_id": f"{name}-{at:%Y%m%d}",
-        "branch": "12",
-        "time": show_moment(at),
-        "identifier": {"kind": "external", "value": name},
-        "lines": [{"product": "tea", "quantity": 1, "amount": 1000}],
-    }
-    answer = await facts.post("/v1/receipts", json=receipt)
-    assert answer.is_success, answer.text
