@@ -36,10 +36,13 @@ class Queue:
         )
         return [msgspec.convert(raw, QueuedMessage) for raw in found]
 
-    async def woken(self, buckets: Some[int], at: datetime, limit: int) -> Sequence[QueuedMessage]:
-        """Those of the buckets whose moment has come by `at` (the chain's clock)."""
+    async def woken(
+        self, buckets: Some[int], at: datetime, after: str, limit: int
+    ) -> Sequence[QueuedMessage]:
+        """Those of the buckets whose moment has come by `at` (the chain's clock), after a turn."""
+        come = {"$gt": after or WAITING, "$lte": WAITING + turn_of(at, "~")}
         found = await self.questions.find(
-            {"due": _woken_by(at), "bucket": {"$in": sorted(buckets)}},
+            {"due": come, "bucket": {"$in": sorted(buckets)}},
             sort=[("due", 1)],
             limit=limit,
         )
@@ -76,10 +79,6 @@ class Queue:
             where["turn"] = {"$lt": before}
         found = await self.questions.find(where, sort=[("turn", -1)], limit=limit + 1)
         return [msgspec.convert(raw, QueuedMessage) for raw in found]
-
-
-def _woken_by(at: datetime) -> dict[str, str]:
-    return {"$gt": WAITING, "$lte": WAITING + turn_of(at, "~")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,6 +330,11 @@ async def test_a_message_remembers_when_it_was_recorded_and_first_handed_over() 
     assert found.turn == "001793534400250|m1"
 
 
+def test_what_else_a_customer_is_to_get_is_found_without_looking_at_everybodys() -> None:
+    # Each batch asks it where there are caps, however many wait.
+    assert (("customer", 1), ("due", 1)) in QUEUE.indexes
+
+
 async def test_figures_count_each_message_once() -> None:
     anna, boris = await folded(CAMPAIGN_FIGURES, await logged(*LIVES))
     assert (anna.id, boris.id) == (figures_id(CAMPAIGN, ANNA), figures_id(CAMPAIGN, BORIS))

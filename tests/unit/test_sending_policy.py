@@ -8,7 +8,7 @@ import pytest
 
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt, Rejected
 from services.notify.domain import Stage, message_id
-from services.notify.handlers import Dispatcher, Request, define, start
+from services.notify.handlers import Dispatcher, Request, define, pause, start
 from services.notify.handlers.pacing import Pacing
 from services.notify.handlers.policies import PolicyBook
 from services.notify.handlers.scheduling import Occasion, schedule
@@ -359,3 +359,49 @@ async def test_a_hard_bounce_without_another_way_is_the_end() -> None:
     dispatcher, _ = await two_ways(desk, GIVEN, PHONE)
     await work(desk, dispatcher)
     assert await desk.stages() == [Stage.FAILED]
+
+
+async def test_what_rests_after_its_night_keeps_nothing_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.notify.handlers.dispatcher.PAGE", 2)
+    desk = await Desk.opened()
+    await policy(desk, quiet=(NIGHT,))
+    await another(desk, "news", 5)
+    names = [f"c{number}" for number in range(5)]
+    for name in names:
+        await desk.customer(name, GIVEN)
+        await due(desk, CAMPAIGN, name)
+    await desk.customer("anna", GIVEN)
+    desk.know_all()
+    await work(desk)
+    await desk.customer("anna", CustomerChanged(time_zone="Atlantic/Azores"))
+    await due(desk, "news", "anna")
+    desk.know_all()
+    await work(desk)
+    await pause(desk.writer(), Request("pause", "pause", NOW), CAMPAIGN)
+    # The night of the five is over, and they wait for the campaign; that of Anna ends an hour later
+    # on the Azores, behind all of them.
+    until(desk, NOW + 10 * HOUR)
+    dispatcher = await desk.dispatcher(_pacing=Pacing(size=2))
+    while await dispatcher.step():
+        pass
+    assert addresses(desk) == ["anna@x.example"]
+
+
+async def test_of_two_lists_neither_keeps_the_other_waiting() -> None:
+    desk = await Desk.opened()
+    await policy(desk, quiet=(NIGHT,))
+    names = [f"c{number}" for number in range(6)]
+    for name in [*names, "anna"]:
+        await desk.customer(name, GIVEN)
+    await desk.schedule(*names)
+    desk.know_all()
+    await work(desk)
+    until(desk, NOW + 9 * HOUR)
+    await desk.schedule("anna")
+    until(desk, NOW + 9 * HOUR + timedelta(seconds=3))
+    await (await desk.dispatcher(_pacing=Pacing(size=4))).step()
+    # Four of those that come out of the night, and of the new ones a quarter of a batch.
+    assert len(addresses(desk)) == 5
+    assert "anna@x.example" in addresses(desk)

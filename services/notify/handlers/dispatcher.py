@@ -41,7 +41,7 @@ from services.notify.handlers.examining import CONTACT_KINDS, Examination, Plan
 from services.notify.handlers.limiting import BranchZones, Limiting, nowhere
 from services.notify.handlers.pacing import Pacing
 from services.notify.handlers.policies import PolicyBook
-from services.notify.handlers.reading import OpenMessages, People
+from services.notify.handlers.reading import OpenMessages, People, Round
 from services.notify.handlers.recording import Entry, got_in, record
 from services.notify.handlers.writing import Stationery
 from services.notify.projections import QueuedMessage
@@ -56,6 +56,8 @@ OVERTIME_SECONDS = 1.0
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 PAGE = 500
+LEAST_PART = 4
+"""Of a batch, a quarter is for each list at the least."""
 MAX_OFFERS = 2_000
 CONCURRENT = 50
 ENDING_SECONDS = 15.0
@@ -91,7 +93,8 @@ class Dispatcher:
     _pacing: Pacing = field(default_factory=Pacing)
     _abandoned: dict[str, str] = field(default_factory=dict)
     _unanswered: dict[str, str] = field(default_factory=dict)
-    _after: str = ""
+    _open: Round = field(default_factory=Round)
+    _woken: Round = field(default_factory=Round)
     _looked_at: float = float("-inf")
     _limiting: Limiting = field(init=False)
 
@@ -192,22 +195,22 @@ class Dispatcher:
         if offered and now - self._looked_at < POLL_SECONDS:
             return offered, True
         self._looked_at = now
-        woken = await self.queue.woken(mine, self.writer.clock.now(), limit)
-        offered += [message for message in woken if self._pacing.is_due(message.id)]
-        page = await self.queue.open(mine, self._after, PAGE)
-        offers = {message.id for message in offered}
-        due = [
-            message
-            for message in page
-            if message.id not in offers and self._pacing.is_due(message.id)
-        ]
-        batch = due[: max(0, limit - len(offered))]
-        if len(batch) < len(due):
-            self._after, more = (batch[-1].due if batch else self._after), True
-        else:
-            more = len(page) == PAGE
-            self._after = page[-1].due if more else ""
-        return [*offered, *batch], more
+        found = {message.id: message for message in offered}
+
+        def usable(message: QueuedMessage) -> bool:
+            return message.id not in found and self._pacing.is_due(message.id)
+
+        # However much there is of one list, the other one comes to its turn too.
+        least, more = max(1, limit // LEAST_PART), []
+        at, woken, opened = self.writer.clock.now(), self._woken, self._open
+        for page, turning in (
+            (await self.queue.woken(mine, at, woken.after, PAGE), woken),
+            (await self.queue.open(mine, opened.after, PAGE), opened),
+        ):
+            taken, left = turning.take(page, PAGE, usable, max(least, limit - len(found)))
+            found |= {message.id: message for message in taken}
+            more.append(left)
+        return list(found.values()), any(more)
 
     async def _competing(self, found: Sequence[QueuedMessage]) -> Sequence[QueuedMessage]:
         """What else the same customers are to get by now: where there are caps it may go first."""

@@ -1,6 +1,7 @@
-"""What a dispatcher asks of the read models."""
+"""What a dispatcher asks of the read models, and where it stands in its rounds through them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -17,9 +18,9 @@ class OpenMessages(Protocol):
         ...
 
     async def woken(
-        self, buckets: Collection[int], at: datetime, limit: int
+        self, buckets: Collection[int], at: datetime, after: str, limit: int
     ) -> Sequence[QueuedMessage]:
-        """Those that waited for a moment which has come."""
+        """Those that waited for a moment which has come, those after a turn."""
         ...
 
     async def of_customers(
@@ -43,3 +44,30 @@ class People(Protocol):
     async def shared(self, hashes: Collection[str]) -> set[str]:
         """Those of the addresses that somebody shares with others."""
         ...
+
+
+@dataclass(slots=True)
+class Round:
+    """A round through a list, page by page and then from the first again.
+
+    What rests stays in the list: it must not keep what comes behind it from being looked at.
+    """
+
+    after: str = ""
+
+    def take(
+        self,
+        page: Sequence[QueuedMessage],
+        size: int,
+        usable: Callable[[QueuedMessage], bool],
+        most: int,
+    ) -> tuple[Sequence[QueuedMessage], bool]:
+        """Take what is usable of a page of at most `size`; and whether there may be more."""
+        due = [message for message in page if usable(message)]
+        taken = due[:most]
+        if len(taken) < len(due):
+            self.after = taken[-1].due if taken else self.after
+            return taken, True
+        more = len(page) == size
+        self.after = page[-1].due if more else ""
+        return taken, more

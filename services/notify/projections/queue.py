@@ -236,5 +236,6 @@ QUEUE: Projection[QueuedMessage] = Projection(
         (("turn", 1),),
         (("campaign", 1), ("turn", 1)),
         (("campaign", 1), ("occurrence", 1), ("due", 1)),
+        (("customer", 1), ("due", 1)),
     ),
 )
