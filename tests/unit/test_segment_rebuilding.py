@@ -7,14 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.segment.consumers.rebuilding import generation_of
 from services.segment.domain.rebuild import LONGEST, Rebuild, due
 from services.segment.engine.profile import Profile
+from services.segment.engine.reported import Recorded
 from services.segment.handlers.rebuilding import Rebuilds
 from services.segment.queries.brake import Base
 from services.segment.rules.instants import instant
 from services.segment.rules.reading import parse_rule
 from services.segment.rules.ruleset import LiveRule, RuleSet
+from shared.envelope import Light
 from shared.memory import MemoryDocuments
+from shared.projection import Event
 from shared.testing.collections import MemoryQuestions
 from tests.unit.test_segment_brake import TWICE, Town, define, owner, shown, town
 
@@ -35,12 +39,12 @@ def rules(*, number: int = 1, **more: Any) -> RuleSet:  # noqa: ANN401 - fields 
 def test_a_generation_keeps_what_every_rule_needs() -> None:
     begun = due(Rebuild(), rules(within="P500D"), 1, NOW)
     assert begun == Rebuild(1, 500 * DAY, NOW, active=True)
-    # From 5 June until now are ten days, and what is at that very instant counts.
     between = {"from": "2026-06-05T00:00:00Z", "to": "2026-07-01T00:00:00Z"}
-    assert due(Rebuild(), rules(between=between), 1, NOW).span == 10 * DAY + 1
+    assert due(Rebuild(), rules(between=between), 1, NOW).since == instant(NOW - timedelta(10))
     ever = due(Rebuild(), rules(where={"branch": ["1"]}), 1, NOW)
     assert ever.span == LONGEST // timedelta(milliseconds=1)
     assert ever.covers(rules(where={"branch": ["1"]}))
+    assert ever.covers(rules(between=between))
 
 
 def test_it_goes_on_while_anybody_lacks_what_it_keeps() -> None:
@@ -55,6 +59,27 @@ def test_what_is_lacked_after_one_has_ended_is_another_one() -> None:
     over = Rebuild(3, 500 * DAY, NOW, active=False)
     assert due(over, rules(within="P500D"), 0, NOW) == over
     assert due(over, rules(within="P500D"), 1, NOW).generation == 4
+
+
+def test_what_counts_from_an_instant_on_is_kept_however_late_the_next_event_comes() -> None:
+    since = "2024-06-05T00:00:00Z"
+    between = rules(between={"from": since, "to": "2026-07-01T00:00:00Z"})
+    begun = due(Rebuild(), between, 1, NOW)
+    fold, whole = generation_of(begun).apply, None
+    # An hour before the instant, an hour after it, and a day after the generation has begun.
+    first = datetime(2024, 6, 5, tzinfo=UTC)
+    times = [first - timedelta(hours=1), first + timedelta(hours=1), NOW + timedelta(days=1)]
+    for version, time in enumerate(times, start=1):
+        light = Light(
+            "interaction.receipt_recorded.v1", "interaction-c1", version, time, time,
+            msgspec.Raw(b""), "c1",
+        )  # fmt: skip
+        whole = fold(whole, Event(light, Recorded("f", 100, 0), 0))
+    assert whole is not None
+    assert [fact.time for fact in whole.receipts][-2:] == [instant(time) for time in times[1:]]
+    assert between.needs["a"].is_met(whole.lost, instant(times[-1]))
+    assert begun.covers(between)
+    assert not begun.covers(rules(between={"from": "2024-06-04T00:00:00Z", "to": since}))
 
 
 async def knows(profiles: MemoryDocuments, **state: Any) -> None:  # noqa: ANN401 - of any kind

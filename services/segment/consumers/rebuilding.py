@@ -48,7 +48,7 @@ def generation_name(generation: int) -> str:
 
 def generation_of(rebuild: Rebuild) -> Projection[Profile]:
     """The read model of a generation: what profiles know, with nobody asking."""
-    engine = Engine(NO_RULES, timedelta(milliseconds=rebuild.span))
+    engine = Engine(NO_RULES, timedelta(milliseconds=rebuild.span), since=rebuild.since)
     stepping = profiles_v2(engine).projection
     return replace(stepping, name=generation_name(rebuild.generation), indexes=())
 

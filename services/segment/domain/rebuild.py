@@ -3,41 +3,43 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.segment.rules.instants import instant
 from services.segment.rules.ruleset import RuleSet
 
 LONGEST = timedelta(days=366 * 10_000)
 """As good as all time: moments are of the years 1 to 9999."""
-_MILLISECOND = timedelta(milliseconds=1)
+ALL_TIME = LONGEST // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
     """The generation that is being folded, or was last: `span` milliseconds back are kept.
 
-    Generation 0 is that of an installation that never needed one.
+    So is all from the instant `since` on: a span would not do, because it goes on with each event
+    that comes after the generation has begun. Generation 0 is that of an installation that never
+    needed one.
     """
 
     generation: int = 0
     span: int = 0
     begun: datetime | None = None
     active: bool = False
+    since: int | None = None
 
     def covers(self, rules: RuleSet) -> bool:
         """Whether it keeps what every rule needs."""
         if self.begun is None:
             return False
-        since = rules.since
-        enough = self.span >= min(rules.look_back, LONGEST // _MILLISECOND)
-        return enough and (since is None or instant(self.begun) - self.span < since)
+        if self.span >= ALL_TIME:
+            return True
+        wanted, here = rules.since, self.since
+        return self.span >= rules.look_back and (
+            wanted is None or (here is not None and here <= wanted)
+        )
 
     def next(self, rules: RuleSet, now: datetime) -> "Rebuild":
         """The generation that keeps what every rule needs, begun now."""
-        span = rules.look_back
-        if rules.since is not None:
-            span = max(span, instant(now) - rules.since + 1)
-        span = min(span, LONGEST // _MILLISECOND)
-        return Rebuild(self.generation + 1, span, now, active=True)
+        span = min(rules.look_back, ALL_TIME)
+        return Rebuild(self.generation + 1, span, now, active=True, since=rules.since)
 
     def ended(self) -> "Rebuild":
         """It is needed no more."""

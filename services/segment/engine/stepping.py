@@ -65,12 +65,14 @@ class OlderRules(RuntimeError):  # noqa: N818 - says what is wrong
 class Engine:
     """The engine with one rule set; another set is another engine.
 
-    `horizon` is how long facts are kept one by one; a rule that looks back further widens it.
+    `horizon` is how long facts are kept one by one; a rule that looks back further widens it. What
+    is from the instant `since` on is kept in any case.
     """
 
     rules: RuleSet
     horizon: timedelta = HORIZON
     cap: int = CAP
+    since: int | None = None
 
     def step(self, profile: Profile | None, event: Event) -> Outcome:
         """Fold one event of the customer; one that rules cannot ask about changes nothing."""
@@ -137,7 +139,7 @@ class Engine:
         else:
             life.take(fact)
         life.clock = at if life.clock is None else max(at, life.clock)
-        life.trim(self._kept, self.rules.since)
+        life.trim(self._kept, self._since)
         if not life.crowded and self._too_many(life):
             life.crowd()
         return life.profile(0)
@@ -198,7 +200,7 @@ class Engine:
             return life.profile(profile.rules), life.events
         lived = {kept.import_id for kept in known.waiting} - set(profile.history)
         take_lived(life, sorted(lived))
-        life.trim(self._kept, self.rules.since)
+        life.trim(self._kept, self._since)
         now_asked = [name for name in profile.lacks if name in self.rules.rules]
         life.ask_some(set(now_asked) - set(lacks), at, Why("definition"))
         life.ask_all(at, why)
@@ -278,6 +280,12 @@ class Engine:
         """How long facts are kept one by one, in milliseconds."""
         return max(self.horizon // _MILLISECOND, self.rules.look_back)
 
+    @property
+    def _since(self) -> int | None:
+        """The instant from which on all is kept."""
+        told = [each for each in (self.since, self.rules.since) if each is not None]
+        return min(told, default=None)
+
     def _known(self, profile: Profile | None, event: Event) -> Profile:
         if profile is not None:
             return profile
@@ -323,7 +331,7 @@ class Engine:
         life.answer(changed, at, Why("definition"))
 
     def _close(self, life: Life, at: int, why: Why) -> Outcome:
-        life.trim(self._kept, self.rules.since)
+        life.trim(self._kept, self._since)
         if not life.crowded and self._too_many(life):
             life.leave_all(at, why)
         return life.profile(self.rules.number), life.events

@@ -45,7 +45,7 @@ class Rebuilds:
 def _rebuild(raw: RawDocument | None) -> Rebuild:
     if raw is None:
         return Rebuild()
-    return Rebuild(raw["generation"], raw["span"], raw["begun"], raw["active"])
+    return Rebuild(raw["generation"], raw["span"], raw["begun"], raw["active"], raw["since"])
 
 
 def _note(rebuild: Rebuild, rev: int) -> RawDocument:
@@ -56,4 +56,5 @@ def _note(rebuild: Rebuild, rev: int) -> RawDocument:
         "span": rebuild.span,
         "begun": rebuild.begun,
         "active": rebuild.active,
+        "since": rebuild.since,
     }
