@@ -231,6 +231,23 @@ async def test_an_import_that_is_killed_goes_on_where_it_stood(
     assert (job.state, job.counts) == ("done", {"entered": 3})
 
 
+async def test_a_list_that_is_archived_while_a_file_is_read_gets_nobody_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    change = ListWriting.change
+
+    async def archiving(writing: ListWriting, *told: Any) -> Any:  # noqa: ANN401 - as it is there
+        outcomes = await change(writing, *told)
+        await archive_list(world.writer, Request("archive", "archive", NOW), "vip", None)
+        return outcomes
+
+    monkeypatch.setattr(ListWriting, "change", archiving)
+    job = await world.run(EVERYBODY)
+    assert (job.state, job.counts) == ("failed", {"entered": 1})
+    assert await world.on("anna", "boris", "clara") == ["anna"]
+
+
 @pytest.mark.parametrize(
     ("columns", "field"), [({"Note": "surname"}, "columns.Note"), ({}, "columns")]
 )

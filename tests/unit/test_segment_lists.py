@@ -366,6 +366,12 @@ def test_no_stay_ends_before_it_began() -> None:
     assert stay.left == stay.entered == NOW.replace(hour=5)
 
 
+def test_no_stay_begins_before_the_last_one_ended() -> None:
+    # Taken off at 5, and put on again at the moment of somebody who had asked for it at 4.
+    last, again = fold(read(1, 1, on=True), read(2, 5, on=False), read(3, 4, on=True)).intervals
+    assert last.left == again.entered == NOW.replace(hour=5)
+
+
 def test_a_log_that_does_not_take_turns_is_told_of() -> None:
     with pytest.raises(ValueError, match="twice in a row"):
         fold(read(1, 1, on=True), read(2, 2, on=True))

@@ -16,6 +16,7 @@ from services.segment.api.lists import ListApi
 from services.segment.domain import DefineSegment
 from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import HORIZON, Engine
+from services.segment.handlers import filling
 from services.segment.handlers.definitions import Request, define, load_rules
 from services.segment.handlers.filling import ListFill
 from services.segment.handlers.lists import ListWriting
@@ -29,6 +30,7 @@ from services.segment.queries.rules import PresentRules
 from services.segment.rules.ruleset import RuleSet
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
+from shared.decider import Refused
 from shared.envelope import Light, decode_light
 from shared.execute import Writer
 from shared.http import build_app
@@ -311,6 +313,28 @@ async def test_a_fill_that_is_done_again_changes_nothing(
     await desk.filled(job)
     await desk.catch_up()
     assert names(await page(owner)) == []
+
+
+async def test_a_list_that_is_archived_while_it_is_filled_is_filled_no_further(
+    desk: Desk, owner: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "RANGE", 1)
+    change = ListWriting.change
+
+    async def archiving(writing: ListWriting, *told: Json) -> Json:
+        outcomes = await change(writing, *told)
+        if outcomes:
+            assert (await owner.post("/v1/lists/vip/archive")).status_code == 200
+        return outcomes
+
+    monkeypatch.setattr(ListWriting, "change", archiving)
+    await desk.knows("dora", 5)
+    await desk.knows("emil", 5)
+    job = (await owner.post("/v1/lists/vip/fill", json={"rule": BOUGHT})).json()["job"]
+    with pytest.raises(Refused, match="list-archived"):
+        await desk.filled(job)
+    await desk.catch_up()
+    assert names(await page(owner)) == ["dora"]
 
 
 async def test_a_list_is_filled_with_the_members_of_a_segment(

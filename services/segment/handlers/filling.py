@@ -52,9 +52,8 @@ class ListFill:
     name: str = FILL
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> None:
-        """Go on from where it stands. Raises `Refused` for a list that is archived meanwhile."""
+        """Go on from where it stands. Raises `Refused` once the list is archived."""
         name, at = job.params["list"], datetime.fromisoformat(job.params["at"])
-        await self.lists.require_standing(name)
         cause = ListCause(kind="filter", by=job.by, job=job.id)
         change = Change(name, on=True, cause=cause, at=at, correlation=job.id)
         after = await self._last(job)
@@ -62,6 +61,7 @@ class ListFill:
             found, last = await self._found(job, at, after)
             if last is None:
                 return
+            await self.lists.require_standing(name)
             entries = [Entry(f"job|{job.id}|{each}", each) for each in found]
             outcomes = await self.writing.change(change, entries)
             place = RowResult(row=_PLACE, outcome="looked at", id=last)

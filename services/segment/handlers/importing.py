@@ -183,12 +183,15 @@ class ListImport:
     name: str = IMPORT
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> None:
-        """From the job's position to the end of the file, which then is deleted."""
+        """From the job's position to the end of the file, which then is deleted.
+
+        Raises `Refused` once the list is archived.
+        """
         position = job.position
         async with self.source.sources.rows(job) as (draft, table):
-            await self.source.lists.require_standing(draft.reading.list)
             await table.skip(position)
             while rows := await table.take(CHUNK_ROWS):
+                await self.source.lists.require_standing(draft.reading.list)
                 results = await self._chunk(job, draft.reading, rows)
                 position += len(rows)
                 await checkpoint(position, counted(results), results)

@@ -79,7 +79,9 @@ def _remember(member: ListMember | None, event: Event) -> ListMember:
         message = f"{light.id} enters or leaves {data.list} twice in a row"
         raise ValueError(message)
     if entering:
-        stays = (*member.intervals, Stay(light.time, FOREVER, data.cause))
+        # Asked for before it was taken off, recorded after: no stay begins before the last ended.
+        begun = max([light.time, *(stay.left for stay in member.intervals[-1:])])
+        stays = (*member.intervals, Stay(begun, FOREVER, data.cause))
     else:
         last = member.intervals[-1]
         # A clock may have been put back since; no stay ends before it began.
