@@ -12,7 +12,6 @@ from services.notify.api import CampaignApi, MessageApi, PolicyApi, PreviewApi, 
 from services.notify.channels import Channel
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
-from services.notify.content import LinkTokens
 from services.notify.handlers import (
     Anniversaries,
     Audiences,
@@ -35,9 +34,10 @@ from shared.kafka import GroupReach, partition_of
 from shared.mongo import MongoLeases
 from shared.mongo.parking import PARKED
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
+from shared.settings import Settings
 from shared.wording import Languages
 
-__all__ = ["NotifySettings", "build", "main"]
+__all__ = ["NotifySettings", "build", "main", "stationery_of"]
 
 SERVICE = "notify"
 CUSTOMERS = ("customer.events.v1",)
@@ -127,7 +127,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
             ).router(),
             MessageApi(queue, Languages.read(LOCALES)).router(),
             PolicyApi(PolicyBook(kernel.writer), kernel.clock).router(),
-            PreviewApi(book, recipients, settings.currency, settings.public_url).router(),
+            PreviewApi(book, recipients, settings.currency).router(),
         ],
         projectors=[reader, queueing, counting, placing],
         worker_tasks=[
@@ -180,13 +180,20 @@ def _dispatcher(
         reached=reached,
         refused=refused,
         secret=kernel.hmac_secret,
-        stationery=Stationery(
-            LinkTokens(kernel.hmac_secret), kernel.settings.public_url, kernel.settings.currency
-        ),
+        stationery=stationery_of(kernel.settings),
         members_reached=members_reached,
         zone=zone,
         branches=Places(kernel.documents(PLACES).collection).zones,
     )
+
+
+def stationery_of(settings: Settings) -> Stationery:
+    """What all messages are written with.
+
+    Without links of their own: nothing answers below `/m/`, and neither a target nor a way out may
+    lead nowhere.
+    """
+    return Stationery(currency=settings.currency)
 
 
 def _reports(book: CampaignBook, queue: Queue, has_email: bool) -> Reports:  # noqa: FBT001 - one yes or no

@@ -1,6 +1,7 @@
 """Writing: what can be sent is known when it is defined, and links lead where they led then."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +9,11 @@ from services.notify.content import Link, LinkKind, LinkTokens
 from services.notify.domain import Campaign
 from services.notify.handlers import Entry, Version
 from services.notify.handlers.writing import Stationery, Writing, check, person_of, target_of
+from services.notify.main import stationery_of
 from services.notify.projections import Recipient
 from shared.decider import Refused
 from shared.events.campaign import Broadcast, CampaignDefined, Template
+from tests.unit.test_channel_parts import settings_of
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
 MESSAGE = "0193d2c5-1c5b-5c1e-9b5c-0193d2c51c5b"
@@ -100,6 +103,12 @@ def test_a_way_out_is_there_where_links_have_an_address() -> None:
     assert tokens.read(token, NOW) == Link(LinkKind.UNSUBSCRIBE, MESSAGE, 7)
     assert _writing("email", Stationery(tokens)).unsubscribe is None
     assert _writing("email", Stationery(None, "https://shop.example")).unsubscribe is None
+
+
+def test_no_link_of_the_service_goes_out_as_long_as_nothing_answers_there(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, public_url="https://shop.example", currency="EUR")
+    stationery = stationery_of(settings)
+    assert (stationery.links(MESSAGE, 7, NOW), stationery.currency) == (None, "EUR")
 
 
 def test_a_person_is_what_the_recipient_is_and_what_is_known_besides() -> None:
