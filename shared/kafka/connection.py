@@ -25,8 +25,10 @@ class Stoppable(Protocol):
         ...
 
 
-async def stop(client: Stoppable) -> None:
+async def stop(client: Stoppable, patience: float = STOP_SECONDS) -> None:
     """Stop a client whole, and let a cancellation that comes meanwhile go on behind it.
+
+    A client that has not taken its leave within `patience` seconds by then is dropped.
 
     aiokafka waits for its own cancelled tasks and passes over a cancellation there, whosesoever it
     is: a task that was told to end just then would never hear of it again. Raises what the client
@@ -36,7 +38,7 @@ async def stop(client: Stoppable) -> None:
     try:
         await asyncio.shield(stopping)
     except asyncio.CancelledError:
-        await asyncio.wait([stopping], timeout=STOP_SECONDS)
+        await asyncio.wait([stopping], timeout=patience)
         if not stopping.cancel():
             stopping.cancelled() or stopping.exception()
         raise

@@ -202,7 +202,7 @@ async def _stop(producer: AIOKafkaProducer | None) -> None:
     if producer is not None:
         try:
             async with asyncio.timeout(1):
-                await stop(producer)
+                await stop(producer, patience=0)
         except (TimeoutError, KafkaError, OSError):
             return
 

@@ -5,8 +5,11 @@ import contextlib
 from dataclasses import dataclass, field
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
-from shared.kafka import stop
+from shared.kafka import KafkaPublisher, KafkaUrl, publisher, stop
+from shared.relay.ports import BrokerUnavailable
+from shared.testing.virtual_time import at_once
 
 
 @dataclass
@@ -51,3 +54,34 @@ class Away:
 async def test_what_the_client_raises_is_seen() -> None:
     with pytest.raises(OSError, match="gone"):
         await stop(Away())
+
+
+class Stuck:
+    """A producer that has lost Kafka, and holds what it could not send."""
+
+    def __init__(self, **_settings: object) -> None:
+        """It begins as any other."""
+
+    async def start(self) -> None:
+        """Kafka was there."""
+
+    async def send_and_wait(self, *_told: object, **_more: object) -> None:
+        raise KafkaConnectionError
+
+    async def stop(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_producer_that_lost_kafka_is_given_up_within_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "AIOKafkaProducer", Stuck)
+
+    async def seconds() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(BrokerUnavailable):
+            await KafkaPublisher(KafkaUrl("", ""), "segment", 3).progress(b"{}")
+        return loop.time() - began
+
+    assert at_once(seconds()) == pytest.approx(1)
