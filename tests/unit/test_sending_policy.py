@@ -8,7 +8,7 @@ import pytest
 
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt, Rejected
 from services.notify.domain import Stage, message_id
-from services.notify.handlers import Dispatcher, Request, define, pause, start
+from services.notify.handlers import Dispatcher, Request, define, pause, start, stop
 from services.notify.handlers.pacing import Pacing
 from services.notify.handlers.policies import PolicyBook
 from services.notify.handlers.scheduling import Occasion, schedule
@@ -405,3 +405,20 @@ async def test_of_two_lists_neither_keeps_the_other_waiting() -> None:
     # Four of those that come out of the night, and of the new ones a quarter of a batch.
     assert len(addresses(desk)) == 5
     assert "anna@x.example" in addresses(desk)
+
+
+async def test_what_slept_through_a_stop_is_not_sent_though_the_campaign_runs_again() -> None:
+    desk = await Desk.opened()
+    await policy(desk, quiet=(NIGHT,))
+    await desk.customer("anna", GIVEN)
+    await desk.schedule("anna", version=1)
+    desk.know_all()
+    await work(desk)
+    await stop(desk.writer(), Request("stop", "stop", desk.clock.moment), CAMPAIGN)
+    desk.clock.advance(HOUR)
+    await start(desk.writer(), Request("again", "again", desk.clock.moment), CAMPAIGN)
+    await desk.schedule("anna", version=2)
+    until(desk, NOW + 9 * HOUR)
+    await work(desk)
+    assert await desk.stages() == [Stage.SUPPRESSED, Stage.SENT]
+    assert (await desk.reasons())[0] == "campaign_stopped"

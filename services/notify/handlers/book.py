@@ -12,10 +12,17 @@ from functools import partial
 import structlog
 
 from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
+from services.notify.domain.campaign import Closed
 from shared.decider import not_found
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
-from shared.events.campaign import CampaignDefined, CampaignRunBegan, CampaignStarted
+from shared.events.campaign import (
+    CampaignDefined,
+    CampaignFinished,
+    CampaignRunBegan,
+    CampaignStarted,
+    CampaignStopped,
+)
 from shared.eventstore import Commit, EventStore
 from shared.recurring import again_and_again
 
@@ -50,12 +57,29 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A campaign, by its name, with all the definitions that it ever had."""
+    """A campaign, by its name, with all the definitions that it ever had.
+
+    `halts` are when (the chain's clock) it was last stopped, and last came to its end.
+    """
 
     name: str
     campaign: Campaign
     start: Start | None = None
     versions: tuple[Version, ...] = ()
+    halts: Mapping[Closed, datetime] = field(default_factory=dict)
+
+    def closed(self, occurrence: str, scheduled_at: datetime, at: datetime) -> Closed | None:
+        """Why a message never goes out any more, if so: also one that slept through a halt.
+
+        Who starts a campaign again does not mean what waited before it was stopped. Runs know that
+        by themselves.
+        """
+        closed = self.campaign.closed(occurrence, at)
+        if closed is not None or self.campaign.by_runs or self.start is None:
+            return closed
+        # One after the start is of a clock that was put back, and says nothing.
+        halts = {why: halt for why, halt in self.halts.items() if halt <= self.start.at}
+        return next((why for why, halt in halts.items() if scheduled_at < halt), None)
 
 
 @dataclass(slots=True)
@@ -111,6 +135,7 @@ class CampaignBook:
 
 def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
     campaign, start, versions = CAMPAIGN.initial(), None, []
+    halts: dict[Closed, datetime] = {}
     for commit in commits:
         for text in commit.events:
             envelope = decode(text)
@@ -119,8 +144,15 @@ def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
             at = datetime.fromisoformat(envelope.time)
             if campaign.definition is not None and campaign.definition is not before:
                 versions.append(Version(campaign.version, at, campaign.definition))
-            if isinstance(data, CampaignStarted | CampaignRunBegan):
-                depth = envelope.causedepth + 1
-                why = Causation(envelope.correlationid, envelope.id, depth)
-                start = Start(commit.recorded_at, at, why)
-    return Entry(stream.removeprefix(PREFIX), campaign, start, tuple(versions))
+            match data:
+                case CampaignStarted() | CampaignRunBegan():
+                    depth = envelope.causedepth + 1
+                    why = Causation(envelope.correlationid, envelope.id, depth)
+                    start = Start(commit.recorded_at, at, why)
+                case CampaignStopped():
+                    halts["campaign_stopped"] = at
+                case CampaignFinished(reason="ended"):
+                    halts["campaign_ended"] = at
+                case _:
+                    pass
+    return Entry(stream.removeprefix(PREFIX), campaign, start, tuple(versions), halts)

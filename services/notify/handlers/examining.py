@@ -222,7 +222,7 @@ class Examination:
 
         service = choosing.service
         facts = Facts(
-            closed=entry.campaign.closed(message.occurrence, self.at),
+            closed=entry.closed(message.occurrence, message.scheduled_at, self.at),
             paused=entry.campaign.state == "paused",
             withheld=message.customer in self.withheld,
             known=recipient.registered,
