@@ -20,6 +20,12 @@ REQUEST = "X-Regulars-Request"
 PORTS = {"http": 80, "https": 443}
 
 
+_CARRYING_ANOTHER = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b:1::/48", "2002::/16")))
+"""Ways into IPv4 that nothing public is reached by today (RFC 4291, RFC 8215, RFC 7526)."""
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""Where a network of IPv6 alone finds all that has an IPv4 address only (RFC 6052)."""
+
+
 class AddressRefused(Exception):  # noqa: N818 - it is refused, nothing is wrong
     """The host has an address of the own network, and that is not allowed."""
 
@@ -52,8 +58,11 @@ def signature(key: str, moment: int, body: str) -> str:
 def is_private(address: str) -> bool:
     """Whether an address is not one of the public internet."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address):
+        if any(found in network for network in _CARRYING_ANOTHER):
+            return True
+        if found.ipv4_mapped is not None or found in _TRANSLATED:
+            found = ipaddress.IPv4Address(found.packed[-4:])
     return not found.is_global or found.is_multicast
 
 
