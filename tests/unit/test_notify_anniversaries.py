@@ -172,6 +172,9 @@ async def test_what_was_due_while_nobody_was_there_is_found_again_once() -> None
     await registry.at(NOW + DAY)
     assert await registry.at(NOW + 20 * DAY, "b") == [("anna", "birth_date-2018")]
     assert await registry.at(NOW + 21 * DAY, "c") == []
+    # It is as old as the hour that was missed: that is what `max_age` of the campaign counts from.
+    (message,) = registry.new
+    assert message.occurred == datetime(2018, 3, 8, 7, tzinfo=UTC)
 
 
 async def test_what_is_done_again_after_a_kill_finds_its_messages_there() -> None:

@@ -16,11 +16,12 @@ from services.notify.handlers import (
     start,
     stop,
 )
+from services.notify.handlers.campaigns import begin_run
 from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.queries import Recipients
 from shared.clock import ManualClock
 from shared.decider import NewEvent
-from shared.events.campaign import Broadcast, CampaignDefined, Template
+from shared.events.campaign import Broadcast, CampaignDefined, OnCalendar, Template
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.eventstore import Append, EventStore, StoreUnavailable
 from shared.execute import Writer
@@ -69,10 +70,10 @@ class Hall:
         self.leases = MemoryLeases(self.clock)
 
     @classmethod
-    async def of(cls, members: int) -> "Hall":
+    async def of(cls, members: int, definition: CampaignDefined = DEFINED) -> "Hall":
         """With a broadcast that was started, members, and one who was a member."""
         hall = cls()
-        await define(hall.writer(), Request("d", "d", NOW), DEFINED, lambda _version: None)
+        await define(hall.writer(), Request("d", "d", NOW), definition, lambda _version: None)
         await hall.start("1")
         log = MemoryEventStore()
         writer = Writer(log, KEYRING, hall.clock, "segment")
@@ -140,6 +141,26 @@ async def test_nobody_is_gathered_before_everything_up_to_the_start_was_read() -
     hall.passed = False
     await hall.gather()
     assert (hall.messages(), hall.frozen()) == (0, [])
+
+
+async def test_a_message_is_as_old_as_the_start_of_its_run_however_late_it_is_gathered() -> None:
+    hall = await Hall.of(1)
+    hall.clock.advance(timedelta(days=2))
+    await hall.gather()
+    (message,) = hall.new
+    assert (message.occurred, message.scheduled_at) == (NOW, NOW + timedelta(days=2))
+
+
+async def test_of_a_calendar_it_is_as_old_as_the_moment_of_the_calendar() -> None:
+    daily = OnCalendar(segment="coupon", every="day", at="10:00")
+    definition = DEFINED.model_copy(update={"trigger": daily})
+    hall = await Hall.of(1, definition)
+    due = NOW + timedelta(hours=10)
+    hall.clock.advance(timedelta(hours=20))
+    await begin_run(hall.writer(), "coupons", due)
+    await hall.gather()
+    (message,) = hall.new
+    assert message.occurred == due
 
 
 async def test_a_segment_without_members_is_an_audience_too() -> None:

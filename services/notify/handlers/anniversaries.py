@@ -120,22 +120,28 @@ class Anniversaries:
                 continue
             keys, after = _keys(rule, celebrated(rule, day)), ""
             while found := await self.recipients.with_days(keys, after, RANGE):
-                due = [each for each in found if self._is_due(rule, each, day, span, branches)]
+                due = [
+                    (each, moment)
+                    for each in found
+                    if (moment := self._due(rule, each, day, span, branches)) is not None
+                ]
                 await self._schedule(definition, rule, start, day, due)
                 after = found[-1].id
                 if await self.leases.renew(lease, LEASE_SECONDS) is None:
                     return False
         return True
 
-    def _is_due(
+    def _due(
         self, rule: OnDate, person: Recipient, day: date, span: Span, branches: Mapping[str, str]
-    ) -> bool:
+    ) -> datetime | None:
+        """The moment of the person's hour, where that lies in the span."""
         zone = zone_of(person.time_zone, branches.get(person.home_branch or ""), self.zone)
         origin = _origin(rule, person, zone)
         if person.merged is not None or origin is None:
-            return False
-        due = span[0] < self._moment(rule, day, zone) <= span[1]
-        return due and comes_round(rule, origin, celebrated(rule, day))
+            return None
+        moment = self._moment(rule, day, zone)
+        due = span[0] < moment <= span[1] and comes_round(rule, origin, celebrated(rule, day))
+        return moment if due else None
 
     def _moment(self, rule: OnDate, day: date, zone: tzinfo) -> datetime:
         named = local_moments(day, rule.at).get(str(zone))
@@ -147,12 +153,14 @@ class Anniversaries:
         rule: OnDate,
         start: Start,
         day: date,
-        people: Sequence[Recipient],
+        people: Sequence[tuple[Recipient, datetime]],
     ) -> None:
         occurrence = occurrence_of_date(rule, celebrated(rule, day))
         occasions = [
-            Occasion(definition.campaign, person.id, occurrence, definition.channel, start.why)
-            for person in people
+            Occasion(
+                definition.campaign, person.id, occurrence, definition.channel, start.why, moment
+            )
+            for person, moment in people
         ]
         if occasions:
             self.scheduled(await schedule(self.writer, occasions))

@@ -86,11 +86,18 @@ class Audiences:
         trigger = definition.trigger
         if not isinstance(trigger, Broadcast | OnCalendar):
             return
+        # A run of a calendar may begin long after its moment, and any may be gathered long after.
+        occurred = entry.campaign.due if isinstance(trigger, OnCalendar) else start.at
         segment = trigger.segment
         while customers := await self.recipients.members(segment, after, RANGE):
             occasions = [
                 Occasion(
-                    entry.name, customer, occurrence_of_run(run), definition.channel, start.why
+                    entry.name,
+                    customer,
+                    occurrence_of_run(run),
+                    definition.channel,
+                    start.why,
+                    occurred,
                 )
                 for customer in customers
             ]
