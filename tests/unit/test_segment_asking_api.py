@@ -64,12 +64,12 @@ class Town:
         keyring = Keyring(MemoryKeyStore(), AESGCM(bytes(32)))
         self.writer = Writer(self.store, keyring, ManualClock(NOW), "segment")
 
-    async def defines(self, name: str, rule: Json) -> None:
-        stream = segment_stream(name)
-        command = DefineSegment(name, name, rule, NOW)
+    async def defines(self, name: str, rule: Json, **how: Json) -> None:
+        stream, told = segment_stream(name), f"{name} {rule}"
+        command = DefineSegment(name, name, rule, NOW, **how)
         await self.writer.one(
             segments(HORIZON),
-            Execution[Asked](name, name, stream, stream, command, Causation(correlation=name)),
+            Execution[Asked](told, told, stream, stream, command, Causation(correlation=name)),
         )
 
     async def knows(self, customer: str, *days_ago: float, **state: Json) -> None:
@@ -244,6 +244,33 @@ async def test_a_merged_customer_is_left_out(town: Town, owner: httpx2.AsyncClie
     await town.defines("recent", RECENT)
     await town.knows("anna", 5, away=True)
     assert (await why(owner, "anna/explanations/recent"))["left_out"] == "merged"
+
+
+async def test_who_does_not_keep_what_a_segment_looks_back_to_is_not_asked_yet(
+    town: Town, owner: httpx2.AsyncClient
+) -> None:
+    await town.defines("ever", {**RECENT, "within": "P900D"})
+    await town.defines("recent", RECENT)
+    lost = instant(NOW - timedelta(days=400))
+    # One has taken up the definitions, one has not heard of them yet, one has let go of nothing.
+    await town.knows("anna", 5, rules=2, forgets=True, lost=lost, lacks=["ever"])
+    await town.knows("boris", 5, forgets=True, lost=lost)
+    await town.knows("clara", 5)
+    found = [
+        (await why(owner, f"{customer}/explanations/{name}"))["left_out"]
+        for name in ("ever", "recent")
+        for customer in ("anna", "boris", "clara")
+    ]
+    assert found == ["rebuilding", "rebuilding", None, None, None, None]
+
+
+async def test_a_definition_on_trial_is_not_asked_of_who_does_not_keep_enough_either(
+    town: Town, owner: httpx2.AsyncClient
+) -> None:
+    await town.defines("ever", RECENT)
+    await town.defines("ever", {**RECENT, "within": "P900D"}, large=True)
+    await town.knows("anna", 5, rules=2, forgets=True, lost=0, lacks=["ever#2"])
+    assert (await why(owner, "anna/explanations/ever"))["left_out"] == "rebuilding"
 
 
 async def test_a_preview_begins_at_once_and_is_exact_in_the_end(

@@ -13,6 +13,7 @@ from services.segment.api.speaking import Accepted, Speech
 from services.segment.domain import rule_of
 from services.segment.engine.explaining import Explained, explain
 from services.segment.engine.profile import Profile
+from services.segment.engine.stepping import Engine
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.members import Members, logged_at
 from services.segment.queries.profiles import Profiles
@@ -20,6 +21,7 @@ from services.segment.queries.rules import PresentRules
 from services.segment.rules.instants import instant, moment
 from services.segment.rules.language.tree import Rule
 from services.segment.rules.reading import parse_rule
+from services.segment.rules.ruleset import RuleSet, waiting_name
 from services.segment.rules.sentences.tree import describe
 from shared.clock import Clock, to_milliseconds
 from shared.decider import invalid, not_found
@@ -67,14 +69,18 @@ class Explanation(BaseModel):
     """Why a customer is in a segment or not.
 
     `logged` is what was so at the moment; the clauses go by what is known now, so that a fact that
-    came late may make them differ. `left_out` says why nobody asks the rule of this customer.
+    came late may make them differ. `left_out` says why nobody asks the rule of this customer: the
+    clauses are what it would say of what is kept.
     """
 
     customer: str
     at: str
     sentence: str
     logged: LoggedView | None
-    left_out: str | None = Field(description="`merged`, or `crowded`: too many receipts")
+    left_out: str | None = Field(
+        description="`merged`, `crowded`: too many receipts, or `rebuilding`: facts that the rule"
+        " looks back to are being brought back"
+    )
     rule: ClauseView
 
 
@@ -143,7 +149,9 @@ class ExplainingApi:
             logged.definition = interval.definition
         wording = self.speech.wording(wishes.language, accepted)
         response.headers["Content-Language"] = wording.language
-        return await self._explanation(customer, rule, when, logged, wording)
+        trial = defined.segment.trial
+        asked = waiting_name(name, trial) if trial else name
+        return await self._explanation(customer, rule, when, logged, wording, asked)
 
     async def of_rule(
         self,
@@ -169,8 +177,14 @@ class ExplainingApi:
             raise invalid("at", "is not later than now")
         return at or now
 
-    async def _explanation(
-        self, customer: str, rule: Rule, at: datetime, logged: LoggedView | None, wording: Wording
+    async def _explanation(  # noqa: PLR0917 - an explanation, and in which words
+        self,
+        customer: str,
+        rule: Rule,
+        at: datetime,
+        logged: LoggedView | None,
+        wording: Wording,
+        asked: str | None = None,
     ) -> Explanation:
         profile = await self.profiles.get(customer)
         if profile is None:
@@ -184,15 +198,18 @@ class ExplainingApi:
             at=show_moment(at),
             sentence=describe(rule, wording),
             logged=logged,
-            left_out=_left_out(profile),
+            left_out=self._left_out(profile, asked, rules),
             rule=_clause(explained, wording),
         )
 
-
-def _left_out(profile: Profile) -> str | None:
-    if profile.away:
-        return "merged"
-    return "crowded" if profile.crowded else None
+    def _left_out(self, profile: Profile, asked: str | None, rules: RuleSet) -> str | None:
+        if profile.away:
+            return "merged"
+        if profile.crowded:
+            return "crowded"
+        known = profile.rules == rules.number
+        lacks = profile.lacks if known else Engine(rules, self.horizon).lacks(profile)
+        return "rebuilding" if asked in lacks else None
 
 
 def _clause(explained: Explained, wording: Wording) -> ClauseView:
