@@ -309,6 +309,14 @@ def _start(
             "The last run is still gathering its audience.",
             f"run {state.run} has not found all its members yet",
         )
+    if state.live:
+        # Asked twice by whoever was not sure, it would reach everybody twice.
+        raise Refused(
+            "campaign-running",
+            409,
+            "The campaign is running.",
+            f"run {state.run} goes on until every message has its outcome, or it is stopped",
+        )
     if command.at < definition.start:
         raise Refused("too-early", 409, "The campaign has not begun.", "its start is still to come")
     return (NewEvent(CampaignStarted(campaign=command.campaign, run=state.run + 1), command.at),)
