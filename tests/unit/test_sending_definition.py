@@ -8,6 +8,7 @@ from services.notify.api.campaign_input import CampaignInput
 from services.notify.api.delivery import Delivery, delivery_of
 from services.notify.domain.delivery import check_delivery
 from shared.decider import Refused
+from shared.events.campaign import OnDate, OnEvent, OnLeaving
 from tests.unit.test_notify_dispatcher import DEFINED
 
 SAID: dict[str, Any] = {
@@ -44,6 +45,13 @@ def test_what_is_not_said_is_advertising_that_waits() -> None:
         ({"max_age": "P1M"}, "max_age"),
         ({"fallback": ("email",)}, "fallback"),
         ({"fallback": ("sms", "sms")}, "fallback"),
+        # Who has left is no member, and of an event or a date there is no segment to ask about.
+        ({"while_member": True, "trigger": OnLeaving(segment="lapsed")}, "while_member"),
+        ({"while_member": True, "trigger": OnEvent(event="visit.recorded.v1")}, "while_member"),
+        (
+            {"while_member": True, "trigger": OnDate(field="birth_date", at="10:00")},
+            "while_member",
+        ),
     ],
 )
 def test_what_cannot_be_kept_to_is_refused_by_its_field(

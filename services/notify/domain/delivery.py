@@ -2,7 +2,12 @@
 
 from services.notify.domain.durations import exact_duration
 from shared.decider import invalid
-from shared.events.campaign import CampaignDefined
+from shared.events.campaign import (
+    Broadcast,
+    CampaignDefined,
+    OnCalendar,
+    OnEntering,
+)
 
 
 def check_delivery(definition: CampaignDefined) -> None:
@@ -12,3 +17,6 @@ def check_delivery(definition: CampaignDefined) -> None:
     offered = (definition.channel, *definition.fallback)
     if len(set(offered)) < len(offered):
         raise invalid("fallback", "names channels that are not named before")
+    trigger = definition.trigger
+    if definition.while_member and not isinstance(trigger, OnEntering | OnCalendar | Broadcast):
+        raise invalid("while_member", "asks of the segment that somebody is in by the occasion")
