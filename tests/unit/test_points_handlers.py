@@ -229,6 +229,26 @@ async def test_a_merge_back_that_is_heard_of_first_makes_no_circle(chain: Chain)
     assert await chain.left("anna", "eva") == [150, 0]
 
 
+async def test_a_receipt_that_was_moved_while_its_buyer_was_merged_is_found_after_the_revert() -> (
+    None
+):
+    chain = Chain()
+    await chain.define(ten_percent())
+    await chain.buy("r1", "anna", 1000)
+    await chain.merge("m1", "anna", "eva")
+    await chain.buy("r1", "bea", 1000, moved=True)
+    await chain.revert("m1", "anna", "eva")
+    assert await chain.left("anna", "bea", "eva") == [0, 100, 0]
+    await chain.take_back("b1", "r1", "bea", (1, 1000), why="voided")
+    assert await chain.left("anna", "bea", "eva") == [0, 0, 0]
+    # Home again, it is looked for where it was first, and found there.
+    await chain.buy("r2", "anna", 500)
+    await chain.buy("r2", "bea", 500, moved=True)
+    await chain.buy("r2", "anna", 500, moved=True)
+    await chain.take_back("b2", "r2", "anna", (1, 500), why="voided")
+    assert await chain.left("anna", "bea", "eva") == [0, 0, 0]
+
+
 async def test_a_receipt_that_is_moved_by_hand_takes_its_points_along_and_back(
     chain: Chain,
 ) -> None:

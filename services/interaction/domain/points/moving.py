@@ -59,12 +59,17 @@ class Revert:
 
 @dataclass(frozen=True, slots=True)
 class MoveReceipt:
-    """Let a receipt's points be those of another customer."""
+    """Let a receipt's points be those of another customer.
+
+    `trail` are the ledgers that lead to the source, from the one that recorded it first: they are
+    told as well, since what leads from one to the next may be a merge, and be reverted.
+    """
 
     fact: str
     source: str
     target: str
     at: datetime
+    trail: tuple[str, ...] = ()
 
 
 Move = Merge | Revert | MoveReceipt
@@ -298,7 +303,9 @@ def _move_receipt(move: MoveReceipt, states: Mapping[str, Ledger]) -> Given:
         expires=lot.expires,
         earning=lot.earning,
     )
+    passed = PointsReversed(fact=move.fact, points=0, taken=(), why="moved", to=move.target)
     given: Given = {
+        **{ledger_stream(each): [NewEvent(passed, move.at)] for each in move.trail},
         source: [*events, NewEvent(left, move.at)],
         target: [NewEvent(earned, move.at)],
     }

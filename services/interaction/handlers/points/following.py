@@ -167,8 +167,8 @@ class Following:
             first = born.get(earn_id(each.fact))
             if first is None or each.customer is None:
                 continue
-            holder = await sight.holder(each.fact, first)
-            if holder not in (None, (await sight.way(each.customer))[-1]):
+            trail = await sight.trail(each.fact, first)
+            if trail and trail[-1] != (await sight.way(each.customer))[-1]:
                 await self.ledgers.move_receipt(each.fact, first, each.customer, each.causation)
 
     async def _pay(self, receipts: Sequence[SeenReceipt], rules: PointsRules) -> None:

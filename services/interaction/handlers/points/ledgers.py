@@ -93,18 +93,18 @@ class Sight:
             found.append(state.moved.to)
         return tuple(found)
 
-    async def holder(self, fact: str, born: str) -> str | None:
-        """Who has what a receipt earned, if anybody has; `born` is who had it first."""
-        customer = born
-        for _ in range(STEPS):
-            state, _ = await self.state(customer)
+    async def trail(self, fact: str, born: str) -> tuple[str, ...]:
+        """From who recorded first what a receipt earned to who has it; empty where nobody has."""
+        found = [born]
+        while len(found) < STEPS:
+            state, _ = await self.state(found[-1])
             lot = state.lots.get(fact)
             if lot is not None and lot.earning is not None:
-                return customer
+                return tuple(found)
             following = state.gone.get(fact) or (state.moved.to if state.moved else None)
             if following is None:
-                return None
-            customer = following
+                return ()
+            found.append(following)
         raise _on_the_way()
 
 
@@ -181,14 +181,16 @@ class Ledgers:
         """
         for _ in range(STEPS):
             sight = self.sight()
-            source, target = await sight.holder(fact, born), (await sight.way(home))[-1]
-            if source is None or source == target:
+            trail, target = await sight.trail(fact, born), (await sight.way(home))[-1]
+            if not trail or trail[-1] == target:
                 return
+            *before, source = trail
+            told = tuple(each for each in dict.fromkeys(before) if each not in (source, target))
             version = (await sight.state(source))[1]
-            move = MoveReceipt(fact, source, target, self.writer.clock.now())
+            move = MoveReceipt(fact, source, target, self.writer.clock.now(), told)
             # It may go back and forth: an id for each time, the same for all who see the same.
             command_id = f"points|move|{fact}|{source}|{version}"
-            if await self._moved(command_id, move, (source, target), causation):
+            if await self._moved(command_id, move, (source, target, *told), causation):
                 return
         raise _on_the_way()
 
