@@ -102,6 +102,8 @@ async def test_a_message_of_the_night_waits_for_the_exact_moment() -> None:
         ({"home_branch": "moscow"}, 6),
         ({"time_zone": "Asia/Tokyo", "home_branch": "moscow"}, 0),
         ({"time_zone": "Nowhere/Land", "home_branch": "moscow"}, 6),
+        # A directory of the zones, and no zone: it must not end the dispatcher.
+        ({"time_zone": "Europe", "home_branch": "moscow"}, 6),
         # The chain's zone is Berlin: nine is eight in UTC.
         ({}, 8),
     ],

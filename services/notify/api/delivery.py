@@ -1,13 +1,10 @@
 """How a campaign is sent, as callers say it and see it."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.campaign import (
     DEFAULT_PRIORITY,
     HIGHEST_PRIORITY,
-    CampaignDefined,
     Caps,
     Purpose,
 )
@@ -38,8 +35,3 @@ class Delivery(BaseModel):
         default=(), max_length=4, description="further channels, in the order of trying them"
     )
     caps: Caps = Field(default="wait", description="what becomes of what a cap keeps back")
-
-
-def delivery_of(definition: CampaignDefined) -> dict[str, Any]:
-    """The fields of `Delivery` as a definition has them."""
-    return {name: getattr(definition, name) for name in Delivery.model_fields}

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from typing import cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from services.notify.domain.anniversary import zone_of
 from services.notify.domain.caps import Slot
 from services.notify.domain.ledger import Ledger, TakeSlot
 from services.notify.domain.policy import Policy
@@ -20,15 +20,6 @@ from shared.events.notification import SuppressionReason
 SERVICE = "service"
 
 
-@lru_cache(maxsize=1_000)
-def zone_of(name: str | None) -> ZoneInfo | None:
-    """The zone of a name; None for one that nobody knows."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Zones:
     """Where people are: the customer's own zone, else the home branch's, else the chain's."""
@@ -38,8 +29,8 @@ class Zones:
 
     def of(self, recipient: Recipient) -> tzinfo:
         """The zone by whose clock the recipient's hours are quiet."""
-        own = zone_of(recipient.time_zone)
-        return own or zone_of(self.branches.get(recipient.home_branch or "")) or self.chain
+        branch = self.branches.get(recipient.home_branch or "")
+        return zone_of(recipient.time_zone, branch, self.chain)
 
 
 @dataclass(slots=True)
