@@ -38,7 +38,7 @@ def rules(*, number: int = 1, **more: Any) -> RuleSet:  # noqa: ANN401 - fields 
 
 def test_a_generation_keeps_what_every_rule_needs() -> None:
     begun = due(Rebuild(), rules(within="P500D"), 1, NOW)
-    assert begun == Rebuild(1, 500 * DAY, NOW, active=True)
+    assert begun == Rebuild(1, 500 * DAY, NOW, active=True, number=1)
     between = {"from": "2026-06-05T00:00:00Z", "to": "2026-07-01T00:00:00Z"}
     assert due(Rebuild(), rules(between=between), 1, NOW).since == instant(NOW - timedelta(10))
     ever = due(Rebuild(), rules(where={"branch": ["1"]}), 1, NOW)
@@ -51,7 +51,7 @@ def test_it_goes_on_while_anybody_lacks_what_it_keeps() -> None:
     begun = Rebuild(3, 500 * DAY, NOW, active=True)
     assert due(begun, rules(within="P500D"), 1, NOW) == begun
     further = due(begun, rules(within="P501D"), 1, NOW)
-    assert further == Rebuild(4, 501 * DAY, NOW, active=True)
+    assert further == Rebuild(4, 501 * DAY, NOW, active=True, number=1)
     assert due(begun, rules(within="P501D"), 0, NOW) == Rebuild(3, 500 * DAY, NOW, active=False)
 
 
@@ -59,6 +59,13 @@ def test_what_is_lacked_after_one_has_ended_is_another_one() -> None:
     over = Rebuild(3, 500 * DAY, NOW, active=False)
     assert due(over, rules(within="P500D"), 0, NOW) == over
     assert due(over, rules(within="P500D"), 1, NOW).generation == 4
+
+
+def test_a_worker_that_has_not_heard_of_the_rules_yet_ends_and_begins_nothing() -> None:
+    begun = due(Rebuild(), rules(number=2, within="P500D"), 1, NOW)
+    assert due(begun, rules(number=1), 0, NOW) == begun
+    assert due(begun, rules(number=1, within="P501D"), 1, NOW) == begun
+    assert not due(begun, rules(number=3), 0, NOW).active
 
 
 def test_what_counts_from_an_instant_on_is_kept_however_late_the_next_event_comes() -> None:

@@ -15,8 +15,8 @@ class Rebuild:
     """The generation that is being folded, or was last: `span` milliseconds back are kept.
 
     So is all from the instant `since` on: a span would not do, because it goes on with each event
-    that comes after the generation has begun. Generation 0 is that of an installation that never
-    needed one.
+    that comes after the generation has begun. `number` is that of the rule set which wanted it.
+    Generation 0 is that of an installation that never needed one.
     """
 
     generation: int = 0
@@ -24,6 +24,7 @@ class Rebuild:
     begun: datetime | None = None
     active: bool = False
     since: int | None = None
+    number: int = 0
 
     def covers(self, rules: RuleSet) -> bool:
         """Whether it keeps what every rule needs."""
@@ -39,7 +40,9 @@ class Rebuild:
     def next(self, rules: RuleSet, now: datetime) -> "Rebuild":
         """The generation that keeps what every rule needs, begun now."""
         span = min(rules.look_back, ALL_TIME)
-        return Rebuild(self.generation + 1, span, now, active=True, since=rules.since)
+        return Rebuild(
+            self.generation + 1, span, now, active=True, since=rules.since, number=rules.number
+        )
 
     def ended(self) -> "Rebuild":
         """It is needed no more."""
@@ -49,8 +52,11 @@ class Rebuild:
 def due(rebuild: Rebuild, rules: RuleSet, lacking: int, now: datetime) -> Rebuild:
     """What there is to be: another generation while somebody lacks what this one does not keep.
 
-    `lacking` are the profiles that do not keep enough for some rule.
+    `lacking` are the profiles that do not keep enough for some rule. Who goes by older rules than
+    those that wanted it knows nothing of who lacks anything, and leaves it as it is.
     """
+    if rules.number < rebuild.number:
+        return rebuild
     if lacking and not (rebuild.active and rebuild.covers(rules)):
         return rebuild.next(rules, now)
     if not lacking and rebuild.active:

@@ -45,7 +45,8 @@ class Rebuilds:
 def _rebuild(raw: RawDocument | None) -> Rebuild:
     if raw is None:
         return Rebuild()
-    return Rebuild(raw["generation"], raw["span"], raw["begun"], raw["active"], raw["since"])
+    fields = ("generation", "span", "begun", "active", "since", "number")
+    return Rebuild(**{name: raw[name] for name in fields})
 
 
 def _note(rebuild: Rebuild, rev: int) -> RawDocument:
@@ -57,4 +58,5 @@ def _note(rebuild: Rebuild, rev: int) -> RawDocument:
         "begun": rebuild.begun,
         "active": rebuild.active,
         "since": rebuild.since,
+        "number": rebuild.number,
     }
