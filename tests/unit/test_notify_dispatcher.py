@@ -31,6 +31,7 @@ from services.notify.handlers import (
     start,
     stop,
 )
+from services.notify.handlers.pacing import Pacing
 from services.notify.projections import QUEUE, RECIPIENTS
 from services.notify.queries import Queue, Recipients
 from shared.clock import ManualClock
@@ -552,6 +553,52 @@ async def test_an_unanswered_hand_over_is_repeated_at_once_where_the_channel_ded
     await dispatcher.step()
     assert await desk.stages() == [Stage.SENT]
     assert [message.id for message in desk.channel.taken] == [desk.channel.taken[0].id] * 2
+
+
+class Eager(Pacing):
+    """Nothing rests."""
+
+    def is_due(self, message: str) -> bool:
+        del message
+        return True
+
+    def admits(self, provider: str, per_second: float | None = None) -> bool:
+        del provider, per_second
+        return True
+
+
+@pytest.mark.parametrize(
+    ("second", "handed", "expected"),
+    [
+        # Within its hour the channel is asked again; after it nobody can tell any more.
+        (NotTaken("away"), 2, Stage.UNCERTAIN),
+        (NotTaken("late"), 2, Stage.UNCERTAIN),
+        (NotTaken("refused", "451"), 2, Stage.UNCERTAIN),
+        (Accepted("r2"), 2, Stage.SENT),
+    ],
+)
+async def test_a_doubt_is_not_forgotten_because_the_next_attempt_was_not_taken(
+    second: Receipt, handed: int, expected: Stage
+) -> None:
+    answers: list[Receipt] = [Unknown(), second]
+
+    async def answer(_message: Outgoing) -> Receipt:
+        return answers.pop(0) if answers else Accepted("delivered twice")
+
+    desk = await Desk.opened(answer, deduplicates=timedelta(hours=1))
+    await desk.customer("anna", GIVEN)
+    await desk.schedule("anna")
+    dispatcher = await desk.dispatcher(_pacing=Eager())
+    for _ in range(2):
+        desk.know_all()
+        await dispatcher.step()
+        await desk.fold()
+    desk.clock.advance(timedelta(hours=2))
+    desk.know_all()
+    for each in (dispatcher, await desk.dispatcher()):
+        await each.step()
+        await desk.fold()
+    assert (await desk.stages(), len(desk.channel.taken)) == ([expected], handed)
 
 
 async def test_what_was_not_taken_is_tried_again_and_asked_about_anew() -> None:

@@ -339,7 +339,10 @@ class Dispatcher:
     def _result(self, plan: Plan, receipt: Receipt) -> MessageCommand | None:
         """What is to be written down; nothing where the channel can be asked again."""
         message, at = plan.message.id, self.writer.clock.now()
-        attempt = plan.command.attempt if isinstance(plan.command, BeginSending) else ""
+        command = plan.command if isinstance(plan.command, BeginSending) else None
+        attempt = "" if command is None else command.attempt
+        # That this attempt was not taken says nothing of the one whose place it took.
+        in_doubt = command is not None and command.instead_of is not None
         match receipt:
             case Accepted(reference=reference):
                 return RecordSent(message=message, at=at, attempt=attempt, reference=reference)
@@ -354,6 +357,11 @@ class Dispatcher:
                 )
             case Rejected(code=code):
                 return RecordFailed(message=message, at=at, attempt=attempt, code=code)
+            case NotTaken(reason="refused") if in_doubt:
+                return RecordUncertain(message=message, at=at, attempt=attempt)
+            case NotTaken() if in_doubt:
+                self._unanswered[message] = attempt
+                return None
             case NotTaken(reason=reason, code=code):
                 return Defer(message=message, at=at, attempt=attempt, reason=reason, code=code)
             case Unknown():

@@ -122,7 +122,10 @@ class Examination:
     def _cut_off(self, message: QueuedMessage) -> Plan | None:
         """A hand-over that began and has no result."""
         attempt = message.attempt or ""
-        if self.abandoned.get(message.id) == attempt:
+        abandoned = self.abandoned.get(message.id) == attempt
+        # An attempt before this one may have been taken over: there is nothing to begin anew.
+        in_doubt = message.sending_since != message.sending_at
+        if abandoned and not in_doubt:
             late = Defer(message=message.id, at=self.at, attempt=attempt, reason="late")
             return Plan(
                 message,
@@ -130,7 +133,7 @@ class Examination:
                 slot=ReturnSlot(message.id, cast("Channel", message.channel), self.at),
             )
         began = message.sending_at or message.recorded
-        over = self.unanswered.get(message.id) == attempt
+        over = abandoned or self.unanswered.get(message.id) == attempt
         if not over and self.now - began <= SENDING_GRACE:
             return None
         uncertain = RecordUncertain(message=message.id, at=self.at, attempt=attempt)
