@@ -249,6 +249,18 @@ async def test_a_receipt_that_was_moved_while_its_buyer_was_merged_is_found_afte
     assert await chain.left("anna", "bea", "eva") == [0, 0, 0]
 
 
+async def test_a_receipt_that_came_back_whole_is_sought_in_no_circle(chain: Chain) -> None:
+    await chain.buy("r1", "bea", 1000)
+    await chain.buy("r1", "eva", 1000, moved=True)
+    await chain.buy("r1", "bea", 1000, moved=True)
+    await chain.take_back("b1", "r1", "bea", (1, 1000), why="voided")
+    # Eva's ledger still leads to Bea's, which now leads to Eva's.
+    await chain.merge("m1", "bea", "eva")
+    await chain.buy("r1", "anna", 1000, moved=True)
+    await chain.take_back("b2", "r1", "anna", (1, 1000))
+    assert await chain.left("anna", "bea", "eva") == [0, 0, 0]
+
+
 async def test_a_receipt_that_is_moved_by_hand_takes_its_points_along_and_back(
     chain: Chain,
 ) -> None:

@@ -9,9 +9,14 @@ from shared.events.points import Earning, PointsOrigin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerCommand:
-    """`at` is now: what is due by then happens first."""
+    """`at` is now: what is due by then happens first.
+
+    `wherever`: what it is about is nowhere any more, so it is decided where it stands, even if the
+    ledger says where that once went.
+    """
 
     at: datetime
+    wherever: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

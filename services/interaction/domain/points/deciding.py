@@ -78,6 +78,8 @@ def decide(command: Command, state: Ledger) -> Sequence[NewEvent]:
 
 
 def _require_not_gone(command: Command, state: Ledger) -> None:
+    if command.wherever:
+        return
     match command:
         case Reverse(fact=fact):
             to = state.gone.get(fact)

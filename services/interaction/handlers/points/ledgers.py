@@ -27,6 +27,8 @@ from shared.execute import Done, Joint, JointDecider, Outcome, Writer
 
 STEPS = 50
 """Moves that are followed before something must be wrong."""
+ROUNDS = 3
+"""Who is led away from a ledger so often goes in a circle, and does not only meet moves."""
 FULL = 20_000
 """Events after which a ledger takes in no more receipts: whose it is, is no person.
 
@@ -38,13 +40,17 @@ MOVES: JointDecider[Move, Ledger] = JointDecider(of=LEDGER, decide=decide_move)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted of a customer's ledger; the hash is that of what its sender says."""
+    """What is wanted of a customer's ledger; the hash is that of what its sender says.
+
+    `passed` are the ledgers that it was led away from.
+    """
 
     id: str
     hash: str
     customer: str
     command: Command
     causation: Causation
+    passed: tuple[str, ...] = ()
 
     def execution(self) -> Execution[Command]:
         """The same for a writer."""
@@ -59,12 +65,19 @@ class Order:
         )
 
     def redirected(self, refusal: Refused) -> "Order":
-        """The same for who has the points by now; what is earned knows which merge led there."""
+        """The same for who has the points by now; what is earned knows which merge led there.
+
+        What came back whole is kept by nobody, and what is told of where it went may lead in a
+        circle once those on the way are merged: then it is decided where the points are.
+        """
         command = self.command
+        passed = (*self.passed, self.customer)
+        if passed.count(self.customer) == ROUNDS:
+            command = replace(command, wherever=True)
         if refusal.type == MOVED and isinstance(command, Earn):
             origin = PointsOrigin(merge=refusal.extra["merge"], customer=self.customer)
             command = replace(command, origins=(*command.origins, origin))
-        return replace(self, customer=refusal.extra["to"], command=command)
+        return replace(self, customer=refusal.extra["to"], command=command, passed=passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +109,15 @@ class Sight:
     async def trail(self, fact: str, born: str) -> tuple[str, ...]:
         """From who recorded first what a receipt earned to who has it; empty where nobody has."""
         found = [born]
-        while len(found) < STEPS:
+        while True:
             state, _ = await self.state(found[-1])
             lot = state.lots.get(fact)
             if lot is not None and lot.earning is not None:
                 return tuple(found)
             following = state.gone.get(fact) or (state.moved.to if state.moved else None)
-            if following is None:
+            if following is None or following in found:
                 return ()
             found.append(following)
-        raise _on_the_way()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +197,7 @@ class Ledgers:
             if not trail or trail[-1] == target:
                 return
             *before, source = trail
-            told = tuple(each for each in dict.fromkeys(before) if each not in (source, target))
+            told = tuple(each for each in before if each != target)
             version = (await sight.state(source))[1]
             move = MoveReceipt(fact, source, target, self.writer.clock.now(), told)
             # It may go back and forth: an id for each time, the same for all who see the same.
