@@ -3,29 +3,22 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
 
-import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from services.segment.api.access import Moment, Reader, whole_chain
+from services.segment.api.exporting import PIECE, Form, exported
 from services.segment.projections.lists import ListMember, Reason, Stay
 from services.segment.projections.members import FOREVER
 from services.segment.queries.lists import ListMembers, StaticLists
 from shared.clock import Clock
 from shared.events.contract import show_moment
 from shared.http import Cursor, Limit, cursor_of, position_of
-from shared.tables.writing import CsvWriter
+from shared.tables.writing import Cell
 
-PIECE = 1_000
-"""Members of one piece of an export."""
 COLUMNS = ("customer", "entered", "left", "cause", "by", "job")
-
-Form = Annotated[
-    Literal["csv", "jsonl"], Query(alias="format", description="a table, or an object per line")
-]
 
 
 class ReasonView(BaseModel):
@@ -128,15 +121,7 @@ class ListMemberApi:
         """All members as one table, or a JSON object per line; nothing personal is in it."""
         whole_chain(calling)
         await self.lists.require(name)
-        pieces = self._csv(name, at) if form == "csv" else self._lines(name, at)
-        return StreamingResponse(
-            pieces,
-            media_type="text/csv; charset=utf-8" if form == "csv" else "application/jsonl",
-            headers={
-                "Content-Disposition": f'attachment; filename="{name}.{form}"',
-                "Cache-Control": "no-store",
-            },
-        )
+        return exported(name, form, COLUMNS, self._pieces(name, at))
 
     async def of_customer(self, customer: str, calling: Reader) -> CustomerLists:
         """Every list that a customer is or was on, with its stays and their causes."""
@@ -154,9 +139,7 @@ class ListMemberApi:
             ],
         )
 
-    async def _pieces(
-        self, name: str, at: datetime | None
-    ) -> AsyncIterator[list[Sequence[str | None]]]:
+    async def _pieces(self, name: str, at: datetime | None) -> AsyncIterator[list[Sequence[Cell]]]:
         after: str | None = None
         while True:
             found = await self.members.page(name, at, after, PIECE)
@@ -164,16 +147,6 @@ class ListMemberApi:
             if len(found) <= PIECE:
                 return
             after = found[PIECE - 1].customer
-
-    async def _csv(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
-        with CsvWriter(COLUMNS) as table:
-            async for piece in self._pieces(name, at):
-                yield table.add(piece)
-
-    async def _lines(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
-        async for piece in self._pieces(name, at):
-            rows = [dict(zip(COLUMNS, row, strict=True)) for row in piece]
-            yield b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
 def _member(member: ListMember, at: datetime | None) -> ListMemberView:
@@ -187,7 +160,7 @@ def stay_at(member: ListMember, at: datetime | None) -> Stay:
     return next(each for each in member.intervals if each.entered <= at < each.left)
 
 
-def _row(member: ListMemberView) -> Sequence[str | None]:
+def _row(member: ListMemberView) -> Sequence[Cell]:
     stay = member.interval
     why = stay.entered_because
     return member.customer, stay.entered, stay.left, why.kind, why.by, why.job

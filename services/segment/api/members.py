@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from services.segment.api.access import Moment, Reader, whole_chain
+from services.segment.api.exporting import PIECE, Form, exported
 from services.segment.api.member_views import (
     CustomerMemberships,
     MemberPage,
@@ -26,10 +26,8 @@ from shared.clock import Clock
 from shared.decider import invalid
 from shared.events.contract import show_moment
 from shared.http import Cursor, Limit, cursor_of, position_of
-from shared.tables.writing import Cell, CsvWriter
+from shared.tables.writing import Cell
 
-PIECE = 1_000
-"""Members of one piece of an export."""
 COLUMNS = (
     "customer", "entered", "exited", "definition", "receipts", "spent_minor", "first_receipt",
     "last_receipt", "home_branch", "city",
@@ -38,9 +36,6 @@ COLUMNS = (
 Order = Annotated[
     Literal["customer", "since", "-since"],
     Query(description="by id; or by the moment of entering, `-since`: the newest first"),
-]
-Form = Annotated[
-    Literal["csv", "jsonl"], Query(alias="format", description="a table, or an object per line")
 ]
 
 
@@ -103,15 +98,7 @@ class MemberApi:
         """All members as one table, or a JSON object per line; nothing personal is in it."""
         whole_chain(calling)
         await self.definitions.require(name)
-        pieces = self._csv(name, at) if form == "csv" else self._lines(name, at)
-        return StreamingResponse(
-            pieces,
-            media_type="text/csv; charset=utf-8" if form == "csv" else "application/jsonl",
-            headers={
-                "Content-Disposition": f'attachment; filename="{name}.{form}"',
-                "Cache-Control": "no-store",
-            },
-        )
+        return exported(name, form, COLUMNS, self._pieces(name, at))
 
     async def memberships(
         self, customer: str, calling: Reader, at: Moment = None
@@ -144,24 +131,14 @@ class MemberApi:
         known = await self.activities.summaries([each.customer for each in found])
         return [member_view(each, at, known.get(each.customer, Summary())) for each in found]
 
-    async def _pieces(self, name: str, at: datetime | None) -> AsyncIterator[list[MemberView]]:
+    async def _pieces(self, name: str, at: datetime | None) -> AsyncIterator[list[Sequence[Cell]]]:
         after: str | None = None
         while True:
             found = await self.members.page(name, at, after, PIECE)
-            yield await self._views(found[:PIECE], at)
+            yield [_row(each) for each in await self._views(found[:PIECE], at)]
             if len(found) <= PIECE:
                 return
             after = found[PIECE - 1].customer
-
-    async def _csv(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
-        with CsvWriter(COLUMNS) as table:
-            async for piece in self._pieces(name, at):
-                yield table.add([_row(each) for each in piece])
-
-    async def _lines(self, name: str, at: datetime | None) -> AsyncIterator[bytes]:
-        async for piece in self._pieces(name, at):
-            rows = [dict(zip(COLUMNS, _row(each), strict=True)) for each in piece]
-            yield b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
 def _place(member: Member, order: str) -> str:
