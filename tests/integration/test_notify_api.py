@@ -52,6 +52,10 @@ async def test_what_was_defined_is_shown_and_defining_it_again_changes_nothing(
         "run": 0,
         "gathering": False,
         "start": "2017-11-30T23:00:00.000Z",
+        "template": {
+            **CAMPAIGN["template"],
+            **dict.fromkeys(("mjml", "language", "versions", "defaults")),
+        },
         **dict.fromkeys(("owner", "branch", "end", "max_age")),
         "purpose": "advertising",
         "priority": 5,

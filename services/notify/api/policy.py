@@ -98,7 +98,8 @@ class PolicyApi:
     ) -> PolicyView:
         """Give the chain its (new) policy; the same again changes nothing.
 
-        Another one needs `If-Match`. It counts from the next second on, for messages that wait too.
+        Another one needs `If-Match`. It counts from the next second on; a message that waits for a
+        moment by the old one is asked again at that moment.
         """
         whole_chain(calling)
         await self.policies.define(command_id, body.definition(), self.clock.now(), rests_on)
