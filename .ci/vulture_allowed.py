@@ -65,14 +65,14 @@ till
 time_zone
 trigger
 wording
-max_age  # of a campaign
-while_member
 budget
 per_minute
 per_day
 attribution_days
-fallback
 fallback_after
+referrer
+reward
+welcome
 
 # Answers of the API: fields for whoever calls.
 amount_minor
@@ -122,6 +122,7 @@ street
 
 # Fields of read models that only the database reads, in its own groups and filters.
 close_month
+noted_at
 first_branch
 second_branch
 
@@ -134,6 +135,22 @@ node_class
 render_to_output
 
 # Of answers, read by callers.
+entered_at
 explanation
+open_journeys
+spent_this_month
+spent_today
 version_channel
 waits_until
+
+# Of the figures of campaigns, read by callers.
+bought_in_holdout
+by_channel
+by_day
+by_variant
+cost_minor
+customers_against
+share_of_buyers
+turnover_per_customer_minor
+unsubscribed
+uplift

@@ -59,6 +59,8 @@ GROUPS = (
     Group("timeline", ("timeline_page",)),
     Group("entered", ("entered",)),
     Group("latency", ("latency",)),
+    Group("trigger", ("trigger",)),
+    Group("broadcast", ("broadcast", "broadcast_growth")),
     Group("workers", ("memory", "workers")),
 )
 ROWS = tuple(row for group in GROUPS for row in group.rows)

@@ -1,6 +1,11 @@
-"""When what was waited for had come: mails, to a server that keeps nothing of them, and others."""
+"""When what was waited for had come: mails, to a server that keeps nothing of them, and others.
+
+`python -m benchmarks.sink` is such a server in a process of its own, for rows that count the CPU
+time of theirs: it prints its address, and ends with its standard input.
+"""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,3 +61,31 @@ async def listening() -> AsyncIterator[Sink]:
         yield sink
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def apart() -> AsyncIterator[str]:
+    """The address of a sink in another process."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.sink"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError
+    try:
+        yield (await process.stdout.readline()).decode().strip()
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _main() -> None:
+    async with listening() as sink:
+        sys.stdout.write(f"{sink.url}\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

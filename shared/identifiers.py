@@ -4,7 +4,10 @@ Every service that meets an identifier hashes the normal form with the chain's s
 hash is compared, stored in the clear, or used to look somebody up.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 import phonenumbers
@@ -15,6 +18,11 @@ from shared.events.customer import IdentifierKind
 from shared.keyring import keyed_hash
 
 MAX_CHARACTERS = 200
+LONGEST = 4_096
+"""Of what a device gave out: tokens and subscriptions have no documented length."""
+_LONGER: Mapping[str, int] = MappingProxyType({"push": LONGEST})
+_TOKEN = re.compile(r"[!-~]+")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+=*")
 
 
 class KnownIdentifier(msgspec.Struct, frozen=True, gc=False):
@@ -48,8 +56,9 @@ class IdentifierRules:
 
     def known(self, kind: IdentifierKind, value: str, path: str) -> KnownIdentifier:
         """The normal form and hash. Raises `Refused` that names the field at `path`."""
-        if len(value) > MAX_CHARACTERS:
-            raise invalid(path, f"at most {MAX_CHARACTERS} characters")
+        longest = _LONGER.get(kind, MAX_CHARACTERS)
+        if len(value) > longest:
+            raise invalid(path, f"at most {longest} characters")
         normal = self._normal(kind, value.strip(), path)
         return KnownIdentifier(kind, keyed_hash(self.secret, kind, normal), normal)
 
@@ -65,8 +74,12 @@ class IdentifierRules:
                 return _card(value, path)
             case "external":
                 return value
-            case "messenger" | "social":
+            case "messenger":
+                return _messenger(value, path)
+            case "social":
                 return _profile(value, path)
+            case "push":
+                return _device(value, path)
 
 
 def _phone(value: str, region: str | None, path: str) -> str:
@@ -87,6 +100,54 @@ def _email(value: str, path: str) -> str:
     except EmailNotValidError as failure:
         raise invalid(path, "an e-mail address, like name@example.com") from failure
     return found.normalized.lower()
+
+
+def _messenger(value: str, path: str) -> str:
+    """As a profile; of WhatsApp the number in E.164, which it writes without the plus."""
+    network, _, name = _profile(value, path).partition(":")
+    if network != "whatsapp":
+        return f"{network}:{name}"
+    number = _phone("+" + name.removeprefix("+"), None, path)
+    return f"{network}:{number}"
+
+
+def _device(value: str, path: str) -> str:
+    """`<provider>:<what the device gave out>`, whose letters count as they are.
+
+    Of Web Push it is the JSON of the subscription, without what does not say where it leads.
+    """
+    provider, colon, token = (part.strip() for part in value.partition(":"))
+    provider = provider.casefold()
+    if provider == "webpush":
+        return f"{provider}:{_subscription(token, path)}"
+    if not (colon and provider.isascii() and provider.isalnum() and _TOKEN.fullmatch(token)):
+        raise invalid(path, "a push provider and the token of the device, like fcm:dGhpcw")
+    return f"{provider}:{token}"
+
+
+class _Keys(msgspec.Struct):
+    auth: str
+    p256dh: str
+
+
+class _Subscription(msgspec.Struct):
+    """`PushSubscription.toJSON()` of the Push API."""
+
+    endpoint: str
+    keys: _Keys
+
+
+def _subscription(token: str, path: str) -> str:
+    form = "webpush: and the subscription as JSON, with endpoint, keys.auth and keys.p256dh"
+    try:
+        found = msgspec.json.decode(token, type=_Subscription)
+    except (msgspec.MsgspecError, RecursionError) as failure:
+        raise invalid(path, form) from failure
+    keys = (found.keys.auth, found.keys.p256dh)
+    safe = found.endpoint.startswith("https://") and _TOKEN.fullmatch(found.endpoint)
+    if not (safe and all(_BASE64URL.fullmatch(key) for key in keys)):
+        raise invalid(path, form)
+    return msgspec.json.encode(found).decode()
 
 
 def _profile(value: str, path: str) -> str:

@@ -79,6 +79,7 @@ Targets = str | Mapping[str, Event] | None
 
 DocumentT = TypeVar("DocumentT", bound=Document)
 SteppedT = TypeVar("SteppedT", bound=SteppedDocument)
+SeenT_contra = TypeVar("SeenT_contra", bound=SteppedDocument, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,23 @@ class Projection(Generic[DocumentT]):
     blank: Callable[[str], DocumentT] | None = None
 
 
+class Glance(Protocol[SeenT_contra]):
+    """A look at a document that lacks the fields in `unseen`, to bring it up to the present rules.
+
+    It gives the fields that get other values by `revise`, where nothing else comes of it, and None
+    where more has to be looked at.
+    """
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The fields that it does not need."""
+        ...
+
+    def __call__(self, document: SeenT_contra, /) -> Mapping[str, Any] | None:
+        """The fields that change."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stepped(Generic[SteppedT]):
     """The second shape: folding also decides, and the events join the document's own stream.
@@ -119,9 +137,7 @@ class Stepped(Generic[SteppedT]):
     `revise(document, at)` evaluates with the present rule set. Document and commit are written in
     one transaction. An event belongs to one document at most.
 
-    `glance(document)` is a quicker `revise` for a document without the fields in `unseen`: it gives
-    the fields that get other values, where nothing else comes of it, and None where the whole
-    document has to be revised.
+    `glances` are quicker ways to `revise`, the quickest first.
 
     `spared` are topics of the projection that nothing asks of now: they are read as ever, and what
     waits for W of every topic does not wait for theirs.
@@ -134,8 +150,7 @@ class Stepped(Generic[SteppedT]):
     live: Callable[[SteppedT, str, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     revise: Callable[[SteppedT, datetime], tuple[SteppedT, Sequence[NewEvent]]]
     barriers: frozenset[str]
-    glance: Callable[[SteppedT], Mapping[str, Any] | None] = lambda _document: None
-    unseen: frozenset[str] = frozenset()
+    glances: "Sequence[Glance[SteppedT]]" = ()
     spared: frozenset[str] = frozenset()
 
 

@@ -101,10 +101,11 @@ class SteppedDocuments(Documents, Protocol):
         """
         ...
 
-    async def due(
-        self, partitions: Sequence[int], before: datetime, limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
+    async def due(self, partitions: Sequence[int], before: datetime, limit: int) -> Sequence[str]:
+        """The ids of the partitions' documents whose `due_at` is before the moment, in its order.
+
+        Where very many are due, this is dear however small the limit is.
+        """
         ...
 
     async def with_older_rules(
@@ -138,9 +139,12 @@ class SteppedDocuments(Documents, Protocol):
         ...
 
     async def lacking(
-        self, partitions: Sequence[int], names: Collection[str], limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `lacks` has one of the names."""
+        self, partitions: Sequence[int], names: Collection[str], limit: int, after: str = ""
+    ) -> Sequence[str]:
+        """The ids of the partitions' documents whose `lacks` has one of the names.
+
+        In their order, the first ones behind `after`.
+        """
         ...
 
     async def note_ended(self, end: EndedImport) -> None:

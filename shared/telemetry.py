@@ -99,6 +99,24 @@ WEBHOOKS = Counter(
 MESSAGES = Counter(
     "regulars_messages", "Messages by outcome: sent, suppressed, held_out, …", ["outcome"]
 )
+PREFERENCES = Counter(
+    "regulars_preferences",
+    "What people decided by links in messages, on its way into the log of consents, by outcome: "
+    "recorded, passed_over.",
+    ["outcome"],
+)
+MESSAGE_LINKS = Counter(
+    "regulars_message_links",
+    "What people do by links in messages, by kind (click, open, and how something was decided) and "
+    "outcome: recorded, withdrawn, given; passed_over for more than a person does, lost while the "
+    "store is away.",
+    ["kind", "outcome"],
+)
+REPORTS = Counter(
+    "regulars_reports",
+    "What providers tell of messages by outcome: taken, waiting for its message, unknown, refused.",
+    ["outcome"],
+)
 INBOX = Counter(
     "regulars_inbox",
     "Records of the inbox by outcome: recorded, repeated, waiting for something that may come, "

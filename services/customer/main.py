@@ -29,13 +29,22 @@ from services.customer.api.merging import MergingApi
 from services.customer.api.pipelines import PipelineApi
 from services.customer.api.preferences import PreferenceApi
 from services.customer.channels.mail import Mail
-from services.customer.consumers import PROJECTIONS, automation, erasing, registering, robots
+from services.customer.consumers import (
+    PROJECTIONS,
+    automation,
+    bouncing,
+    erasing,
+    preferring,
+    registering,
+    robots,
+)
 from services.customer.consumers.care import LiveCareRules
 from services.customer.consumers.reacting import Reactions
 from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.deal_terms import Ground, ground_of
 from services.customer.handlers import exports as exporting
 from services.customer.handlers.automation import Automating
+from services.customer.handlers.bouncing import Bouncing
 from services.customer.handlers.bulk import BulkAction, Freezer, Reaching
 from services.customer.handlers.calling import HttpCaller
 from services.customer.handlers.companies import Companies
@@ -46,7 +55,6 @@ from services.customer.handlers.departures import HAND_OVER, MOVE_HOME, Departur
 from services.customer.handlers.duplicates import Pairing
 from services.customer.handlers.erasing import Eraser
 from services.customer.handlers.exports import CustomerExport, Exports, Postman
-from services.customer.handlers.floods import Floods
 from services.customer.handlers.form_acceptance import Acceptance
 from services.customer.handlers.form_entries import FormEntries
 from services.customer.handlers.forms import Forms
@@ -55,6 +63,7 @@ from services.customer.handlers.imports import CustomerFiles, DryRun, Reverting
 from services.customer.handlers.imports.reading import Source
 from services.customer.handlers.list_indexes import ListIndexes
 from services.customer.handlers.preferences import Preferences
+from services.customer.handlers.preferring import Preferring
 from services.customer.handlers.registering import Registering
 from services.customer.handlers.revealing import Revealing
 from services.customer.handlers.robots import Robots
@@ -76,6 +85,7 @@ from services.customer.queries.holdings import Holdings
 from services.customer.queries.quick import QuickSearch
 from services.customer.queries.records import Records
 from shared.files import Files
+from shared.floods import Floods
 from shared.identifiers import IdentifierRules
 from shared.importing import INDEXES, ImportList, Imports
 from shared.jobs import AnyKind, JobApi, Jobs
@@ -318,12 +328,15 @@ def _reactions(
         eraser,
         robotics,
         Registering(kernel.writer, book, shared),
+        Preferring(kernel.writer),
+        Bouncing(kernel.writer),
         kernel.keyring,
     )
 
 
 async def _readers() -> Mapping[str, tuple[str, ...]]:
-    return {each.GROUP: each.TOPICS for each in (automation, erasing, registering, robots)}
+    reactions = (automation, bouncing, erasing, registering, robots, preferring)
+    return {each.GROUP: each.TOPICS for each in reactions}
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from services.interaction.api.recommendations import RecommendationApi
 from services.interaction.api.tasks import TaskApi
 from services.interaction.api.tills import TillApi
 from services.interaction.api.timeline import TimelineApi
-from services.interaction.consumers import PROJECTIONS, points
+from services.interaction.consumers import PROJECTIONS, points, replies
 from services.interaction.consumers import inbox as topic_inbox
 from services.interaction.consumers import tasks as task_requests
 from services.interaction.consumers.identity import Identity
@@ -144,7 +144,8 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
     following = points.subscription(Following(desk.ledgers, desk.book))
     dead = KafkaDeadLetters(kernel.kafka, INBOX, DEAD_LETTERS)
     inbox = await _inbox(kernel, settings, intake, customers.owners, dead)
-    subscriptions = [*identity.subscriptions(), *agenda.subscriptions, following]
+    answers = replies.subscription(intake.recorder, kernel.keyring, kernel.clock)
+    subscriptions = [*identity.subscriptions(), *agenda.subscriptions, following, answers]
     reactions = _reactions(kernel, [*subscriptions, topic_inbox.subscription(inbox)])
     file_imports, file_kinds = await _file_imports(kernel, settings.zone, intake, files, jobs)
     importing = ImportApi(kernel.writer, imports, kernel.clock)

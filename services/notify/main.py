@@ -8,10 +8,34 @@ from zoneinfo import ZoneInfo
 
 from faststream.kafka import KafkaBroker
 
-from services.notify.api import CampaignApi, MessageApi, PolicyApi, PreviewApi, SteeringApi
+from services.notify.api import (
+    CallbackApi,
+    CampaignApi,
+    FiguresApi,
+    MessageApi,
+    PolicyApi,
+    PreviewApi,
+    SteeringApi,
+)
+from services.notify.api.budgets import BudgetApi
+from services.notify.api.communication_map import MapApi
+from services.notify.api.coupon_routes import coupon_routers
+from services.notify.api.letters import LetterApi
+from services.notify.api.links import PER_ADDRESS, PER_LINK, LinkApi
+from services.notify.api.series import SeriesApi
+from services.notify.api.suppressions import SuppressionApi
+from services.notify.api.trials import TrialApi
 from services.notify.channels import Channel
+from services.notify.channels.doors import doors_of
+from services.notify.channels.hearing import hearers, telling
+from services.notify.channels.origins import ORIGINS
 from services.notify.channels.registry import Ground, built
 from services.notify.consumers import Triggers, topics_of, trigger_group, triggered
+from services.notify.consumers.journeys import ENTRIES_GROUP, SIGNS_GROUP
+from services.notify.consumers.receipts import Redemptions
+from services.notify.consumers.series import series_work
+from services.notify.consumers.signs import TOPICS as SERIES_TOPICS
+from services.notify.content import LinkTokens
 from services.notify.handlers import (
     Anniversaries,
     Audiences,
@@ -23,15 +47,37 @@ from services.notify.handlers import (
     Occasion,
     schedule,
 )
+from services.notify.handlers.charging import tariff_of
 from services.notify.handlers.confirming import Audience
-from services.notify.handlers.examining import CONTACT_KINDS
+from services.notify.handlers.dates import Dates
+from services.notify.handlers.hearing import Hearing
+from services.notify.handlers.letters import LetterDesk
+from services.notify.handlers.links import Links
+from services.notify.handlers.mailbox import mail_reading
 from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.stepping import Stepping
+from services.notify.handlers.trials import TrialSending, leading_nowhere
 from services.notify.handlers.writing import Stationery
-from services.notify.projections import CAMPAIGN_FIGURES, PLACES, QUEUE, RECIPIENTS
-from services.notify.queries import Figures, Places, Queue, Recipients
+from services.notify.projections import (
+    CAMPAIGN_EFFECTS,
+    PLACES,
+    QUEUE,
+    RECIPIENTS,
+    campaign_figures_of,
+)
+from services.notify.projections.coupons import COUPONS
+from services.notify.projections.journeys import JOURNEYS
+from services.notify.projections.segments import SEGMENTS
+from services.notify.projections.suppressions import SUPPRESSIONS
+from services.notify.queries import Effects, Figures, Journeys, Places, Queue, Recipients
+from services.notify.queries.segments import Segments
+from services.notify.queries.suppressions import Suppressions
 from services.notify.settings import NotifySettings
+from shared.floods import Floods
+from shared.identifiers import IdentifierRules
 from shared.kafka import GroupReach, partition_of
-from shared.mongo import MongoLeases
+from shared.mongo import MongoLeases, MongoWaitingPlace
 from shared.mongo.parking import PARKED
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.settings import Settings
@@ -43,6 +89,7 @@ SERVICE = "notify"
 CUSTOMERS = ("customer.events.v1",)
 CHANNELS = frozenset({"email"})
 GRACE_SECONDS = 15.0
+LATE_REPORTS = "late_reports"
 LOCALES = Path(__file__).parent / "locales"
 
 
@@ -56,8 +103,17 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
     )
     reader = await kernel.projector(RECIPIENTS)
     queueing = await kernel.projector(QUEUE)
-    counting = await kernel.projector(CAMPAIGN_FIGURES)
+    campaign_figures = campaign_figures_of(settings.zone)
+    counting = await kernel.projector(campaign_figures)
+    attributing = await kernel.projector(CAMPAIGN_EFFECTS)
+    figures = Figures(kernel.documents(campaign_figures).collection)
+    effects = Effects(kernel.documents(CAMPAIGN_EFFECTS).collection)
+    segmenting = await kernel.projector(SEGMENTS)
+    segments = Segments(kernel.documents(SEGMENTS).collection)
     placing = await kernel.projector(PLACES)
+    series = SeriesBook(kernel.store)
+    journeying = await kernel.projector(JOURNEYS)
+    journeys = Journeys(kernel.documents(JOURNEYS).collection)
     reach = GroupReach(
         kernel.kafka,
         reader.group,
@@ -65,7 +121,8 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         settings.partitions,
         kernel.progress,
     )
-    channels = built(settings, Ground(time.time, kernel.hmac_secret))
+    ground = Ground(time.time, kernel.hmac_secret)
+    channels = built(settings, ground)
     dispatcher = _dispatcher(
         kernel,
         book=book,
@@ -75,6 +132,10 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         channels=channels,
         zone=settings.zone,
     )
+    dispatcher.steps = Stepping(series, journeys).of
+    dispatcher.halts.series = series.now
+    dispatcher.telling = telling(settings)
+    dispatcher.tariff = tariff_of(settings)
     queueing.folder.on_folded = dispatcher.wake
 
     async def schedule_here(occasions: Sequence[Occasion]) -> None:
@@ -95,24 +156,48 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
         passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
         scheduled=dispatcher.offer,
     )
+    dates = Dates(
+        MongoLeases(kernel.database),
+        kernel.owner,
+        recipients,
+        Places(kernel.documents(PLACES).collection).zones,
+        settings.zone,
+    )
+    beginnings, journeying_work = series_work(
+        kernel,
+        series=series,
+        journeys=journeys,
+        recipients=recipients,
+        people=reach,
+        dates=dates,
+        zone=settings.zone,
+    )
     anniversaries = Anniversaries(
         writer=kernel.writer,
         book=book,
-        leases=MongoLeases(kernel.database),
-        owner=kernel.owner,
-        recipients=recipients,
-        branches=Places(kernel.documents(PLACES).collection).zones,
-        zone=settings.zone,
+        dates=dates,
         passed=lambda moment: reach.passed(moment, RECIPIENTS.topics),
         scheduled=dispatcher.offer,
+        series=beginnings.look,
     )
+    rules = IdentifierRules(kernel.hmac_secret, settings.phone_region)
+    late = MongoWaitingPlace(kernel.database, LATE_REPORTS)
+    await late.create_indexes()
+    hearing = Hearing.of(kernel.writer, rules, queue, recipients, place=late, settings=settings)
     finishing = Finishing(kernel.writer, book, queue)
+    couponing = await kernel.projector(COUPONS)
+    redemptions = Redemptions(
+        KafkaBroker(kernel.kafka.bootstrap, graceful_timeout=GRACE_SECONDS, logger=None),
+        kernel.kafka,
+        kernel.writer,
+    )
     api = CampaignApi(
         writer=kernel.writer,
         book=book,
-        figures=Figures(kernel.documents(CAMPAIGN_FIGURES).collection),
+        figures=figures,
         clock=kernel.clock,
-        channels=CHANNELS.union(channels).intersection(CONTACT_KINDS),
+        channels=CHANNELS.union(channels),
+        telling=frozenset(ORIGINS[name].way for name in telling(settings)),
     )
     parts = await assemble(
         kernel,
@@ -125,11 +210,50 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
                 kernel.clock,
                 Audience(book, recipients, settings.broadcast_unconfirmed),
             ).router(),
-            MessageApi(queue, Languages.read(LOCALES)).router(),
+            FiguresApi(book, figures, effects, Languages.read(LOCALES)).router(),
+            MapApi(book, series, figures, effects, segments).router(),
+            MessageApi(queue, kernel.store, Languages.read(LOCALES)).router(),
             PolicyApi(PolicyBook(kernel.writer), kernel.clock).router(),
-            PreviewApi(book, recipients, settings.currency).router(),
+            BudgetApi(kernel.writer, book, settings.zone, settings.currency).router(),
+            *coupon_routers(
+                kernel.writer,
+                kernel.documents(COUPONS).collection,
+                recipients,
+                settings.zone,
+                kernel.hmac_secret,
+            ),
+            SeriesApi(kernel.writer, series, book, journeys, kernel.clock).router(),
+            SuppressionApi(
+                kernel.writer,
+                Suppressions(kernel.documents(SUPPRESSIONS).collection),
+                rules,
+                kernel.clock,
+            ).router(),
+            CallbackApi(
+                hearers(settings, ground), hearing, settings.whatsapp_verify_token
+            ).router(),
+            PreviewApi(
+                book, recipients, kernel.hmac_secret, settings.currency, settings.public_url
+            ).router(),
+            TrialApi(
+                TrialSending(
+                    *(kernel.writer, book, recipients, channels, rules, settings.zone),
+                    settings.currency,
+                    leading_nowhere(settings.public_url),
+                )
+            ).router(),
+            LetterApi(
+                LetterDesk(
+                    *(kernel.writer, recipients, CHANNELS.union(channels), kernel.hmac_secret),
+                    dispatcher.offer,
+                )
+            ).router(),
+            _links(kernel, book, recipients, channels).router(),
         ],
-        projectors=[reader, queueing, counting, placing],
+        projectors=[
+            *(reader, queueing, counting, attributing, segmenting, placing, couponing, journeying),
+            await kernel.projector(SUPPRESSIONS),
+        ],
         worker_tasks=[
             book.follow,
             reach.run,
@@ -137,10 +261,14 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
             audiences.run,
             dispatcher.run,
             finishing.run,
+            hearing.run,
+            *mail_reading(settings, hearing, MongoLeases(kernel.database), kernel.owner),
             anniversaries.run,
             Calendars(kernel.writer, book, settings.zone).run,
+            redemptions.run,
+            *journeying_work,
         ],
-        reports=_reports(book, queue, "email" in channels),
+        reports=_reports(book, series, queue, "email" in channels),
     )
     parts.closing = (*(each.close for each in channels.values()), *parts.closing)
     return parts
@@ -180,23 +308,27 @@ def _dispatcher(
         reached=reached,
         refused=refused,
         secret=kernel.hmac_secret,
-        stationery=stationery_of(kernel.settings),
+        stationery=stationery_of(kernel.settings, kernel.hmac_secret),
         members_reached=members_reached,
         zone=zone,
         branches=Places(kernel.documents(PLACES).collection).zones,
     )
 
 
-def stationery_of(settings: Settings) -> Stationery:
-    """What all messages are written with.
-
-    Without links of their own: nothing answers below `/m/`, and neither a target nor a way out may
-    lead nowhere.
-    """
-    return Stationery(currency=settings.currency)
+def stationery_of(settings: Settings, secret: bytes) -> Stationery:
+    """What all messages are written with: links of their own where it is said who answers them."""
+    return Stationery(LinkTokens(secret), settings.public_url, settings.currency)
 
 
-def _reports(book: CampaignBook, queue: Queue, has_email: bool) -> Reports:  # noqa: FBT001 - one yes or no
+def _links(
+    kernel: Kernel, book: CampaignBook, recipients: Recipients, channels: Mapping[str, Channel]
+) -> LinkApi:
+    secret = kernel.hmac_secret
+    links = Links(kernel.writer, book, LinkTokens(secret), recipients, doors_of(channels))
+    return LinkApi(links, Languages.read(LOCALES), Floods(secret, PER_ADDRESS, PER_LINK))
+
+
+def _reports(book: CampaignBook, series: SeriesBook, queue: Queue, has_email: bool) -> Reports:  # noqa: FBT001 - one yes or no
     async def counts() -> Mapping[str, int]:
         entries = (await book.now()).values()
         gathering = sum(entry.campaign.gathering for entry in entries)
@@ -204,7 +336,11 @@ def _reports(book: CampaignBook, queue: Queue, has_email: bool) -> Reports:  # n
 
     async def readers() -> Mapping[str, tuple[str, ...]]:
         running = triggered(list((await book.now()).values()))
-        return {trigger_group(name): topics_of(entry) for name, entry in running.items()}
+        begun = any(entry.course.turns for entry in (await series.now()).values())
+        return {
+            **{trigger_group(name): topics_of(entry) for name, entry in running.items()},
+            **(dict.fromkeys((ENTRIES_GROUP, SIGNS_GROUP), SERIES_TOPICS) if begun else {}),
+        }
 
     async def notes() -> Mapping[str, str]:
         return {} if has_email else {"email": "no REGULARS_SMTP_URL: its messages wait"}

@@ -28,6 +28,10 @@ def is_sender(text: str) -> bool:
     return text.isprintable() and ADDRESS.fullmatch(parseaddr(text)[1]) is not None
 
 
+STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit"})
+"""What carriers oblige senders to understand (CTIA, Messaging Principles and Best Practices)."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -57,7 +61,8 @@ class SmsGateway(_Part):
     Texts of `fields` and `headers` hold `{id}`, `{to}` (with a plus), `{digits}` (without),
     `{text}`, `{sender}` and `{secret}`. Paths into its JSON answers are names and numbers joined by
     dots: `messages.0.id`. What the value at `code_at` means is said by the sets; one that is in
-    none of them is unknown. Without `code_at` the HTTP status alone counts.
+    none of them is unknown. Without `code_at` the HTTP status alone counts. `segment_price` is what
+    each message of a text costs, in minor units of the chain's currency.
     """
 
     url: Url
@@ -66,6 +71,7 @@ class SmsGateway(_Part):
     fields: dict[str, JsonValue]
     headers: Mapping[str, str] = {}
     sender: str = ""
+    segment_price: int | None = Field(default=None, ge=0)
     id_at: str | None = None
     code_at: str | None = None
     accepted: Codes = frozenset()
@@ -87,9 +93,10 @@ class ChannelSettings(Settings):
     server behind `smtp_url` delivers a Message-ID once (ISO 8601 duration); absent, it does not at
     all. `smtp_starttls` is what is done about TLS on a connection that began without. Messages of
     the webhook channel are posted to `webhook_url`; `webhook_deduplicates` says for how long who
-    answers there takes an id once. `sms_gateway` is JSON. `fcm_credentials_file` is the key file of
-    a service account. `vapid_private_key` is the 32 bytes of a P-256 key in base64url,
-    `vapid_subject` a `mailto:` or `https:` address for whoever runs a push service.
+    answers there takes an id once, `webhook_tells_deliveries` that it tells of what arrived.
+    `sms_gateway` is JSON. `fcm_credentials_file` is the key file of a service account.
+    `vapid_private_key` is the 32 bytes of a P-256 key in base64url, `vapid_subject` a `mailto:` or
+    `https:` address for whoever runs a push service.
     """
 
     mail_from: str = "Regulars <news@regulars.invalid>"
@@ -99,6 +106,7 @@ class ChannelSettings(Settings):
     sms_secret: SecretStr = SecretStr("")
     webhook_url: Url | None = None
     webhook_deduplicates: timedelta | None = Field(default=None, gt=timedelta(0))
+    webhook_tells_deliveries: bool = False
     telegram_url: Url = "https://api.telegram.org"
     telegram_token: SecretStr | None = None
     telegram_webhook_secret: SecretStr | None = None
@@ -106,6 +114,7 @@ class ChannelSettings(Settings):
     whatsapp_token: SecretStr | None = None
     whatsapp_phone_number_id: str | None = Field(default=None, pattern=r"^\d{1,30}$")
     whatsapp_app_secret: SecretStr | None = None
+    whatsapp_verify_token: SecretStr | None = None
     fcm_url: Url = "https://fcm.googleapis.com"
     fcm_credentials_file: FilePath | None = None
     vapid_private_key: SecretStr | None = None
@@ -123,8 +132,17 @@ class ChannelSettings(Settings):
 class NotifySettings(ChannelSettings):
     """Notify's own settings; `zone` (IANA name) is the chain's, for customers who have no other.
 
-    A broadcast to more than `broadcast_unconfirmed` is started by who confirms their number.
+    A broadcast to more than `broadcast_unconfirmed` is started by who confirms their number. An
+    address from which `failures_most` messages came back within `failures_within` gets nothing.
+    Who answers an SMS by one of `sms_stop_words` alone gets no more of them.
+    Bounces, complaints and answers by mail are read from `mailbox_folder` at `mailbox_url`.
     """
 
     zone: ZoneInfo = ZoneInfo("UTC")
     broadcast_unconfirmed: int = Field(default=10_000, ge=0)
+    failures_most: int = Field(default=3, ge=1, le=100)
+    failures_within: timedelta = Field(default=timedelta(days=30), gt=timedelta(0))
+    sms_stop_words: frozenset[str] = STOP_WORDS
+    mailbox_url: str | None = Field(default=None, pattern=r"^imaps?://[^\s:@/]+@[^\s:@/]+(:\d+)?$")
+    mailbox_password: SecretStr = SecretStr("")
+    mailbox_folder: str = Field(default="INBOX", pattern=r"^[\x20-\x7e]{1,200}$")

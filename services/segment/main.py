@@ -233,6 +233,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             members=listed,
             definitions=definitions,
             rules=present,
+            predictions=predictions,
             jobs=jobs,
             clock=kernel.clock,
             horizon=settings.profile_horizon,
@@ -258,11 +259,10 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
         horizon=settings.profile_horizon,
     )
     file_jobs = ListImport(source), ListDryRun(source)
-    filling = ListFill(lists, listing, members, asked, present, jobs.store)
+    filling = ListFill(lists, listing, members, asked, present, jobs.store, predictions)
     fitting = PredictionFit(kernel.writer, predictions, kernel.clock)
     watch = BrakeWatch(
         writer=kernel.writer,
-        definitions=definitions,
         base=standings.base,
         movements=standings.movements,
         evaluations=standings.evaluations,

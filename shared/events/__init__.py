@@ -5,10 +5,12 @@ from types import MappingProxyType
 
 from shared.events import (
     automation,
+    budgets,
     campaign,
     care,
     company,
     configuration,
+    coupons,
     customer,
     deal,
     forms,
@@ -20,9 +22,15 @@ from shared.events import (
     notification,
     points,
     prediction,
+    preferences,
     product,
+    replies,
+    reports,
     segment,
     sending,
+    series,
+    single,
+    suppression,
     task,
 )
 from shared.events.contract import EventData
@@ -49,8 +57,16 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
             prediction,
             lists,
             campaign,
+            series,
             notification,
             sending,
+            preferences,
+            budgets,
+            single,
+            reports,
+            suppression,
+            replies,
+            coupons,
         )
         for event in module.EVENTS
     }
@@ -81,6 +97,13 @@ _TOPICS = {
     "campaign": "notification.events.v1",
     "message": "notification.events.v1",
     "sending": "notification.events.v1",
+    "series": "notification.events.v1",
+    "journey": "notification.events.v1",
+    "preference": "notification.events.v1",
+    "address": "notification.events.v1",
+    "reply": "notification.events.v1",
+    "coupon": "notification.events.v1",
+    "referral": "notification.events.v1",
 }
 
 TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -10,6 +10,8 @@ from shared.events.sending import LocalTime
 
 DEFAULT_PRIORITY = 5
 HIGHEST_PRIORITY = 9
+DEFAULT_ATTRIBUTION_DAYS = 7
+LONGEST_ATTRIBUTION_DAYS = 90
 
 Purpose = Literal["advertising", "service"]
 Caps = Literal["wait", "drop"]
@@ -55,6 +57,18 @@ class Broadcast(Part):
     follow: bool = False
 
 
+class BroadcastList(Part):
+    """One message for each customer on a static list at the start, or while it runs (`follow`)."""
+
+    kind: Literal["broadcast_list"] = "broadcast_list"
+    list: str
+    follow: bool = False
+
+
+AnyBroadcast = Broadcast | BroadcastList
+"""Speaks once to everybody in a segment, or on a list."""
+
+
 class OnCalendar(Part):
     """At each moment of a calendar, one message for each member of a segment by then."""
 
@@ -65,6 +79,12 @@ class OnCalendar(Part):
         default=(), description="of a week: 1 (Monday) to 7; of a month: 1 to 31, or -1, its last"
     )
     at: LocalTime = Field(description="HH:MM on the chain's clock")
+
+
+class OnStep(Part):
+    """One message for each journey that comes to a step of a series which names the campaign."""
+
+    kind: Literal["on_step"] = "on_step"
 
 
 class OnDate(Part):
@@ -78,7 +98,8 @@ class OnDate(Part):
 
 
 KnownTrigger = Annotated[
-    OnEntering | OnLeaving | OnEvent | OnDate | OnCalendar | Broadcast, Field(discriminator="kind")
+    OnEntering | OnLeaving | OnEvent | OnDate | OnStep | OnCalendar | Broadcast | BroadcastList,
+    Field(discriminator="kind"),
 ]
 Trigger = Annotated[
     KnownTrigger,
@@ -88,10 +109,20 @@ Trigger = Annotated[
         "on_leaving",
         "on_event",
         "on_date",
+        "on_step",
         "on_calendar",
         "broadcast",
+        "broadcast_list",
     ),
 ]
+
+
+class ApprovedForm(Part):
+    """A form that the messenger has approved, said in the place of the words where it asks so."""
+
+    name: str = Field(description="its name there")
+    language: str = Field(description="its language there")
+    parameters: tuple[str, ...] = Field(default=(), description="its blanks in order, as Liquid")
 
 
 class Version(Part):
@@ -102,6 +133,7 @@ class Version(Part):
     subject: str | None = Field(default=None, description="absent: the template's")
     text: str | None = Field(default=None, description="absent: made from the mail")
     mjml: str | None = None
+    approved: ApprovedForm | None = Field(default=None, description="of a messenger")
 
 
 class Default(Part):
@@ -120,6 +152,14 @@ class Template(Part):
     language: str | None = Field(default=None, description="BCP 47, of its own words")
     versions: tuple[Version, ...] | None = None
     defaults: tuple[Default, ...] | None = None
+
+
+class Variant(Part):
+    """What a share of the customers gets, so that variants can be compared."""
+
+    name: str
+    weight: int = Field(ge=1, description="its share is this, of the weights of all variants")
+    template: Template
 
 
 class Budget(Part):
@@ -160,7 +200,9 @@ class CampaignDefined(EventData):
     )
     budget: Budget | None = None
     attribution_days: int | None = Field(
-        default=None, ge=1, description="a receipt so many days after a message is put down to it"
+        default=None,
+        ge=1,
+        description="a receipt so many days after a message is put down to it; absent: 7",
     )
     fallback: tuple[AnyChannel, ...] = Field(
         default=(), description="further channels, in the order in which they are tried"
@@ -170,6 +212,15 @@ class CampaignDefined(EventData):
     )
     caps: Annotated[Caps, open_list("wait or drop")] = Field(
         default="wait", description="what becomes of a message that a cap keeps back"
+    )
+    variants: tuple[Variant, ...] | None = Field(
+        default=None, description="each customer gets one; `template` is that of the first"
+    )
+    coupon: str | None = Field(
+        default=None, description="the pool of which each message gets a code, if it says one"
+    )
+    home_sender: bool | None = Field(
+        default=None, description="in the name of the recipient's home branch"
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.events.contract import EventData, Moment, Part, Pii, PiiValue, open_list
 
-IdentifierKind = Literal["phone", "email", "card", "external", "messenger", "social"]
+IdentifierKind = Literal["phone", "email", "card", "external", "messenger", "social", "push"]
 IdentifierState = Literal["unverified", "verified", "bad"]
 Channel = Literal["email", "sms", "push", "messenger", "webhook"]
 AnyKind = Annotated[IdentifierKind, open_list("what kind of identifier it is")]

@@ -84,6 +84,17 @@ class ListsReceived(EventData):
 
     type: ClassVar[str] = "list.received.v1"
     merge: str
+    also: tuple[str, ...] | None = Field(
+        default=None, description="lists that it brings too, and an earlier merge has brought"
+    )
+
+
+class ListsGivenBack(EventData):
+    """A merge is reverted that brought lists which stay, since another merge brought them too."""
+
+    type: ClassVar[str] = "list.given_back.v1"
+    merge: str
+    lists: tuple[str, ...]
 
 
 class ListsTakenBack(EventData):
@@ -108,6 +119,7 @@ EVENTS: tuple[type[EventData], ...] = (
     ListLeft,
     ListsHandedOver,
     ListsReceived,
+    ListsGivenBack,
     ListsTakenBack,
     ListsClosed,
 )

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.contract import EventData, Moment, open_list
+from shared.events.contract import EventData, MinorUnits, Moment, open_list
 from shared.events.customer import AnyChannel
 
 
@@ -40,6 +40,7 @@ SuppressionReason = Literal[
     "budget",
     "template_error",
     "merged",
+    "already_told",
     "erased",
     "blacklisted",
 ]
@@ -60,6 +61,7 @@ class MessageHeldOut(EventData):
     type: ClassVar[str] = "message.held_out.v1"
     message: str
     campaign: str
+    attribution_days: int | None = Field(default=None, description="as in `message.sending`")
 
 
 class MessageSending(EventData):
@@ -73,9 +75,25 @@ class MessageSending(EventData):
     channel: AnyChannel | None = Field(
         default=None, description="by which it goes; absent: the campaign's first"
     )
+    variant: str | None = Field(default=None, description="which of the campaign's, if it has any")
+    attribution_days: int | None = Field(
+        default=None, description="a receipt so many days after it is put down to it; absent: 7"
+    )
+    further: bool | None = Field(
+        default=None, description="true: another channel is left, should this one not reach"
+    )
+    next_at: Moment | None = Field(
+        default=None, description="when that one is tried, unless it has arrived by then"
+    )
+    segments: int | None = Field(
+        default=None, description="messages that an SMS is for the network"
+    )
+    cost: MinorUnits | None = Field(
+        default=None, description="of the hand-over, should it be taken; absent: nobody counts it"
+    )
 
 
-PostponementReason = Literal["quiet_hours", "cap"]
+PostponementReason = Literal["quiet_hours", "cap", "pace"]
 
 
 class MessagePostponed(EventData):
@@ -125,6 +143,9 @@ class MessageSent(EventData):
     message: str
     campaign: str
     reference: str | None = Field(default=None, description="the provider's id of it")
+    uncertain: bool | None = Field(
+        default=None, description="true: nobody could tell at first; by now the provider has told"
+    )
 
 
 class MessageDelivered(EventData):
@@ -133,6 +154,7 @@ class MessageDelivered(EventData):
     type: ClassVar[str] = "message.delivered.v1"
     message: str
     campaign: str
+    channel: AnyChannel | None = Field(default=None, description="by which it arrived")
 
 
 class MessageOpened(EventData):
@@ -141,6 +163,9 @@ class MessageOpened(EventData):
     type: ClassVar[str] = "message.opened.v1"
     message: str
     campaign: str
+    channel: AnyChannel | None = Field(
+        default=None, description="by which it was read, where its provider tells"
+    )
 
 
 class MessageClicked(EventData):
@@ -149,7 +174,7 @@ class MessageClicked(EventData):
     type: ClassVar[str] = "message.clicked.v1"
     message: str
     campaign: str
-    link: str | None = Field(default=None, description="which, by its name in the template")
+    link: str | None = Field(default=None, description="where it leads, as the definition has it")
 
 
 class MessageFailed(EventData):

@@ -42,6 +42,21 @@ class SendingPolicyDefined(EventData):
     )
 
 
+class Sender(Part):
+    """In whose name messages go out."""
+
+    branch: str | None = Field(default=None, description="absent: of the chain")
+    channel: AnyChannel
+    sender: str = Field(description="From of a mail, number or name of an SMS")
+
+
+class SendersDefined(EventData):
+    """In whose name the chain and its branches write; whoever is not here has the provider's."""
+
+    type: ClassVar[str] = "sending.senders_defined.v1"
+    senders: tuple[Sender, ...] = ()
+
+
 class SlotTaken(EventData):
     """A hand-over begins that counts against the customer's caps."""
 
@@ -61,4 +76,9 @@ class SlotReturned(EventData):
     channel: AnyChannel
 
 
-EVENTS: tuple[type[EventData], ...] = (SendingPolicyDefined, SlotTaken, SlotReturned)
+EVENTS: tuple[type[EventData], ...] = (
+    SendingPolicyDefined,
+    SendersDefined,
+    SlotTaken,
+    SlotReturned,
+)

@@ -169,10 +169,10 @@ class Batch(Generic[BodyT, StateT]):
         body = command.body
         if self.policy is not None:
             body = self.policy.given(body, decided.claimed)
-        events = self.decider.decide(body, stream.state)
+        events = self.decider.decide(body, stream.state(self.decider))
         if not events:
             return Done(command.stream, stream.version, changed=False)
-        stream.add(events, command, decided.encoder, self.decider)
+        stream.add(events, command, decided.encoder)
         stream.mark(command.id, command.hash)
         if self.policy is not None:
             for change in self.policy.changes(body, events):

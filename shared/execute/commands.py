@@ -53,6 +53,11 @@ def answered(record: Known, sent_hash: str) -> Outcome:
     """The answer to a command that is recorded: the one of the first time, if it is the same."""
     if record.mark.hash == sent_hash:
         return Done(record.stream, record.mark.version, repeated=True)
+    return differs()
+
+
+def differs() -> Refused:
+    """The refusal of an id that stands for something else already."""
     return Refused(
         "command-differs",
         422,

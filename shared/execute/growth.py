@@ -11,7 +11,7 @@ import msgspec
 from shared import telemetry
 from shared.decider import Decider, NewEvent, Refused
 from shared.envelope import Causation, Placed, encode
-from shared.events.contract import StreamGate
+from shared.events.contract import EventData, StreamGate
 from shared.events.imports import BROADCAST
 from shared.eventstore import CommandMark, Commit, Head
 from shared.execute.rounds import Window
@@ -112,15 +112,19 @@ class Encoder:
 
 
 class Growth(msgspec.Struct, Generic[StateT]):
-    """A stream that was loaded, and what grows on it."""
+    """A stream that was loaded, and what grows on it.
+
+    `loaded` is its state as it is stored: most streams get one command, whose events nobody asks.
+    """
 
     name: str
     head: Head
-    state: StateT
+    loaded: StateT
     version: int = 0
     marks: list[CommandMark] = []
     events: list[str] = []
     types: list[str] = []
+    unfolded: list[EventData] = []
     size: int = 0
     key: str = ""
     redirect: str | None = None
@@ -135,29 +139,34 @@ class Growth(msgspec.Struct, Generic[StateT]):
         events: Sequence[NewEvent],
         origin: Origin,
         encoder: Encoder,
-        decider: Decider[Any, StateT],
     ) -> None:
         """Grow by the events of one command. Raises as `Encoder.texts` does, unchanged then."""
-        self.take(events, origin, encoder.texts(self.name, self.version, origin, events), decider)
+        self.take(events, origin, encoder.texts(self.name, self.version, origin, events))
 
     def take(
         self,
         events: Sequence[NewEvent],
         origin: Origin,
         encoded: tuple[list[str], int],
-        decider: Decider[Any, StateT],
     ) -> None:
         """Grow by events whose texts and bytes the encoder gave."""
         texts, size = encoded
         self.version += len(events)
-        self.state = decider.fold([event.data for event in events], self.state)
         self.events += texts
         self.size += size
         self.key = origin.key
         for event in events:
+            self.unfolded.append(event.data)
             self.types.append(event.data.type)
             if isinstance(event.data, StreamGate):
                 self.redirect = event.data.redirect
+
+    def state(self, decider: Decider[Any, StateT]) -> StateT:
+        """What it comes to, with all that has grown."""
+        if self.unfolded:
+            self.loaded = decider.fold(self.unfolded, self.loaded)
+            self.unfolded = []
+        return self.loaded
 
     def mark(self, command_id: str, command_hash: str) -> None:
         """Note that the command led up to here."""

@@ -121,7 +121,7 @@ class Jointly(Generic[BodyT, StateT]):
         ids: set[str] = set()
         for index in pending:
             joint = self.joints[index]
-            states = {name: streams[name].state for name in joint.streams}
+            states = {name: streams[name].loaded for name in joint.streams}
             ids |= set(self.decider.claim_ids(joint.body, states))
         return await self.writer.store.claims(sorted(ids)) if ids else {}
 
@@ -152,7 +152,7 @@ class Jointly(Generic[BodyT, StateT]):
         """Decide in order, each on what the ones before it gave. Raises `KeysWanted`."""
         window = Window.open(self.writer)
         recorded = self.writer.clock.at_system(window.moment)
-        fresh = {name: Growth(name, each.head, each.state) for name, each in streams.items()}
+        fresh = {name: Growth(name, each.head, each.loaded) for name, each in streams.items()}
         encoder = Encoder(self.writer.service, recorded, self.keys)
         decided = _Decided(window, encoder, fresh, dict(claims))
         for index in pending:
@@ -171,7 +171,7 @@ class Jointly(Generic[BodyT, StateT]):
     def _decide(self, joint: Joint[BodyT], decided: _Decided[StateT]) -> Done | None:
         """Let the streams grow by one command; Done when it gives nothing."""
         streams = decided.streams
-        states = {name: streams[name].state for name in joint.streams}
+        states = {name: streams[name].state(self.decider.of) for name in joint.streams}
         events = self.decider.decide(joint.body, states, decided.claims)
         events = {name: given for name, given in events.items() if given}
         first = streams[next(iter(joint.streams))]
@@ -205,7 +205,7 @@ class Jointly(Generic[BodyT, StateT]):
             encoded[name] = (origin, decided.encoder.texts(name, version, origin, given))
         for name, given in events.items():
             origin, texts = encoded[name]
-            decided.streams[name].take(given, origin, texts, self.decider.of)
+            decided.streams[name].take(given, origin, texts)
 
     async def _append(self, decided: _Decided[StateT]) -> bool:
         """Append what has grown; says whether all got in."""

@@ -209,7 +209,7 @@ class Together(Generic[BodyT, StateT]):
         for name, subject in joint.streams.items():
             stream = Growth(name, loaded.heads[name], loaded.states[name])
             origin = JointOrigin(subject or name, subject, joint.causation)
-            stream.add(events[name], origin, encoder, self.decider.of)
+            stream.add(events[name], origin, encoder)
             streams.append(stream)
         streams[0].mark(joint.id, joint.hash)
         return _Decided(window, streams, self.decider.changes(joint.body, events, loaded.claims))

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from shared.access import Authenticator
 from shared.http import events_page, health, openapi, problems
 from shared.http.middleware import BodyLimit, Observed
 from shared.http.overload import NO_BOUNDS, Bounded, Bounds, Shares
+from shared.http.text import require_text
 from shared.ids import new_id
 
 API_PREFIX = "/v1"
@@ -45,6 +46,7 @@ def build_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=openapi.ANY_PROBLEM,
+        dependencies=[Depends(require_text)],
     )
     app.state.authenticator = authenticator
     problems.install(app)

@@ -16,6 +16,7 @@ from shared.decider import Refused, invalid
 from shared.execute import Done, Outcome
 from shared.http.openapi import inline_schema
 from shared.http.problems import Problem, problem_of, refusal_of, unreadable
+from shared.http.text import name_halves
 
 MAX_ITEMS = 1000
 ItemT = TypeVar("ItemT")
@@ -30,9 +31,11 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 async def raw_items(request: Request) -> Sequence[bytes]:
     """The JSON of each item. Raises `Refused` (400, 422) for the whole body."""
+    body = await request.body()
     try:
-        items = _decode(await request.body()).items
+        items = _decode(body).items
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        name_halves(body)
         raise unreadable('the body should be JSON, {"items": […]}') from error
     if len(items) > MAX_ITEMS:
         raise invalid("items", f"should have at most {MAX_ITEMS} items")
@@ -58,8 +61,16 @@ def parse_items(
         try:
             parsed.append(kind.validate_json(item))
         except ValidationError as error:
-            parsed.append(refusal_of(error))
+            parsed.append(_refusal_of(item, error))
     return parsed
+
+
+def _refusal_of(item: bytes, error: ValidationError) -> Refused:
+    try:
+        name_halves(item)
+    except Refused as refused:
+        return refused
+    return refusal_of(error)
 
 
 class BatchItem(BaseModel):

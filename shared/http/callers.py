@@ -1,7 +1,7 @@
 """Who calls, and under which id and hash their command is recorded.
 
 An endpoint says what it needs, `Annotated[Principal, Depends(principal(Permission.…))]`; without it
-an endpoint is open to everybody, which only the health endpoints are.
+an endpoint is open to everybody, which only health, public pages and what providers sign are.
 """
 
 from collections.abc import Awaitable, Callable

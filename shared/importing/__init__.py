@@ -6,7 +6,7 @@ jobs); the life of the file from its upload to its job is here.
 
 from shared.importing.drafts import Draft, Imports, Opened, Reader
 from shared.importing.listing import INDEXES, ImportList
-from shared.importing.reading import ERROR, Sources, counted, error_of
+from shared.importing.reading import ERROR, Sources, counted, error_of, undone_counted
 
 __all__ = [
     "ERROR",
@@ -19,4 +19,5 @@ __all__ = [
     "Sources",
     "counted",
     "error_of",
+    "undone_counted",
 ]

@@ -16,9 +16,6 @@ from operator import le
 from typing import BinaryIO
 
 import msgspec
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from shared.files import Files, OpenFile
 from shared.importing.drafts import KEEP, MAX_BYTES
@@ -83,11 +80,14 @@ def _hash(text: str) -> bytes:
 
 
 def _places(hashes: bytearray, most: int) -> Sequence[int] | None:
+    import pyarrow as pa  # noqa: PLC0415 - 50 MB that only a file with groups asks for
+    from pyarrow import compute  # noqa: PLC0415 - as above
+
     count = len(hashes) // HASH_BYTES
     column = pa.Array.from_buffers(pa.binary(HASH_BYTES), count, [None, pa.py_buffer(hashes)])
     # Numbered in the order in which they are met: groups that stand together never go back.
     numbers = column.dictionary_encode().indices
-    largest = pc.max(pc.struct_field(pc.value_counts(numbers), 1)).as_py()
+    largest = compute.max(compute.struct_field(compute.value_counts(numbers), 1)).as_py()
     if largest is not None and largest > most:
         raise TableError(f"{largest} rows are of one and the same thing, at most {most} can be")
     places = memoryview(numbers.buffers()[1]).cast("i")[:count]
@@ -123,7 +123,7 @@ async def sorted_files(
 
 def _in_order(places: Sequence[int], block: Block) -> tuple[list[int], Block]:
     """Rows by the places of their groups; those of one place stay as they stand."""
-    order = np.argsort(np.asarray(places), kind="stable").tolist()
+    order = sorted(range(len(places)), key=places.__getitem__)
     return [places[each] for each in order], block.chosen(order)
 
 

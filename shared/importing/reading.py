@@ -3,6 +3,7 @@
 Flaws name fields and say what would be right; no cell is ever repeated.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -134,7 +135,9 @@ def error_of(row: int, refusal: Refused) -> RowResult:
 
 def counted(results: Sequence[RowResult]) -> dict[str, int]:
     """How many of the results have which outcome."""
-    counts: dict[str, int] = {}
-    for result in results:
-        counts[result.outcome] = counts.get(result.outcome, 0) + 1
-    return counts
+    return dict(Counter(result.outcome for result in results))
+
+
+def undone_counted(results: Sequence[RowResult]) -> dict[str, int]:
+    """What became of how many that were to be taken back."""
+    return dict(Counter(result.undone for result in results if result.undone is not None))

@@ -11,12 +11,14 @@ from typing import Any
 from shared.access import Kind, Permission, Principal, scope
 from shared.clock import Clock
 from shared.decider import Refused, not_found
-from shared.eventstore import StoreUnavailable
+from shared.eventstore import StoreUnavailable, body_hash
+from shared.execute.commands import differs
 from shared.ids import new_id
 from shared.jobs.job import Job, begun, resumed, reverted, wished
 from shared.jobs.ports import JobStore
 
 TRIES = 50
+_ASKED = "asked_hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,20 @@ class Jobs:
         *,
         job_id: str | None = None,
         total: int | None = None,
+        asked: object = None,
     ) -> Job:
-        """Have a job done. With an id that is known, the job of that id is given instead."""
+        """Have a job done. With an id that is known, the job of that id is given instead.
+
+        `asked` is the JSON that was asked for, where there is any: the same id with another one is
+        refused (422), as a command is.
+        """
+        hashed = None if asked is None else body_hash(asked)
         job = begun(
             job_id=job_id or new_id(),
             kind=kind,
             by=by,
             at=self.clock.system_now(),
-            params=params,
+            params=params if hashed is None else {**params, _ASKED: hashed},
             total=total,
         )
         if await self.store.add(job):
@@ -49,6 +57,8 @@ class Jobs:
         known = await self.store.get(job.id)
         if known is None or (known.kind, known.by) != (kind, by):
             raise Refused("job-differs", 409, "There is another job under this id.")
+        if known.params.get(_ASKED, hashed) != hashed:
+            raise differs()
         return known
 
     async def find(self, job_id: str, calling: Principal) -> Job:

@@ -5,7 +5,7 @@ from shared.kafka.dead_letters import KafkaDeadLetters
 from shared.kafka.progress import ProgressReader, group_lag
 from shared.kafka.publisher import KafkaPublisher
 from shared.kafka.reach import GroupReach
-from shared.kafka.reactions import start, subscribe
+from shared.kafka.reactions import react_until_cancelled, start, subscribe
 from shared.kafka.topics import DEAD_LETTERS, INBOX, KeptDays, PartitionMismatch, ensure_topics
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ensure_topics",
     "group_lag",
     "partition_of",
+    "react_until_cancelled",
     "start",
     "stop",
     "subscribe",

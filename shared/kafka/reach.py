@@ -57,6 +57,12 @@ class GroupReach:
         reaches = (self.of(partition, topics) for partition in range(self.partitions))
         return all(each is not None and each.system > moment for each in reaches)
 
+    def everywhere(self, topics: Sequence[str]) -> datetime | None:
+        """The lowest W over the topics and all partitions, by the chain's clock; None: unknown."""
+        reaches = [self.of(partition, topics) for partition in range(self.partitions)]
+        known = [each.chain for each in reaches if each is not None]
+        return min(known) if len(known) == len(reaches) else None
+
     async def run(self) -> None:
         """Follow until cancelled; while Kafka is away nothing is reached."""
         try:

@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage, KafkaRouter
 
 from shared import telemetry
 from shared.eventstore import StoreUnavailable
-from shared.kafka.connection import KAFKA_AWAY
+from shared.kafka.connection import KAFKA_AWAY, stop
 from shared.records import RawRecord
 from shared.relay.ports import BrokerUnavailable
 
@@ -114,6 +114,15 @@ async def start(broker: KafkaBroker) -> None:
             raise
         else:
             return
+
+
+async def react_until_cancelled(broker: KafkaBroker) -> None:
+    """Run what is subscribed; on the way out let the batches in hand finish."""
+    try:
+        await start(broker)
+        await asyncio.Event().wait()
+    finally:
+        await stop(broker)
 
 
 async def until_done(react: Reaction, records: Sequence[RawRecord], group: str) -> None:

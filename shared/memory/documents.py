@@ -1,7 +1,7 @@
 """Documents of read models in a dict."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -43,17 +43,18 @@ class MemoryDocuments:
         self._documents[document["_id"]] = stored(document)
         return True
 
-    async def due(
-        self, partitions: Sequence[int], before: datetime, limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
+    async def due(self, partitions: Sequence[int], before: datetime, limit: int) -> Sequence[str]:
+        """The ids of the partitions' documents whose `due_at` is before the moment, in its order.
+
+        All that are due are looked at, whatever the limit.
+        """
         found = [
             document
             for document in self._of(partitions)
             if document.get("due_at") is not None and document["due_at"] < before
         ]
         found.sort(key=lambda document: document["due_at"])
-        return [stored(document) for document in found[:limit]]
+        return [document["_id"] for document in found[:limit]]
 
     async def with_older_rules(
         self,
@@ -96,15 +97,15 @@ class MemoryDocuments:
         return [stored(document) for document in found[:limit]]
 
     async def lacking(
-        self, partitions: Sequence[int], names: Collection[str], limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `lacks` has one of the names."""
-        found = [
-            stored(document)
+        self, partitions: Sequence[int], names: Collection[str], limit: int, after: str = ""
+    ) -> Sequence[str]:
+        """The next ids of the partitions' documents whose `lacks` has one of the names."""
+        found: list[str] = [
+            document["_id"]
             for document in self._of(partitions)
-            if not set(names).isdisjoint(document.get("lacks", ()))
+            if document["_id"] > after and not set(names).isdisjoint(document.get("lacks", ()))
         ]
-        return found[:limit]
+        return sorted(found)[:limit]
 
     async def drop(self) -> None:
         """Let go of the collection and of all that is in it."""
@@ -122,7 +123,21 @@ class MemoryDocuments:
 
     def everything(self) -> Sequence[RawDocument]:
         """All documents, in the order of their first writing."""
-        return [stored(document) for document in self._documents.values()]
+        return self.those(lambda _document: True)
+
+    def those(
+        self, test: Callable[[RawDocument], bool], ids: Sequence[str] | None = None
+    ) -> Sequence[RawDocument]:
+        """The documents that pass the test, of the ids alone where they are given.
+
+        Only what is found is copied: the test may keep nothing of what it is shown.
+        """
+        among = (
+            self._documents.values()
+            if ids is None
+            else (self._documents[name] for name in ids if name in self._documents)
+        )
+        return [stored(document) for document in among if test(document)]
 
     def _of(self, partitions: Sequence[int]) -> list[RawDocument]:
         """The documents themselves, not to be handed out."""

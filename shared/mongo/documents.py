@@ -114,18 +114,21 @@ class MongoDocuments:
 
         await transact(self.database, work)
 
-    async def due(
-        self, partitions: Sequence[int], before: datetime, limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `due_at` is before the moment, earliest first."""
-        return await self.collection.find(
+    async def due(self, partitions: Sequence[int], before: datetime, limit: int) -> Sequence[str]:
+        """The ids of the partitions' documents whose `due_at` is before the moment, in its order.
+
+        SecantusDB goes through all that are due, whatever the limit: 6 ms for a thousand.
+        """
+        found = await self.collection.find(
             {
                 "due_at": {"$gte": LONG_AGO, "$lt": before},
                 "partition": {"$in": list(partitions)},
             },
+            fields={"_id": 1},
             sort=[("due_at", 1)],
             limit=limit,
         )
+        return [document["_id"] for document in found]
 
     async def with_older_rules(
         self,
@@ -180,12 +183,20 @@ class MongoDocuments:
         return [document for document in found if document["_id"] not in without][:limit]
 
     async def lacking(
-        self, partitions: Sequence[int], names: Many[str], limit: int
-    ) -> Sequence[RawDocument]:
-        """Documents of the partitions whose `lacks` has one of the names."""
-        return await self.collection.find(
-            {"lacks": {"$in": sorted(names)}, "partition": {"$in": list(partitions)}}, limit=limit
+        self, partitions: Sequence[int], names: Many[str], limit: int, after: str = ""
+    ) -> Sequence[str]:
+        """The next ids of the partitions' documents whose `lacks` has one of the names."""
+        found = await self.collection.find(
+            {
+                "_id": {"$gt": after},
+                "lacks": {"$in": sorted(names)},
+                "partition": {"$in": list(partitions)},
+            },
+            fields={"_id": 1},
+            sort=[("_id", 1)],
+            limit=limit,
         )
+        return [document["_id"] for document in found]
 
     async def drop(self) -> None:
         """Let go of the collection and of all that is in it."""

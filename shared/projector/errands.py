@@ -17,6 +17,8 @@ from shared.decider import NewEvent
 from shared.envelope import UNREADABLE, Light, decode_light
 from shared.progress import Progress, Reach, reach
 from shared.projection import SteppedDocument
+from shared.projector.due import DueDocuments
+from shared.projector.glancing import Glancing
 from shared.projector.histories import Histories
 from shared.projector.stepped import SteppedFolder
 from shared.readmodel import EndedImport, RawDocument
@@ -83,11 +85,15 @@ class Errands(Generic[SteppedT]):
     _revised: dict[int, int] = field(default_factory=dict)
     _rules_slice: int = RULES_SLICE
     _pace: Pace = field(default_factory=Pace)
+    _due: DueDocuments = field(init=False)
     _histories: Histories[SteppedT] = field(init=False)
+    _glancing: Glancing[SteppedT] = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is known before the first slice."""
+        self._due = DueDocuments(self.folder.stepped_documents)
         self._histories = Histories(self.folder)
+        self._glancing = Glancing(self.folder)
 
     def is_barrier(self, record: RawRecord) -> bool:
         """Whether the partition must stop at this record."""
@@ -97,8 +103,9 @@ class Errands(Generic[SteppedT]):
         )
 
     def forget(self) -> None:
-        """Partitions have changed hands: what was known of them is not."""
+        """Partitions have changed hands, or nobody goes on: what was known of them is not."""
         self._revised.clear()
+        self._due.forget()
         self._histories.forget()
 
     async def pass_barrier(self, record: RawRecord, positions: Positions) -> bool:
@@ -193,17 +200,19 @@ class Errands(Generic[SteppedT]):
         if not reached:
             return False
         until = min(have.chain for have in reached.values())
-        # Those that are blocked must not stand in the way of the others.
-        limit = self._pace.room(seconds, TIMER_SLICE) + len(blocked)
-        began = asyncio.get_running_loop().time()
-        due = await self.folder.stepped_documents.due(sorted(reached), until, limit)
-        free = _without(blocked, due)
-        if free:
-            await self.folder.revise(
-                free, lambda document: self.folder.source.stepped.wake(document, until)
-            )
-            self._pace.took(len(free), asyncio.get_running_loop().time() - began)
-        return len(due) == limit and bool(free)
+        loop, patience = asyncio.get_running_loop(), REST_SECONDS if seconds is None else seconds
+        looked = loop.time()
+        if await self._due.look(reached, until, blocked, patience):
+            began = loop.time()
+            left = None if seconds is None else seconds - (began - looked)
+            due = await self._due.take(reached, until, self._pace.room(left, TIMER_SLICE))
+            free = _without(blocked, due)
+            if free:
+                await self.folder.revise(
+                    free, lambda document: self.folder.source.stepped.wake(document, until)
+                )
+                self._pace.took(len(free), loop.time() - began)
+        return self._due.more
 
     async def _revise(
         self, reached: Mapping[int, Reach], blocked: Collection[str], seconds: float | None
@@ -213,16 +222,16 @@ class Errands(Generic[SteppedT]):
         if not behind:
             return False
         limit = self._pace.room(seconds, self._rules_slice) + len(blocked)
-        stepped = self.folder.source.stepped
+        glances = self._glancing.present()
         found = await self.folder.stepped_documents.with_older_rules(
-            behind, rules, limit, stepped.unseen
+            behind, rules, limit, glances[0].unseen if glances else ()
         )
         if not found:
             self._revised.update(dict.fromkeys(behind, rules))
             return False
         free = _without(blocked, found)
         if free:
-            whole = await self.folder.glance(free)
+            whole = await self._glancing.settle(glances, free)
             await self.folder.revise(whole, lambda document: self._at(document, reached))
             few = len(whole) * 10 < len(free)
             self._rules_slice = MOST_GLANCED if few else RULES_SLICE

@@ -86,6 +86,8 @@ class Projector:
                 )
             finally:
                 self.ready = False
+                if self.errands is not None:
+                    self.errands.forget()
                 await _stop(consumer)
             await asyncio.sleep(FIRST_DELAY_SECONDS)
 

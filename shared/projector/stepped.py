@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from shared.execute import encode_event
 from shared.parts import PartSize
 from shared.projection import Event, SteppedDocument, SteppedSource
 from shared.projector.folder import Folded, Folder, raw_document
-from shared.readmodel import Patch, RawDocument, SteppedDocuments
+from shared.readmodel import RawDocument, SteppedDocuments
 
 MOST_STEPS = 2_000
 """In one write; a slower server gets fewer at once."""
@@ -98,29 +98,6 @@ class SteppedFolder(Folder[SteppedT]):
                 raise
             self._part.took(len(part), (loop.time() - began) / patience)
         return lost
-
-    async def glance(self, raws: Sequence[RawDocument]) -> Sequence[RawDocument]:
-        """Bring up to the present rules those documents for which that is quickly done.
-
-        Gives the others, whole; `raws` may lack what the stepping does not need to see.
-        """
-        stepped, kind = self.source.stepped, self.projection.document
-        if not stepped.unseen:
-            return raws
-        same: dict[tuple[int, Any], list[str]] = defaultdict(list)
-        single: list[Patch] = []
-        whole: list[str] = []
-        for raw in raws:
-            fields = stepped.glance(msgspec.convert(raw, kind))
-            if fields is None:
-                whole.append(raw["_id"])
-            elif "due" in fields:
-                single.append(Patch([raw["_id"]], raw["rev"], fields))
-            else:
-                same[raw["rev"], tuple(fields.items())].append(raw["_id"])
-        alike = [Patch(ids, rev, dict(fields)) for (rev, fields), ids in same.items()]
-        await self.stepped_documents.patch([*alike, *single])
-        return list((await self.documents.load(whole)).values()) if whole else []
 
     async def revise(
         self,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from shared.tables import columns, separated, workbooks
+from shared.tables import separated, workbooks
 from shared.tables.blocks import Row
 from shared.tables.table import READ_ROWS, Form, Table, TableError, table_of
 
@@ -50,6 +50,8 @@ def read(stream: BinaryIO, form: Form) -> Table:
         case "xlsx":
             return table_of(workbooks.records(stream))
         case "parquet":
+            from shared.tables import columns  # noqa: PLC0415 - 50 MB that only Parquet asks for
+
             return columns.table(stream)
 
 

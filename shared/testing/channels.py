@@ -17,6 +17,7 @@ class ScriptedChannel(Generic[MessageT, ReceiptT]):
     deduplicates: timedelta | None = None
     name: str = "scripted"
     per_second: float | None = None
+    at_once: int = 50
     taken: list[MessageT] = field(default_factory=list)
 
     async def send(self, message: MessageT) -> ReceiptT:

@@ -17,6 +17,7 @@ Compare = Callable[[Any, Any], bool]
 _OPERATORS: Mapping[str, Compare] = MappingProxyType(
     {
         "$in": lambda value, wanted: value in wanted,
+        "$nin": lambda value, without: value not in without,
         "$gt": lambda value, bound: value is not None and value > bound,
         "$gte": lambda value, bound: value is not None and value >= bound,
         "$lt": lambda value, bound: value is not None and value < bound,
@@ -45,7 +46,9 @@ class MemoryQuestions:
     ) -> list[RawDocument]:
         """The documents that match, whole whatever `fields` asks for."""
         del fields
-        found = [raw for raw in self.documents.everything() if _matches(raw, where)]
+        whose = where.get("_id")
+        ids = whose["$in"] if isinstance(whose, dict) and "$in" in whose else None
+        found = list(self.documents.those(lambda raw: matches(raw, where), ids))
         for name, direction in reversed(sort or ()):
             found.sort(key=lambda raw: raw[name], reverse=direction < 0)
         return found[:limit] if limit else found
@@ -110,7 +113,8 @@ class MemoryCommits:
         return MemoryQuestions(documents)
 
 
-def _matches(raw: RawDocument, where: Mapping[str, Any]) -> bool:
+def matches(raw: RawDocument, where: Mapping[str, Any]) -> bool:
+    """Whether a document is meant by a filter."""
     return all(_holds(_values(raw, path.split(".")), wanted) for path, wanted in where.items())
 
 
@@ -129,7 +133,7 @@ def _holds(values: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - any va
     if "$elemMatch" in wanted:
         (wanted,) = wanted.values()
         if not all(name in _OPERATORS for name in wanted):
-            return any(isinstance(value, dict) and _matches(value, wanted) for value in values)
+            return any(isinstance(value, dict) and matches(value, wanted) for value in values)
     return any(
         all(_OPERATORS[name](value, bound) for name, bound in wanted.items()) for value in values
     )

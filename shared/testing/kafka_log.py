@@ -20,8 +20,8 @@ async def read_partitions(
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False
     )
-    await consumer.start()
     try:
+        await consumer.start()
         ends = await consumer.end_offsets(list(places))
         unread = {place for place in places if ends[place] > 0}
         if unread:
@@ -41,8 +41,8 @@ async def read_partitions(
 async def committed_offsets(bootstrap: str, group: str) -> Mapping[TopicPartition, int]:
     """What the group (full name) has committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         offsets = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
@@ -53,8 +53,8 @@ async def committed_offsets(bootstrap: str, group: str) -> Mapping[TopicPartitio
 async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that may send what no relay ever would."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await producer.stop()

@@ -30,7 +30,7 @@ from services.notify.channels.sms import Sms
 from services.notify.channels.telegram import Telegram
 from services.notify.channels.web_push import WebPush
 from services.notify.channels.webhook import Webhook
-from services.notify.channels.whatsapp import WhatsApp
+from services.notify.channels.whatsapp import WhatsApp, reference_of
 from services.notify.settings import SmsGateway
 from shared.testing.mail_server import DROP, SILENT, MailServer, mail_server
 from shared.testing.provider import Asked, HangsUp, Manner, Provider, Says, Silent, provider
@@ -346,7 +346,7 @@ WHATSAPP = Case(
     make=lambda url: WhatsApp(f"{url}/v23.0", SecretStr(SECRET), "1066", per_second=None),
     address=fixed("+4930123456"),
     well=Says(200, _TAKEN),
-    accepted=Accepted("wamid.HBgL"),
+    accepted=Accepted(reference_of("wamid.HBgL")),
     id_of=lambda asked: str(asked.json["biz_opaque_callback_data"]),
     manners={
         "too many": _meta_says(400, 130429),

@@ -191,7 +191,7 @@ async def test_due_documents_come_earliest_first_and_only_of_the_partitions(
     )
 
     async def due(before: datetime, limit: int) -> list[str]:
-        return [found["_id"] for found in await documents.due([0, 1], before, limit)]
+        return list(await documents.due([0, 1], before, limit))
 
     assert await due(DAY, 10) == ["early"]  # before the moment, not at it
     assert await due(DAY + 3 * hour, 10) == ["early", "now", "late"]
@@ -252,3 +252,23 @@ async def test_older_rules_are_found_without_fields_that_nobody_needs(
     await documents.write([document("a", 1, partition=0, rules=1, large="x", small="y")])
     (found,) = await documents.with_older_rules([0], 2, 10, ["large", "never"])
     assert found == document("a", 1, partition=0, rules=1, small="y")
+
+
+async def test_those_that_lack_something_are_found_page_by_page(
+    documents: SteppedDocuments,
+) -> None:
+    await documents.write(
+        [
+            document("4", 1, partition=0, lacks=["far"]),
+            document("2", 1, partition=1, lacks=["deep", "far"]),
+            document("1", 1, partition=0, lacks=["deep"]),
+            document("3", 1, partition=0, lacks=["else"]),
+            document("5", 1, partition=2, lacks=["far"]),
+            document("6", 1, partition=0, lacks=[]),
+            document("7", 1, partition=0),
+        ]
+    )
+    assert await documents.lacking([0, 1], ["far", "deep"], 2) == ["1", "2"]
+    assert await documents.lacking([0, 1], ["far", "deep"], 2, after="2") == ["4"]
+    assert await documents.lacking([0, 1], ["far", "deep"], 2, after="4") == []
+    assert await documents.lacking([0, 1], [], 2) == []

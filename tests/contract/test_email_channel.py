@@ -18,6 +18,7 @@ from services.notify.channels import (
     Unknown,
 )
 from services.notify.channels.email import EmailChannel, SmtpServer, StartTls
+from services.notify.channels.email_writing import written
 from shared.testing.certificates import make_certificate
 from shared.testing.mail_server import DROP, SILENT, MailServer, Step, mail_server
 
@@ -212,13 +213,22 @@ def test_smtp_deduplicates_only_what_somebody_has_declared() -> None:
 
 
 LINK = "https://shop.example/u/eyJhbGciOi?x=1"
+LONG = f"https://news.{'of-a-shop.' * 20}example/m/" + "A" * 46
 
 
-async def test_a_mail_has_the_one_click_way_out(channel: Channel, server: MailServer) -> None:
-    await channel.send(replace(outgoing(), unsubscribe=LINK))
+@pytest.mark.parametrize("link", [LINK, LONG])
+@pytest.mark.parametrize("address", ["anna@example.com", "анна@example.com"])
+async def test_a_mail_has_the_one_click_way_out(
+    channel: Channel, server: MailServer, link: str, address: str
+) -> None:
+    message = replace(outgoing(), unsubscribe=link, address=address)
+    # In one line: what is encoded or broken no program reads as a link.
+    line = f"\r\nList-Unsubscribe: <{link}>\r\n"
+    assert line.encode() in written("Shop <news@shop.example>", message)
+    await channel.send(message)
     (mail,) = server.taken
     # RFC 8058, section 8.1.
-    assert mail["List-Unsubscribe"] == f"<{LINK}>"
+    assert mail["List-Unsubscribe"] == f"<{link}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     await channel.send(outgoing())
     assert server.taken[1]["List-Unsubscribe"] is None

@@ -112,9 +112,9 @@ class _Author:
     async def message(self, customer: str) -> None:
         """One that was sent, and perhaps opened at once; each a stream of its own."""
         told = {"message": f"m{self.numbers}", "campaign": self.random.choice(["spring", "autumn"])}
-        body = [NewEvent(MessageSent(**told), self.clock.now())]
+        body = [NewEvent(MessageSent.model_validate(told), self.clock.now())]
         if self.random.random() < 0.5:
-            body.append(NewEvent(MessageOpened(**told), self.clock.now()))
+            body.append(NewEvent(MessageOpened.model_validate(told), self.clock.now()))
         await self.write("notify", TOLD, f"message-{told['message']}", customer, body)
 
     def go_to(self, seconds: float) -> datetime:

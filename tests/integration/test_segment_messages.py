@@ -109,8 +109,11 @@ async def publish(notify: Writer, customer: str) -> None:
     spring = {"message": "m1", "campaign": "spring"}
     autumn = {"message": "m2", "campaign": "autumn"}
     told = {
-        "message-m1": (MessageSent(**spring), MessageOpened(**spring)),
-        "message-m2": (MessageSent(**autumn), MessageClicked(**autumn, link="shop")),
+        "message-m1": (MessageSent.model_validate(spring), MessageOpened.model_validate(spring)),
+        "message-m2": (
+            MessageSent.model_validate(autumn),
+            MessageClicked.model_validate({**autumn, "link": "shop"}),
+        ),
     }
     for stream, events in told.items():
         await tell(notify, stream, customer, [NewEvent(each, at) for each in events])

@@ -83,6 +83,9 @@ def test_the_rows_are_those_of_the_design_and_the_issues_so_far() -> None:
         "rules_memory",
         "rules_workers",
         "entered",
+        "trigger",
+        "broadcast",
+        "broadcast_growth",
     }
 
 

@@ -50,6 +50,9 @@ class ManyMembers:
     async def count_members(self, segment: str) -> int:
         return int(segment.removeprefix("segment-"))
 
+    async def count_listed(self, name: str) -> int:
+        return int(name.removeprefix("list-"))
+
 
 async def _ready() -> Json:
     return {}
@@ -180,6 +183,16 @@ async def test_a_broadcast_to_many_is_started_by_who_has_seen_how_many(
     assert await started(owner, 101) == (200, None)
 
 
+async def test_who_asks_again_whether_a_broadcast_was_started_confirms_nothing_again(
+    owner: httpx2.AsyncClient,
+) -> None:
+    await define(owner, trigger={"kind": "broadcast", "segment": "segment-101"})
+    key = {"Idempotency-Key": "k1"}
+    first = await owner.post(f"{PATH}/start", json={"confirm": 101}, headers=key)
+    again = await owner.post(f"{PATH}/start", json={}, headers=key)
+    assert (again.status_code, again.json()) == (200, first.json() | {"repeated": True})
+
+
 async def test_a_broadcast_to_few_or_to_fewer_than_confirmed_is_started_at_once(
     owner: httpx2.AsyncClient,
 ) -> None:
@@ -194,7 +207,45 @@ async def test_a_broadcast_to_few_or_to_fewer_than_confirmed_is_started_at_once(
     assert answer.is_success
 
 
+async def test_a_broadcast_to_a_long_list_is_confirmed_like_one_to_a_segment(
+    owner: httpx2.AsyncClient,
+) -> None:
+    to_a_list = {"kind": "broadcast_list", "list": "list-101", "follow": False}
+    await define(owner, trigger=to_a_list)
+    assert (await owner.get(PATH)).json()["trigger"] == to_a_list
+    assert await steer(owner, "start") == (409, "confirmation-needed")
+    answer = await owner.post(f"{PATH}/start", json={"confirm": 101})
+    assert answer.status_code == 200
+    wrong = await define(owner, trigger=to_a_list | {"list": "No List"})
+    assert wrong.json()["errors"][0]["field"] == "trigger.list"
+
+
 async def test_what_is_no_broadcast_needs_no_confirmation(owner: httpx2.AsyncClient) -> None:
     await define(owner, trigger={"kind": "on_entering", "segment": "segment-101"})
     assert await started(owner) == (200, None)
     assert (await owner.post("/v1/campaigns/nobody/start")).status_code == 404
+
+
+async def test_variants_come_in_place_of_the_one_template(owner: httpx2.AsyncClient) -> None:
+    first, second = {"subject": "A", "text": "Hello"}, {"subject": "B", "text": "Hello"}
+    variants = [{"name": "a", "template": first}, {"name": "b", "weight": 3, "template": second}]
+    said = {name: value for name, value in MISS_YOU.items() if name != "template"}
+    without = await owner.put(PATH, json=said)
+    assert without.status_code == 422
+    assert without.json()["errors"][0]["field"] == "template"
+    body = said | {"variants": variants, "attribution_days": 14}
+    assert (await owner.put(PATH, json=body)).is_success
+    shown = (await owner.get(PATH)).json()
+    # A weight that is not said is 1; the template is that of the first.
+    assert [(each["name"], each["weight"]) for each in shown["variants"]] == [("a", 1), ("b", 3)]
+    assert (shown["template"]["subject"], shown["attribution_days"]) == ("A", 14)
+    (version,) = (await owner.get(f"{PATH}/versions")).json()["items"]
+    assert version["variants"] == shown["variants"]
+
+
+async def test_who_waits_for_a_delivery_has_a_channel_that_tells_of_it(
+    owner: httpx2.AsyncClient,
+) -> None:
+    answer = await define(owner, fallback_after="PT6H")
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["fallback_after"]

@@ -1,6 +1,7 @@
 """What comes back by mail is read as the standards have it, and any bytes are survived."""
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -210,6 +211,36 @@ def test_what_a_machine_writes_is_nobodys_reply(value: str) -> None:
     assert heard(answer(**{"Auto-Submitted": value})) == ()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        # As RFC 3834 (sections 3.1.5 and 3.3) has it, and as older programs write it.
+        {"Auto-Submitted": "auto-replied"},
+        {"Auto-Submitted": "auto-replied", "In-Reply-To": "", "References": ""},
+        {"Precedence": "bulk"},
+        {"In-Reply-To": "", "References": f"<{MESSAGE}@regulars.invalid>"},
+    ],
+)
+def test_a_note_of_absence_without_a_way_back_is_no_bounce(headers: Mapping[str, str]) -> None:
+    # It names our message, and with a number it would look like a code; three of them would put
+    # the address of somebody on holiday on the suppression list.
+    note = answer(**{"Return-Path": "<>", **headers}).replace(
+        b"Yes, please.", f"Call 550 instead. You wrote <{MESSAGE}@regulars.invalid>".encode()
+    )
+    assert heard(note) == ()
+
+
+def test_who_has_no_way_back_and_names_a_message_tells_of_a_bounce() -> None:
+    words = f"""Return-Path: <>
+From: Mail Gateway <gateway@mx.example>
+Auto-Submitted: auto-generated
+
+550 5.1.1 No such user
+Message-ID: <{MESSAGE}@regulars.invalid>
+"""
+    assert heard(words.encode()) == (Report("bounced", MESSAGE, permanent=True, code="5.1.1"),)
+
+
 def test_a_mail_without_an_id_has_one_that_is_the_same_each_time() -> None:
     (first,), (again,) = (heard(answer(**{"Message-ID": ""})) for _ in range(2))
     assert isinstance(first, Reply)
@@ -246,3 +277,39 @@ def test_a_mail_that_is_damaged_anywhere_is_read_without_a_fault(seed: int, mail
         )
     for each in heard(bytes(damaged)):
         assert isinstance(each, Report | Reply)
+
+
+def _worded(charset: str, said: bytes) -> bytes:
+    head = f"From: anna@x.example\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"
+    return head.encode() + said
+
+
+@pytest.mark.parametrize(
+    ("charset", "said", "text"),
+    [
+        ("windows-1251", "да".encode("cp1251"), "да"),
+        ("iso-2022-jp", "はい".encode("iso2022_jp"), "はい"),
+        ("GB2312", "是".encode("gb2312"), "是"),
+        ("utf-16", "yes".encode("utf-16"), "yes"),
+        # Half a character, which nothing can be written with.
+        ("utf-7", b"yes +2AA-", "yes +2AA-"),
+        ("unicode_escape", b"yes \\ud800", "yes \\ud800"),
+        # No charset of mails, and one that takes hours for what is made for it.
+        ("punycode", b"xy-999", "xy-999"),
+        ("idna", b"xn--e1a", "xn--e1a"),
+        ("no-such", b"yes", "yes"),
+    ],
+)
+def test_only_charsets_of_mails_are_believed(charset: str, said: bytes, text: str) -> None:
+    (found,) = heard(_worded(charset, said))
+    assert isinstance(found, Reply)
+    assert found.text == text
+
+
+def test_no_tag_reaches_over_the_beginning_of_another() -> None:
+    # It would take what is between them; and of a mail of nothing but beginnings, two thousand
+    # letters would be looked at from each of a million.
+    mail = b"From: anna@x.example\r\nContent-Type: text/html\r\n\r\n1 < 2, <b>you</b> know"
+    (found,) = heard(mail)
+    assert isinstance(found, Reply)
+    assert found.text == "1 < 2,  you  know"

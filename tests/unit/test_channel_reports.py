@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify.channels import sms, telegram, webhook, whatsapp
+from services.notify.channels import Accepted, sms, telegram, webhook, whatsapp
+from services.notify.channels.asking import Answer
 from services.notify.channels.reports import BadSignature, Heard, Reply, Report, Unreadable
 from services.notify.settings import SmsReports
 from shared.calling import signature
@@ -83,7 +84,8 @@ def test_whatsapp_tells_what_became_of_messages() -> None:
     )
     delivered, read, bounced, failed, stopped = from_whatsapp(body)
     common: dict[str, Any] = {
-        "message": MESSAGE, "reference": "wamid.1", "at": AT, "address": "4930123456",
+        "message": MESSAGE, "reference": whatsapp.reference_of("wamid.1"), "at": AT,
+        "address": "4930123456",
     }  # fmt: skip
     assert delivered == Report("delivered", **common)
     assert read == Report("read", **common)
@@ -107,7 +109,7 @@ def test_whatsapp_brings_what_people_write() -> None:
         ]
     )  # fmt: skip
     assert from_whatsapp(body) == [
-        Reply("4930123456", "Yes", "wamid.2", AT, "wamid.1"),
+        Reply("4930123456", "Yes", "wamid.2", AT, whatsapp.reference_of("wamid.1")),
         Reply("4930123456", "Stop", "wamid.3", AT),
     ]
 
@@ -326,3 +328,21 @@ def test_the_webhook_of_messages_is_signed_as_those_of_deals_and_as_the_standard
     assert headers["webhook-signature"] == f"v1,{base64.b64encode(made).decode()}"
     other = hmac.new(b"key", f"{SECONDS}.{{}}".encode(), hashlib.sha256).hexdigest()
     assert signature("key", SECONDS, "{}") == f"t={SECONDS},v1={other}"
+
+
+def test_an_id_of_whatsapp_says_nothing_of_the_number_in_it() -> None:
+    number = "4930123456"
+    inside = b"\x1c\x18\x0a" + number.encode() + b"\x15\x02\x00"
+    told = "wamid." + base64.b64encode(inside).decode()
+    body = json.dumps({"messages": [{"id": told}]}).encode()
+    taken = whatsapp.receipt(Answer(200, {}, body))
+    (delivered,) = whatsapp.heard(
+        meta(callback := changes(statuses=[{**status("delivered"), "id": told}])), callback, SECRET
+    )
+    assert isinstance(taken, Accepted)
+    assert isinstance(delivered, Report)
+    # It is found again by the same name, which cannot be read.
+    assert taken.reference == delivered.reference
+    assert taken.reference is not None
+    assert len(taken.reference) == 32
+    assert set(taken.reference) <= set("0123456789abcdef")

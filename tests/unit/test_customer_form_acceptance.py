@@ -16,7 +16,6 @@ from services.customer.domain.merging import Merge
 from services.customer.domain.state import Customer, stream_of
 from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.customers import Request, carry_out
-from services.customer.handlers.floods import Floods
 from services.customer.handlers.form_acceptance import Acceptance, Filled
 from services.customer.handlers.form_entries import FormEntries, Submission
 from services.customer.handlers.forms import Forms
@@ -28,6 +27,7 @@ from shared.decider import Refused
 from shared.events.customer import CustomerRegistered
 from shared.events.forms import FormDefined, FormField, FormPromise
 from shared.execute import Writer
+from shared.floods import Floods
 from shared.identifiers import IdentifierRules
 from shared.memory import MemoryEventStore, MemoryExpiring
 from shared.testing import DAY

@@ -43,6 +43,7 @@ from shared.http import (
 )
 from shared.http.health import Readiness
 from shared.http.middleware import MAX_BODY_BYTES
+from shared.http.text import MOST_NAMED
 from shared.memory import MemoryApiKeys
 from shared.relay.ports import BrokerUnavailable
 
@@ -335,6 +336,58 @@ async def test_a_body_that_is_no_json_cannot_be_read() -> None:
             "/v1/pets", content=b'{"animal": ', headers={"Content-Type": "application/json"}
         )
         problem(answer, 400, "unreadable")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (rb'{"animal": {"kind": "dog", "barks": 1}, "born": "2017\ud800"}', ["born"]),
+        (b'{"animal": {"kind": "dog", "barks": 1}, "born": "2017\xed\xa0\x80"}', ["born"]),
+        ('{"animal": {}, "born": "\\udc00"}'.encode("utf-16"), ["born"]),
+        # A half in a name is said of what has the name; halves in the wrong order are no whole.
+        (rb'{"\ud800": 1, "tags": [1, {"\ud800": 2}, "\ude00\ud83d"]}', ["", "tags.1", "tags.2"]),
+        (rb'"\uDBFF"', [""]),
+    ],
+)
+async def test_half_a_character_is_no_text_wherever_it_stands(
+    body: bytes, fields: list[str]
+) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    async with client_of() as client:
+        answer = await client.post("/v1/pets", content=body, headers=headers)
+        assert [error["field"] for error in problem(answer, 422, "invalid")["errors"]] == fields
+
+
+async def test_whole_characters_are_text_however_they_are_spelt() -> None:
+    whole = rb'{"animal": {"kind": "dog", "barks": 1}, "born": "2017 \ud83d\ude00 \\ud800"}'
+    async with client_of() as client:
+        for body in (whole, json.dumps(json.loads(whole), ensure_ascii=False).encode()):
+            headers = {"Content-Type": "application/json"}
+            answer = await client.post("/v1/pets", content=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+
+
+async def test_many_halves_are_told_in_part() -> None:
+    headers = {"Content-Type": "application/json"}
+    body = json.dumps({"tags": ["\ud800"] * 1000})
+    async with client_of() as client:
+        answer = await client.post("/v1/pets", content=body, headers=headers)
+        assert len(problem(answer, 422, "invalid")["errors"]) == MOST_NAMED
+
+
+async def test_half_a_character_in_a_batch_is_named_too() -> None:
+    """Escaped it spoils the body, whose items nobody can tell apart; else its item alone."""
+    cat = b'{"animal": {"kind": "cat", "lives": 9}'
+    async with client_of() as client:
+        spoilt = cat + rb', "born": "20\ud800"}'
+        answer = await client.post("/v1/pets/batch", content=b'{"items": [%b]}' % spoilt)
+        (error,) = problem(answer, 422, "invalid")["errors"]
+        assert error["field"] == "items.0.born"
+        wrong = cat + b', "born": "20\xed\xa0\x80"}, ' + cat + b"}"
+        answer = await client.post("/v1/pets/batch", content=b'{"items": [%b]}' % wrong)
+        first, second = answer.json()["items"]
+    assert (first["status"], first["problem"]["errors"][0]["field"]) == (422, "born")
+    assert second["status"] == 200
 
 
 async def test_an_address_that_does_not_exist_is_a_problem() -> None:

@@ -364,6 +364,14 @@ def test_a_kind_that_goes_or_asks_for_more_breaks_tills_and_a_new_one_does_not()
     assert len(list(broken(now, {"oneOf": [more, *rest]}))) == 1
 
 
+def test_a_list_of_values_may_grow_and_never_shrink() -> None:
+    now = json.loads(FILE.read_text())
+    fewer = json.loads(FILE.read_text().replace('"messenger",', ""))
+    assert fewer != now
+    assert list(broken(fewer, now)) == []
+    assert "messenger" in next(iter(broken(now, fewer)))
+
+
 def test_the_inbox_is_described_beside_the_events_as_a_topic_that_the_service_reads() -> None:
     described = asyncapi("interaction", KafkaUrl("kafka:9092", "chain-"), {INBOX: schema()})
     assert described["channels"][INBOX]["address"] == f"chain-{INBOX}"

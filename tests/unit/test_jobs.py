@@ -278,6 +278,15 @@ async def test_a_job_begun_twice_under_one_id_is_one(world: World) -> None:
         await world.jobs.begin("count", BORIS.id, {}, job_id="j")
 
 
+async def test_an_id_that_was_used_for_something_else_is_refused(world: World) -> None:
+    first = await world.jobs.begin("count", ANNA.id, {"at": 1}, job_id="j", asked=["x"])
+    # When it was asked belongs to the job, and not to what was asked.
+    assert await world.jobs.begin("count", ANNA.id, {"at": 2}, job_id="j", asked=["x"]) == first
+    with pytest.raises(Refused, match="command-differs") as refused:
+        await world.jobs.begin("count", ANNA.id, {"at": 1}, job_id="j", asked=["y"])
+    assert refused.value.status == 422
+
+
 def test_wishes_meet_jobs_in_every_state() -> None:
     assert wished(waiting(), "stop", DAY).state == "stopped"
     assert wished(waiting(), "pause", DAY).state == "paused"

@@ -134,8 +134,9 @@ class Town:
 
     async def wake(self, at: timedelta) -> None:
         until = DAY + at
+        due = await self.documents.load(await self.documents.due([0], until, 10))
         await self.folder.revise(
-            await self.documents.due([0], until, 10),
+            list(due.values()),
             lambda profile: self.engine.wake(profile, until),
         )
 

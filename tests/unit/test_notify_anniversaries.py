@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.domain.anniversary import comes_round, zone_of
 from services.notify.handlers import Anniversaries, CampaignBook, Request, define, start
+from services.notify.handlers.dates import Dates
 from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.projections.anniversaries import day_keys
 from services.notify.queries import Recipients
@@ -88,11 +89,9 @@ class Registry:
         worker = Anniversaries(
             writer=self.writer(),
             book=CampaignBook(self.store),
-            leases=self.leases,
-            owner=owner,
-            recipients=Recipients(questions, questions),
-            branches=self.branches,
-            zone=MOSCOW,
+            dates=Dates(
+                self.leases, owner, Recipients(questions, questions), self.branches, MOSCOW
+            ),
             passed=lambda _moment: self.passed,
             scheduled=self.new.extend,
         )

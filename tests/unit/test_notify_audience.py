@@ -21,7 +21,8 @@ from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.queries import Recipients
 from shared.clock import ManualClock
 from shared.decider import NewEvent
-from shared.events.campaign import Broadcast, CampaignDefined, OnCalendar, Template
+from shared.events.campaign import Broadcast, BroadcastList, CampaignDefined, OnCalendar, Template
+from shared.events.lists import ListCause, ListEntered, ListLeft
 from shared.events.segment import Cause, SegmentEntered, SegmentExited
 from shared.eventstore import Append, EventStore, StoreUnavailable
 from shared.execute import Writer
@@ -161,6 +162,26 @@ async def test_of_a_calendar_it_is_as_old_as_the_moment_of_the_calendar() -> Non
     await hall.gather()
     (message,) = hall.new
     assert message.occurred == due
+
+
+async def test_a_list_is_gathered_like_a_segment() -> None:
+    to_a_list = DEFINED.model_copy(update={"trigger": BroadcastList(list="vip")})
+    hall = await Hall.of(5, to_a_list)
+    log = MemoryEventStore()
+    writer = Writer(log, KEYRING, hall.clock, "segment")
+    by_hand = ListCause(kind="hand")
+    on = NewEvent(ListEntered(list="vip", cause=by_hand), NOW)
+    off = NewEvent(ListLeft(list="vip", cause=by_hand), NOW)
+    for number in range(12):
+        await tell(writer, f"lists-d{number:02d}", f"d{number:02d}", [on, on])
+    await tell(writer, "lists-gone", "gone", [on, off])
+    folder = Folder(RECIPIENTS, hall.people, MemoryParking(), KEYRING)
+    await folder.fold(records_of(log.commits, NOW))
+    await hall.gather()
+    assert {message.customer for message in hall.new} == {f"d{number:02d}" for number in range(12)}
+    assert hall.frozen() == ['"data":{"campaign":"coupons","run":1,"size":12}}']
+    questions = MemoryQuestions(hall.people)
+    assert await Recipients(questions, questions).count_listed("vip") == 12
 
 
 async def test_a_segment_without_members_is_an_audience_too() -> None:

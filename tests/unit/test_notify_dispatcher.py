@@ -152,17 +152,25 @@ class Desk:
 
     async def customer(self, name: str, *events: EventData, email: bool = True) -> None:
         """Something that happened to a customer, read at once."""
+        await self.tell_of(name, *events, email=email)
+        await self.fold_customers()
+
+    async def tell_of(self, name: str, *events: EventData, email: bool = True) -> None:
+        """Something that happened to a customer, not read yet."""
         identifier = Identifier(kind="email", hash=f"h-{name}", epoch=1, value=f"{name}@x.example")
         known = CustomerRegistered(
             name=name.capitalize(), identifiers=(identifier,) if email else ()
         )
-        first = all(commit.key != name for commit in self.customers.commits)
+        first = not await self.customers.heads([f"customer-{name}"])
         told = [
             NewEvent(event, self.clock.moment)
             for event in ([known] if first else []) + list(events)
         ]
         writer = Writer(self.customers, KEYRING, self.clock, "customer")
         await tell(writer, f"customer-{name}", name, told)
+
+    async def fold_customers(self) -> None:
+        """Let the readers know all that is recorded of customers."""
         folder = Folder(RECIPIENTS, self.people, MemoryParking(), KEYRING)
         await folder.fold(records_of(self.customers.commits, self.clock.moment))
 
@@ -709,9 +717,13 @@ async def test_a_batch_costs_as_few_round_trips_for_many_messages_as_for_one() -
     desk.know_all()
     store = InterceptedStore(desk.store)
     await (await desk.dispatcher(store)).step()
-    # Once a second: is there another policy? Twice: known commands, histories, one append; first
-    # the decisions, then the results.
-    assert (store.questions, store.appended) == (["heads", *["known", "read"] * 2], 2)
+    # Once a second: is there another policy, other senders, other budgets of branches? What
+    # customers said by links, and which of their addresses get nothing. Twice: known commands,
+    # histories, one append; first the decisions, then the results, and between them once more
+    # whether somebody has said something.
+    writing = ["known", "read"]
+    looking = ["heads", "read", "read", "heads", "heads"]
+    assert (store.questions, store.appended) == ([*looking, *writing, "heads", *writing], 2)
     assert len(desk.channel.taken) == 50
 
 
@@ -751,7 +763,7 @@ async def test_the_address_that_a_consent_is_bound_to_is_the_one_that_counts() -
 
 
 async def test_the_queue_is_worked_through_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.notify.handlers.dispatcher.PAGE", 5)
+    monkeypatch.setattr("services.notify.handlers.finding.PAGE", 5)
     desk = await Desk.opened()
     names = [f"c{number:02d}" for number in range(12)]
     for name in names[6:]:

@@ -14,6 +14,7 @@ from services.notify.domain import (
     CAMPAIGN,
     MESSAGE,
     BeginSending,
+    Campaign,
     Defer,
     DefineCampaign,
     Facts,
@@ -48,6 +49,7 @@ from shared.decider import NewEvent, Refused
 from shared.events.campaign import (
     AudienceFrozen,
     Broadcast,
+    BroadcastList,
     CampaignDefined,
     CampaignDefinedV1,
     CampaignFinished,
@@ -280,6 +282,15 @@ def test_a_run_of_a_broadcast_that_the_end_overtook_never_goes_on() -> None:
     )
     assert again.closed(occurrence_of_run(1), END) == "campaign_stopped"
     assert again.closed(occurrence_of_run(2), END) is None
+
+
+def test_a_broadcast_to_a_list_is_one_like_any() -> None:
+    to_a_list = Campaign(
+        definition=ENTERING.model_copy(update={"trigger": BroadcastList(list="vip")})
+    )
+    assert (to_a_list.broadcasts, to_a_list.by_runs, to_a_list.follows) == (True, True, False)
+    following = BroadcastList(list="vip", follow=True)
+    assert Campaign(definition=ENTERING.model_copy(update={"trigger": following})).follows
 
 
 def test_a_broadcast_is_complete_once_its_audience_is_and_may_run_again() -> None:

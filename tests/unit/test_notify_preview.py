@@ -70,10 +70,11 @@ async def _asked(
     branches: tuple[str, ...] | None = None,
     name: str = "we-miss-you",
     public_url: str | None = "https://chain.example",
+    change: dict[str, Any] | None = None,
 ) -> httpx2.Response:
     store, clock = MemoryEventStore(), ManualClock(NOW)
     writer = Writer(store, Keyring(MemoryKeyStore(), AESGCM(bytes(32))), clock, "notify")
-    definition = CampaignDefined.model_validate(DEFINITION)
+    definition = CampaignDefined.model_validate(DEFINITION | (change or {}))
     await define(writer, Request("define", DEFINITION, NOW), definition, lambda _version: None)
     before = await store.names("")
     keys = MemoryApiKeys()
@@ -82,7 +83,7 @@ async def _asked(
     app = build_app(
         title="test",
         service="notify",
-        routers=[PreviewApi(CampaignBook(store), Known(), None, public_url).router()],
+        routers=[PreviewApi(CampaignBook(store), Known(), SECRET, None, public_url).router()],
         authenticator=Authenticator(keys, SECRET),
         readiness=_ready,
     )
@@ -97,6 +98,7 @@ async def test_a_customer_is_shown_what_the_mail_would_say() -> None:
     html = found.pop("html")
     assert found == {
         "channel": "email",
+        "variant": None,
         "language": "en",
         "version_channel": None,
         "subject": "Hello Anna",
@@ -156,3 +158,27 @@ async def test_a_preview_is_for_who_sees_the_whole_chain(
 async def test_what_is_asked_wrongly_is_refused_by_its_field() -> None:
     answer = await _asked({"customer": "anna", "to": "anna@shop.example"})
     assert answer.status_code == 422
+
+
+async def test_a_variant_is_shown_that_is_asked_for_else_the_customers_own() -> None:
+    words = {"subject": "Other words", "text": "Hello"}
+    variants = [
+        {"name": "a", "weight": 1, "template": DEFINITION["template"]},
+        # By these weights nearly everybody gets the second one.
+        {"name": "b", "weight": 1_000, "template": words},
+    ]
+    change = {"variants": variants}
+    own = (await _asked({"customer": "anna"}, change=change)).json()
+    assert (own["variant"], own["subject"]) == ("b", "Other words")
+    other = (await _asked({"customer": "anna", "variant": "a"}, change=change)).json()
+    assert (other["variant"], other["subject"]) == ("a", "Hello Anna")
+    refused = await _asked({"customer": "anna", "variant": "c"}, change=change)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "variant"
+
+
+async def test_codes_of_coupons_are_samples_that_nobody_has() -> None:
+    words = {"subject": "For you", "text": "{{ coupon.code }} {{ referral.code }}"}
+    change = {"template": words, "coupon": "spring"}
+    found = (await _asked({"customer": "anna"}, change=change)).json()
+    assert (found["text"], found["missing"]) == ("SPRING-K7QM2XNPB K7QM2XNPB", [])

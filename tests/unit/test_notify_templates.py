@@ -2,6 +2,7 @@
 
 import gettext
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 
@@ -16,6 +17,7 @@ from services.notify.content.templates import (
     TemplateError,
     Unreadable,
     asked,
+    by_liquid,
     rendered,
 )
 from shared.wording import Wording
@@ -212,3 +214,39 @@ def test_whatever_is_written_is_rendered_or_refused(text: str, markup: bool) -> 
         asked(text, markup=markup)
     with suppress(TemplateError):
         rendered(text, {}, ENGLISH, markup=markup)
+
+
+PLAIN = st.sampled_from(
+    [
+        *(
+            "{{ customer.name }}",
+            "{{customer.city-}}",
+            "{{- customer['name'] }}",
+            "{{ tracked[0] }}",
+        ),
+        *("{{ tracked[1] }}", "{{ tracked[-1] }}", "{{ customer.size }}", "{{ customer.first }}"),
+        *("{{ customer.born }}", "{{ name }}", "{{ 'a<b' }}", "{{ customer.name | upcase }}"),
+        *("<b>", " & ", "\n", "ü", "{% if customer.name %}x{% endif %}", "{% comment %}", "{{ }}"),
+    ]
+)
+VALUES = st.none() | st.sampled_from(["", " ", "Anna", "<i>&'\"", "ß" * 60_000, date(1990, 5, 17)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PLAIN, max_size=6).map("".join), VALUES, VALUES, st.booleans())
+def test_with_liquid_or_without_it_the_same_is_said(
+    text: str,
+    name: str | date | None,
+    link: str | date | None,
+    markup: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    customer = {"name": name, "city": "Riga", "born": date(1990, 5, 17), "size": "many"}
+    values = {"customer": customer, "tracked": [] if link is None else [link]}
+
+    def said(render: Callable[..., str]) -> str:
+        try:
+            return render(text, values, ENGLISH, markup=markup)
+        except TemplateError as error:
+            return f"{type(error).__name__}: {error}"
+
+    assert said(rendered) == said(by_liquid)

@@ -17,6 +17,7 @@ from shared.decider import NewEvent
 from shared.envelope import Causation
 from shared.events.campaign import (
     Broadcast,
+    BroadcastList,
     CampaignDefined,
     CampaignStarted,
     CampaignStopped,
@@ -28,6 +29,7 @@ from shared.events.campaign import (
     Template,
 )
 from shared.events.interaction import VisitRecorded
+from shared.events.lists import ListCause, ListCauseKind, ListEntered
 from shared.events.segment import Cause, CauseKind, SegmentEntered, SegmentExited
 from shared.execute import Writer
 from shared.keyring import Keyring
@@ -190,6 +192,25 @@ async def test_who_enters_while_a_broadcast_is_followed_gets_its_run_once() -> N
     writer = Writer(MemoryEventStore(), KEYRING, ManualClock(BEGINS), "notify")
     assert len(await schedule(writer, found)) == 1
     assert occasions(running(Broadcast(segment="coupon")), log) == []
+
+
+def listed(name: str, at: datetime, kind: ListCauseKind = "hand") -> NewEvent:
+    return NewEvent(ListEntered(list=name, cause=ListCause(kind=kind)), at)
+
+
+async def test_who_is_put_on_a_list_while_its_broadcast_is_followed_gets_its_run_once() -> None:
+    followed = running(BroadcastList(list="vip", follow=True), run=2)
+    log = await log_of(
+        listed("vip", BEGINS - TICK),
+        listed("other", BEGINS),
+        listed("vip", BEGINS, "merge"),
+        listed("vip", BEGINS + TICK),
+    )
+    found = occasions(followed, log)
+    assert [(each.occurrence, each.occurred) for each in found] == [("run-2", BEGINS + TICK)]
+    assert occasions(running(BroadcastList(list="vip")), log) == []
+    assert topics_of(followed) == ("list.events.v1",)
+    assert topics_of(running(BroadcastList(list="vip"))) == ()
 
 
 def visit(at: datetime, state: Literal["booked", "missed"] = "booked") -> NewEvent:

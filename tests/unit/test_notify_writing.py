@@ -105,10 +105,14 @@ def test_a_way_out_is_there_where_links_have_an_address() -> None:
     assert _writing("email", Stationery(None, "https://shop.example")).unsubscribe is None
 
 
-def test_no_link_of_the_service_goes_out_as_long_as_nothing_answers_there(tmp_path: Path) -> None:
+def test_links_of_the_service_go_out_where_it_is_said_who_answers_them(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, public_url="https://shop.example", currency="EUR")
-    stationery = stationery_of(settings)
-    assert (stationery.links(MESSAGE, 7, NOW), stationery.currency) == (None, "EUR")
+    stationery = stationery_of(settings, b"s" * 32)
+    links = stationery.links(MESSAGE, 7, NOW)
+    assert links is not None
+    assert links.own()["unsubscribe"].startswith("https://shop.example/m/")
+    assert stationery.currency == "EUR"
+    assert stationery_of(settings_of(tmp_path), b"s" * 32).links(MESSAGE, 7, NOW) is None
 
 
 def test_a_person_is_what_the_recipient_is_and_what_is_known_besides() -> None:

@@ -102,8 +102,10 @@ class Works:
         """Let time pass, and wake what is due, as errands do."""
         self.office.clock.advance(timedelta(hours=hours))
         now = self.office.clock.now()
-        due = await self.documents.due(range(10), now, 100)
-        await self.folder().revise(due, lambda each: self.source.stepped.wake(each, now))
+        due = await self.documents.load(await self.documents.due(range(10), now, 100))
+        await self.folder().revise(
+            list(due.values()), lambda each: self.source.stepped.wake(each, now)
+        )
 
     async def revise(self) -> None:
         """Answer a newer rule set."""

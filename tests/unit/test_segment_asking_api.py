@@ -15,8 +15,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from services.segment.api.explaining import ExplainingApi
 from services.segment.api.previewing import PreviewApi
 from services.segment.api.speaking import Speech
+from services.segment.domain import (
+    ArchiveSegment,
+    DefineSegment,
+    HoldWave,
+    TakeBack,
+    segment_stream,
+    segments,
+)
 from services.segment.domain import Command as Asked
-from services.segment.domain import DefineSegment, segment_stream, segments
 from services.segment.engine.profile import Membership, Profile
 from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import HORIZON, Engine
@@ -45,7 +52,9 @@ from shared.testing.collections import MemoryQuestions
 
 SECRET = bytes(32)
 NOW = datetime(2026, 6, 15, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 COUNT = {"kind": "receipts", "aggregate": "count"}
+COUNTED = {**COUNT, "compare": {"op": ">=", "value": 1}}
 RECENT = {**COUNT, "within": "P30D", "compare": {"op": ">=", "value": 1}}
 Json = Any
 
@@ -71,6 +80,13 @@ class Town:
             segments(HORIZON),
             Execution[Asked](told, told, stream, stream, command, Causation(correlation=name)),
         )
+
+    async def does(self, name: str, command: Asked) -> None:
+        stream = segment_stream(name)
+        asked = Execution[Asked](
+            "later", "later", stream, stream, command, Causation(correlation=name)
+        )
+        await self.writer.one(segments(HORIZON), asked)
 
     async def knows(self, customer: str, *days_ago: float, **state: Json) -> None:
         profile = None
@@ -261,7 +277,8 @@ async def test_who_does_not_keep_what_a_segment_looks_back_to_is_not_asked_yet(
         for name in ("ever", "recent")
         for customer in ("anna", "boris", "clara")
     ]
-    assert found == ["rebuilding", "rebuilding", None, None, None, None]
+    lacking, later = "rebuilding", "evaluating"
+    assert found == [lacking, lacking, later, None, later, later]
 
 
 async def test_a_definition_on_trial_is_not_asked_of_who_does_not_keep_enough_either(
@@ -271,6 +288,27 @@ async def test_a_definition_on_trial_is_not_asked_of_who_does_not_keep_enough_ei
     await town.defines("ever", {**RECENT, "within": "P900D"}, large=True)
     await town.knows("anna", 5, rules=2, forgets=True, lost=0, lacks=["ever#2"])
     assert (await why(owner, "anna/explanations/ever"))["left_out"] == "rebuilding"
+
+
+@pytest.mark.parametrize(
+    ("after", "why_not"),
+    [
+        (ArchiveSegment("recent", NOW), "archived"),
+        (DefineSegment("recent", "recent", COUNTED, NOW, large=True), "trial"),
+        (HoldWave("recent", 1, 9, 10, NOW - HOUR, NOW), "held"),
+        (TakeBack("recent", "owner", NOW, underway=True), "stopped"),
+        (DefineSegment("recent", "recent", RECENT, NOW), None),
+    ],
+)
+async def test_what_is_true_of_a_customer_whom_nobody_asks_is_told_with_the_reason(
+    town: Town, owner: httpx2.AsyncClient, after: Asked, why_not: str | None
+) -> None:
+    await town.defines("recent", RECENT)
+    await town.knows("anna", 5, rules=1)
+    await town.does("recent", after)
+    said = await why(owner, "anna/explanations/recent")
+    assert (said["logged"]["inside"], said["rule"]["true"]) == (False, True)
+    assert said["left_out"] == why_not
 
 
 async def test_a_preview_begins_at_once_and_is_exact_in_the_end(

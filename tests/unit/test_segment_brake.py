@@ -114,7 +114,7 @@ class Town:
     def watch(self) -> BrakeWatch:
         standings = self.standings
         return BrakeWatch(
-            self.writer, self.definitions, standings.base, standings.movements,
+            self.writer, standings.base, standings.movements,
             standings.evaluations, self.jobs, MemoryLeases(self.clock), "me", self.clock, HORIZON,
             self.brake,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from services.segment.engine.facts import Erased, Merged
 from services.segment.engine.life import MOST_TOLD
 from services.segment.engine.profile import Profile
-from services.segment.engine.reported import Recorded
+from services.segment.engine.reported import Recorded, Voided
 from services.segment.engine.stepping import CAP, HORIZON, Engine, OlderRules
 from services.segment.engine.telling import (
     Absorbed,
@@ -375,6 +375,20 @@ def test_an_imports_fact_from_after_its_end_moves_the_end() -> None:
     customer.reads(receipt(2, day(10), history="i")).lives("i", day(9))
     assert customer.log[1:] == [("twice", "entered", day(10), "history", None)]
     assert customer.known.clock == day(10)
+
+
+def test_who_is_known_by_nothing_but_what_an_import_took_back_begins_with_the_next_event() -> None:
+    """Otherwise nobody would ever ask of them what no event touches, such as *never bought*."""
+    customer = Customer(rule_set(nothing_yet=NOTHING_YET))
+    void = event(
+        Voided("1", day(0), 100), "interaction.receipt_voided.v1", "interaction", 2,
+        {"time": day(9)},
+    )  # fmt: skip
+    imported = receipt(1, day(0), recorded=day(9), history="i")
+    customer.reads(imported, void).lives("i", day(10))
+    assert (customer.log, customer.known.clock) == ([], None)
+    customer.reads(registered(1, day(12)))
+    assert customer.log == [("nothing-yet", "entered", day(12), "event", "customer-c1@1")]
 
 
 def test_a_repeated_end_changes_nothing() -> None:

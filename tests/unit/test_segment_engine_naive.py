@@ -331,6 +331,8 @@ class Oracle:
         if facts is None:
             return
         self.pass_time(ended.until, ("time", None, None))
+        if self.clock is None and not facts:
+            return  # all that it brought was taken back: nothing was ever seen
         at = max([ended.until, *(fact.counts_from for fact in facts)])
         if self.clock is not None:
             at = max(at, self.clock, self.looked)
@@ -498,21 +500,21 @@ class Driven:
 
     def revise(self) -> None:
         if self.profile is not None:
-            glanced = self.glanced()
             revised, events = self.engine.revise(self.profile, START)
-            if glanced is not None:
+            for glanced in self.glanced():
                 assert (stored(glanced), []) == (stored(revised), list(events))
             self.note((revised, events))
 
-    def glanced(self) -> Profile | None:
-        """What a glance would make of the profile, as it is stored without what it does not see."""
+    def glanced(self) -> Iterator[Profile]:
+        """What each glance makes of the profile, as it is stored without what it does not see."""
         if self.profile is None or self.profile.rules == self.engine.rules.number:
-            return None
+            return
         raw = stored(self.profile)
-        glance = Glance.of(self.engine)
-        seen = {name: value for name, value in raw.items() if name not in glance.unseen}
-        fields = glance(msgspec.convert(seen, Profile))
-        return None if fields is None else msgspec.convert({**raw, **fields}, Profile)
+        for glance in Glance.all_of(self.engine):
+            seen = {name: value for name, value in raw.items() if name not in glance.unseen}
+            fields = glance(msgspec.convert(seen, Profile))
+            if fields is not None:
+                yield msgspec.convert({**raw, **fields}, Profile)
 
     def happen(self, what: Happening, *, at_once: bool) -> None:
         match what:

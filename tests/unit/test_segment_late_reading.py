@@ -56,8 +56,8 @@ DUE = {"receipts": instant(day(31))}
 
 def lapses_in_time(profile: Profile) -> None:
     assert profile.due == DUE
-    glance = Glance.of(Engine(THREE))(profile)
-    assert glance == {"rules": 3, "clock": day(20)}
+    for glance in Glance.all_of(Engine(THREE)):
+        assert glance(profile) == {"rules": 3, "clock": day(20)}
     revised, events = Engine(THREE).revise(profile, day(20))
     # The new rule has nothing to wait for: the first receipt is older than 14 days on day 20.
     assert (revised.due, events) == (DUE, [])

@@ -44,6 +44,7 @@ from shared.events.lists import (
     ListLeft,
     ListRenamed,
     ListsClosed,
+    ListsGivenBack,
     ListsHandedOver,
     ListsReceived,
     ListsTakenBack,
@@ -381,3 +382,16 @@ def test_events_of_nobody_are_of_no_document() -> None:
     event = read(1, 1, on=True)
     nobody = msgspec.structs.replace(event.light, subject=None)
     assert LIST_MEMBERS.target(Event(nobody, event.data, 0)) is None
+
+
+def test_what_two_merges_have_brought_leaves_with_the_last_of_them() -> None:
+    second = Receive("m2", BROUGHT, "e-m2", NOW)
+    # b is the customer's own, a came by the first merge.
+    twice = [*RECEIVED, ListsReceived(merge="m2", also=("a",))]
+    given(LISTING, RECEIVED).when(second).then(twice[-1:])
+    for first, last, cause in (("m1", "m2", M2), ("m2", "m1", M1)):
+        given_back = ListsGivenBack(merge=first, lists=("a",))
+        give = GiveBack(first, BROUGHT, f"e-{first}", NOW)
+        given(LISTING, twice).when(give).then([given_back])
+        give = GiveBack(last, BROUGHT, f"e-{last}", NOW)
+        given(LISTING, [*twice, given_back]).when(give).then([left("a", cause)])

@@ -14,17 +14,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from services.segment.api.list_members import ListMemberApi
 from services.segment.api.lists import ListApi
 from services.segment.domain import DefineSegment
+from services.segment.domain.predictions import RecordFit
 from services.segment.engine.reported import Recorded
 from services.segment.engine.stepping import HORIZON, Engine
 from services.segment.handlers import filling
 from services.segment.handlers.definitions import Request, define, load_rules
 from services.segment.handlers.filling import ListFill
 from services.segment.handlers.lists import ListWriting
+from services.segment.handlers.predicting import record
+from services.segment.projections.activity import Activity, BranchActivity
 from services.segment.projections.lists import LIST_MEMBERS, Told
 from services.segment.projections.members import FOREVER, Because, Interval, Member, member_id
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.lists import ListMembers, StaticLists, standing_lists
 from services.segment.queries.members import Members
+from services.segment.queries.predictions import Predictions, predicted
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
 from services.segment.rules.ruleset import RuleSet
@@ -32,6 +36,7 @@ from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock
 from shared.decider import Refused
 from shared.envelope import Light, decode_light
+from shared.events.prediction import BuyingParameters, SpendingParameters
 from shared.execute import Writer
 from shared.http import build_app
 from shared.jobs import Checkpoint, Jobs
@@ -43,6 +48,7 @@ from shared.memory import (
     MemoryJobs,
     MemoryKeyStore,
 )
+from shared.moments import milliseconds, with_moment
 from shared.projection import Event
 from shared.testing import client_of
 from shared.testing.collections import MemoryQuestions
@@ -65,6 +71,7 @@ class Desk:
     people: MemoryDocuments = field(default_factory=MemoryDocuments)
     segments: MemoryDocuments = field(default_factory=MemoryDocuments)
     listed: MemoryDocuments = field(default_factory=MemoryDocuments)
+    bought: MemoryDocuments = field(default_factory=MemoryDocuments)
     keys: MemoryApiKeys = field(default_factory=MemoryApiKeys)
     jobs: MemoryJobs = field(default_factory=MemoryJobs)
     writer: Writer = field(init=False)
@@ -97,6 +104,29 @@ class Desk:
         )  # fmt: skip
         await self.segments.write([msgspec.to_builtins(member, builtin_types=(datetime,))])
 
+    async def buys(self, customer: str, *weeks_ago: float, each: int = 1000, **more: Json) -> None:
+        """A customer, also of the rules, who bought so many weeks ago for so much each time."""
+        packed = b""
+        for weeks in weeks_ago:
+            packed = with_moment(packed, milliseconds(NOW - timedelta(weeks=weeks)))
+        branches = [BranchActivity("12", packed, spent=each * len(weeks_ago))] if weeks_ago else []
+        activity = Activity(id=customer, rev=1, branches=branches, **more)
+        await self.bought.write([msgspec.to_builtins(activity, builtin_types=(datetime, bytes))])
+        await self.knows(customer)
+
+    async def fits(self, alpha: float = 4.0) -> None:
+        """Parameters of a chain whose customers come now and again, and some of whom leave."""
+        command = RecordFit(
+            BuyingParameters(r=1.0, alpha=alpha, a=0.8, b=2.5),
+            SpendingParameters(p=6.0, q=4.0, gamma=600.0),
+            customers=9, sample=9, by="owner", at=NOW,
+        )  # fmt: skip
+        await record(self.writer, f"fit with {alpha}", command)
+
+    @property
+    def predictions(self) -> Predictions:
+        return Predictions(self.writer, MemoryQuestions(self.bought))
+
     async def catch_up(self) -> None:
         """Fold what was recorded from its beginning: who is on which list."""
         members: dict[str, Any] = {}
@@ -118,8 +148,9 @@ class Desk:
         members = Members(cast("Any", MemoryQuestions(self.segments)))
         writing = ListWriting(self.writer, self.profiles)
         return ListFill(
-            StaticLists(self.writer), writing, members, self.profiles, self.rules, self.jobs
-        )
+            StaticLists(self.writer), writing, members, self.profiles, self.rules, self.jobs,
+            self.predictions,
+        )  # fmt: skip
 
     async def filled(self, job: str) -> Json:
         found = await self.jobs.get(job)
@@ -140,6 +171,7 @@ class Desk:
             members=members,
             definitions=Definitions(self.writer),
             rules=self.rules,
+            predictions=self.predictions,
             jobs=Jobs(self.jobs, self.clock),
             clock=self.clock,
             horizon=HORIZON,
@@ -297,6 +329,25 @@ async def test_a_list_is_filled_with_whom_a_rule_means_now(
     assert (because["kind"], because["job"]) == ("filter", begun.json()["job"])
 
 
+async def test_the_key_of_a_fill_is_good_for_the_same_fill_alone(owner: httpx2.AsyncClient) -> None:
+    assert (await owner.put("/v1/lists/other", json={"title": "Other"})).is_success
+    key = {"Idempotency-Key": "fill"}
+    paths = ("vip", "vip", "other")
+    first, again, elsewhere = [
+        await owner.post(f"/v1/lists/{name}/fill", json={"rule": BOUGHT}, headers=key)
+        for name in paths
+    ]
+    assert (first.status_code, first.json()) == (202, again.json())
+    other = {**BOUGHT, "compare": {"op": ">=", "value": 77}}
+    for refused in (
+        elsewhere,
+        await owner.post("/v1/lists/vip/fill", json={"rule": other}, headers=key),
+    ):
+        assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (
+            422, "command-differs",
+        )  # fmt: skip
+
+
 async def test_a_fill_that_is_done_again_changes_nothing(
     desk: Desk, owner: httpx2.AsyncClient
 ) -> None:
@@ -350,6 +401,86 @@ async def test_a_list_is_filled_with_the_members_of_a_segment(
     assert await desk.filled(job) == {"entered": 1}
 
 
+WEEKLY = tuple(range(1, 30))
+
+
+async def lost_and_found(desk: Desk) -> None:
+    """Two who come each week, two who did and stopped half a year ago; and others."""
+    await desk.buys("cheap-gone", *range(26, 40), each=300)
+    await desk.buys("cheap-weekly", *WEEKLY, each=300)
+    await desk.buys("dear-gone", *range(26, 40), each=9000)
+    await desk.buys("dear-weekly", *WEEKLY, each=9000)
+    await desk.buys("never")
+    await desk.buys("staff", *range(26, 40), internal=True)
+    await desk.buys("was-erased", *range(26, 40), erased=True)
+    await desk.buys("was-merged", *range(26, 40), away=True)
+    await desk.fits()
+
+
+@pytest.mark.parametrize(
+    ("prediction", "meant"),
+    [
+        ({"churn_risk_at_least": 0.5}, ["cheap-gone", "dear-gone"]),
+        ({"churn_risk_at_most": 0.5}, ["cheap-weekly", "dear-weekly"]),
+        # Once a week makes some 12 receipts in 90 days, somewhat less where some leave.
+        ({"receipts_at_least": 5}, ["cheap-weekly", "dear-weekly"]),
+        ({"receipts_at_least": 5, "days": 20}, []),
+        ({"turnover_at_least_minor": 20_000}, ["dear-weekly"]),
+        ({"churn_risk_at_most": 0.5, "turnover_at_least_minor": 20_000}, ["dear-weekly"]),
+    ],
+)
+async def test_a_list_is_filled_with_those_of_whom_a_prediction_says_it(
+    desk: Desk, owner: httpx2.AsyncClient, prediction: Json, meant: list[str]
+) -> None:
+    await lost_and_found(desk)
+    begun = await owner.post("/v1/lists/vip/fill", json={"prediction": prediction})
+    assert begun.status_code == 202, begun.text
+    assert await desk.filled(begun.json()["job"]) == ({"entered": len(meant)} if meant else {})
+    await desk.catch_up()
+    assert names(await page(owner)) == meant
+
+
+async def test_a_list_means_by_a_prediction_what_each_customer_is_told(
+    desk: Desk, owner: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lost_and_found(desk)
+    fitted = await desk.predictions.fitted()
+    assert fitted is not None
+    wanted = await desk.bought.load(["dear-gone", "dear-weekly"])
+    risks = {
+        name: 1 - found.alive
+        for name, raw in wanted.items()
+        if (found := predicted(msgspec.convert(raw, Activity), fitted, NOW, 90)) is not None
+    }
+    body = {"prediction": {"churn_risk_at_least": risks["dear-weekly"] - 1e-9,
+                           "churn_risk_at_most": risks["dear-gone"] + 1e-9}}  # fmt: skip
+    job = (await owner.post("/v1/lists/vip/fill", json=body)).json()["job"]
+    # Also one by one, long after, and when other parameters are there by then.
+    monkeypatch.setattr(filling, "RANGE", 1)
+    desk.clock.advance(timedelta(weeks=30))
+    await desk.fits(alpha=400.0)
+    await desk.filled(job)
+    await desk.catch_up()
+    assert set(names(await page(owner))) >= {"dear-gone", "dear-weekly"}
+    assert "never" not in names(await page(owner))
+
+
+async def test_the_key_of_a_fill_by_a_prediction_is_good_for_it_alone(
+    desk: Desk, owner: httpx2.AsyncClient
+) -> None:
+    await lost_and_found(desk)
+    asked: list[Json] = [
+        {"prediction": {"churn_risk_at_least": 0.5}},
+        {"prediction": {"churn_risk_at_least": 0.5, "days": 90}},
+        {"prediction": {"churn_risk_at_least": 0.6}},
+        {"rule": BOUGHT},
+    ]
+    key = {"Idempotency-Key": "fill"}
+    answers = [await owner.post("/v1/lists/vip/fill", json=each, headers=key) for each in asked]
+    # 90 days are those that are meant where none are given.
+    assert [each.status_code for each in answers] == [202, 202, 422, 422]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -357,6 +488,12 @@ async def test_a_list_is_filled_with_the_members_of_a_segment(
         ({"segment": "s", "rule": BOUGHT}, 422),
         ({"segment": "none"}, 404),
         ({"rule": {"kind": "list", "list": "none"}}, 422),
+        ({"segment": "s", "prediction": {"churn_risk_at_least": 0.5}}, 422),
+        ({"prediction": {}}, 422),
+        ({"prediction": {"days": 30}}, 422),
+        ({"prediction": {"churn_risk_at_least": 1.5}}, 422),
+        ({"prediction": {"churn_risk_at_least": 0.6, "churn_risk_at_most": 0.5}}, 422),
+        ({"prediction": {"churn_risk_at_least": 0.5}}, 409),  # nothing is fitted yet
     ],
 )
 async def test_a_fill_says_of_whom(owner: httpx2.AsyncClient, body: Json, status: int) -> None:

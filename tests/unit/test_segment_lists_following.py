@@ -164,6 +164,21 @@ async def test_while_only_one_of_two_merges_was_heard_of_nobody_is_sent_in_circl
     assert (await desk.on("a"), await desk.on("b")) == ({"x"}, set())
 
 
+async def test_what_two_merges_have_brought_stays_when_the_one_heard_of_first_is_reverted() -> None:
+    desk = await opened()
+    for who in "ab":
+        await desk.say(who, "x")
+    # a went to d and came back, and went to b, who went to d: of b it is heard before a came back.
+    await desk.hear(record("a", 1, "merged", merge="m1", survivor="d"))
+    await desk.hear(record("b", 1, "merged", merge="m3", survivor="d"))
+    await desk.hear(record("a", 2, "merge_reverted", merge="m1", other="d", role="loser"))
+    assert await desk.on("d") == {"x"}
+    await desk.hear(record("a", 3, "merged", merge="m2", survivor="b"))
+    assert [await desk.on(who) for who in "abd"] == [set(), set(), {"x"}]
+    await desk.hear(record("b", 2, "merge_reverted", merge="m3", other="d", role="loser"))
+    assert [await desk.on(who) for who in "abd"] == [set(), {"x"}, set()]
+
+
 def test_what_cannot_be_read_or_is_of_nobody_is_passed_over() -> None:
     broken = LoggedRecord("t", 0, 1, b"a", MERGED.value.replace(b'"merge":"m1",', b""))
     other = record("a", 1, "registered")
@@ -294,8 +309,11 @@ def test_whatever_is_heard_of_first_the_lists_are_the_same_in_the_end(data: st.D
             for _ in range(data.draw(st.integers(2, 8)))
             for each in happenings(data, naive, versions)
         ]
-        for each in one_of_the_orders(data, told):
+        order = one_of_the_orders(data, told)
+        for heard, each in enumerate(order):
             await desk.hear(each)
+            if data.draw(st.integers(0, 4)) == 0:
+                await desk.hear(*order[: heard + 1])
         assert {who: await desk.on(who) for who in PEOPLE} == naive.on
 
     asyncio.run(live())

@@ -439,6 +439,8 @@ async def test_anew_on_demand_is_a_job_that_is_begun_once(owner: httpx2.AsyncCli
     first = await owner.post("/v1/rfm/chain/recompute", headers=key)
     second = await owner.post("/v1/rfm/chain/recompute", headers=key)
     assert (first.status_code, first.json()) == (202, second.json())
+    await owner.put("/v1/rfm/other", json=CHAIN)
+    assert (await owner.post("/v1/rfm/other/recompute", headers=key)).status_code == 422
     assert (await owner.post("/v1/rfm/gone/recompute")).status_code == 404
 
 

@@ -7,14 +7,18 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.segment.api.standing import Standings
 from services.segment.domain import DefineSegment
 from services.segment.engine.stepping import HORIZON
-from services.segment.handlers.definitions import Request, StandingRules, define
+from services.segment.handlers.definitions import Request, StandingRules, define, load_rules
+from services.segment.queries.brake import Base, Evaluations, Movements
+from services.segment.queries.definitions import Definitions
 from shared.clock import ManualClock
 from shared.eventstore import Commit
 from shared.execute import Writer
 from shared.keyring import Keyring
-from shared.memory import MemoryEventStore, MemoryKeyStore
+from shared.memory import MemoryDocuments, MemoryEventStore, MemoryJobs, MemoryKeyStore
+from shared.testing.collections import MemoryQuestions
 
 NOW = datetime(2026, 6, 15, tzinfo=UTC)
 BOUGHT: dict[str, Any] = {
@@ -38,6 +42,25 @@ async def defined(store: MemoryEventStore, name: str, number: int) -> None:
     rule = {**BOUGHT, "compare": {"op": ">=", "value": number}}
     command = DefineSegment(name, name, rule, NOW)
     await define(writer, HORIZON, Request(f"{name}-{number}", rule, NOW), command)
+
+
+async def test_segments_and_the_rules_that_they_make_are_of_one_reading() -> None:
+    store = CountedStore()
+    for number, name in enumerate(("bought", "often"), start=1):
+        await defined(store, name, number)
+    notes = MemoryDocuments()
+    profiles = MemoryQuestions(notes)
+    standings = Standings(
+        store, Base(profiles), Movements(profiles), Evaluations(notes), MemoryJobs()
+    )
+    before = store.reads
+    look = await standings.look()
+    assert store.reads == before + 1
+    assert [each.name for each in look.standing.segments] == ["bought", "often"]
+    assert look.rules == await load_rules(store)
+    watched = await StandingRules(store).whole()
+    writer = Writer(store, Keyring(MemoryKeyStore(), AESGCM(bytes(32))), ManualClock(NOW), "s")
+    assert watched.segments == look.standing.segments == await Definitions(writer).all()
 
 
 async def test_who_asks_again_reads_no_definition_unless_one_is_new() -> None:

@@ -89,7 +89,7 @@ class Owner:
         self.folder = SteppedFolder(
             projection, self.documents, MemoryParking(), None,
             source=self.rules, stepped_documents=self.documents, clock=ManualClock(AS_OF),
-            service="segment", append_deadline=timedelta(seconds=20),
+            service="segment", append_deadline=timedelta(hours=1),
         )  # fmt: skip
         passed = AS_OF + SECOND
         told = [
@@ -131,7 +131,8 @@ def sent() -> Sequence[bytes]:
     return [msgspec.json.encode(item) for item in items]
 
 
-def receipts(history: str | None) -> list[LoggedRecord]:
+@cache
+def receipts(history: str | None) -> Sequence[LoggedRecord]:
     """Their events, of one partition; with the import, if it is one.
 
     Without, each was recorded when it happened; with it, all of them at the end of the year.

@@ -8,7 +8,7 @@ from services.notify.api.campaign_input import CampaignInput
 from services.notify.api.delivery import Delivery
 from services.notify.domain.delivery import check_delivery
 from shared.decider import Refused
-from shared.events.campaign import OnDate, OnEvent, OnLeaving
+from shared.events.campaign import Budget, OnDate, OnEvent, OnLeaving
 from tests.unit.test_notify_dispatcher import DEFINED
 
 SAID: dict[str, Any] = {
@@ -25,7 +25,10 @@ HOW = {
     "max_age": "P2D",
     "while_member": True,
     "fallback": ["sms"],
+    "fallback_after": "PT2H",
     "caps": "drop",
+    "attribution_days": 14,
+    "budget": {"messages": 1_000, "per_minute": 60, "per_day": 500},
 }
 
 
@@ -44,6 +47,7 @@ def test_what_is_not_said_is_advertising_that_waits() -> None:
     ("changed", "field"),
     [
         ({"max_age": "P1M"}, "max_age"),
+        ({"budget": Budget()}, "budget"),
         ({"fallback": ("email",)}, "fallback"),
         ({"fallback": ("sms", "sms")}, "fallback"),
         # Who has left is no member, and of an event or a date there is no segment to ask about.

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt, Rejected
-from services.notify.domain import Stage, message_id
+from services.notify.domain import MESSAGE, RecordReport, Stage, message_id, message_stream
+from services.notify.domain.message import MessageCommand
 from services.notify.handlers import Dispatcher, Request, define, pause, start, stop
 from services.notify.handlers.pacing import Pacing
 from services.notify.handlers.policies import PolicyBook
@@ -24,6 +25,7 @@ from shared.events.customer import (
     IdentifierAdded,
 )
 from shared.events.sending import Cap, QuietHours, SendingPolicyDefined
+from shared.execute import Command
 from shared.testing.channels import ScriptedChannel
 from tests.unit.test_notify_dispatcher import CAMPAIGN, DAY, DEFINED, GIVEN, NOW, Desk, answering
 
@@ -356,6 +358,22 @@ async def test_a_hard_bounce_goes_on_by_the_next_channel_as_the_same_message() -
     assert (message["channel"], message["tried"]) == ("sms", ["email"])
 
 
+async def test_what_came_back_later_goes_on_by_the_next_channel_too() -> None:
+    desk = await Desk.opened(definition=BOTH)
+    dispatcher, sms = await two_ways(desk, GIVEN, BY_SMS, PHONE)
+    await work(desk, dispatcher)
+    (sent,) = desk.channel.taken
+    at = desk.clock.moment
+    report = RecordReport(message=sent.id, at=at, channel="email", what="bounced")
+    told = Command[MessageCommand]("r", "r", message_stream(sent.id), "anna", report, WHY, "anna")
+    await desk.writer().one(MESSAGE, told)
+    desk.know_all()
+    await work(desk, await desk.dispatcher(channels={"email": desk.channel, "sms": sms}))
+    await work(desk, await desk.dispatcher(channels={"email": desk.channel, "sms": sms}))
+    assert [each.id for each in sms.taken] == [sent.id]
+    assert await desk.stages() == [Stage.SENT]
+
+
 async def test_a_hard_bounce_without_another_way_is_the_end() -> None:
     desk = await Desk.opened(answering(Rejected("550 5.1.1")), definition=BOTH)
     dispatcher, _ = await two_ways(desk, GIVEN, PHONE)
@@ -366,7 +384,7 @@ async def test_a_hard_bounce_without_another_way_is_the_end() -> None:
 async def test_what_rests_after_its_night_keeps_nothing_else_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.notify.handlers.dispatcher.PAGE", 2)
+    monkeypatch.setattr("services.notify.handlers.finding.PAGE", 2)
     desk = await Desk.opened()
     await policy(desk, quiet=(NIGHT,))
     await another(desk, "news", 5)

@@ -55,6 +55,7 @@ class BulkApi:
             calling.id,
             params_of(body, customers_of(calling)),
             job_id=derived_id("job", command_id),
+            asked=body.model_dump(mode="json"),
         )
         return view_of(job)
 

@@ -22,6 +22,7 @@ from services.customer.domain.commands import (
     RemoveIdentifier,
     WithdrawConsent,
 )
+from services.customer.handlers.devices import add_identifier
 from shared.events.customer import ConsentGiven
 
 
@@ -43,12 +44,13 @@ class ContactApi:
         return router
 
     async def add(self, body: NewIdentifierInput, asking: Asked) -> Recorded:
-        """Let the customer be found by one more value."""
+        """Let the customer be found by one more value; a device is the last one's who shows it."""
         identifier = identifier_of(self.desk.rules, body, "value")
         return await self.desk.do(
             asking,
             body,
             lambda about: AddIdentifier(identifier=identifier, **about),
+            carry=add_identifier,
         )
 
     async def change(

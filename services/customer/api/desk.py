@@ -1,6 +1,6 @@
 """What every endpoint of customers does on the way in and out."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ Reader = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_READ))]
 Writing = Annotated[Principal, Depends(principal(Permission.CUSTOMERS_WRITE))]
 Make = Callable[[dict[str, Any]], Command]
 """From what every command has (customer, at, by) to the command."""
+CarryOut = Callable[[Writer, Request, Command], Awaitable[Done]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class Desk:
         """The request with the keyed hash of what was asked."""
         return Request(command_id, asked_hash(self.rules.secret, body), self.clock.now())
 
-    async def do(self, asking: Asking, asked: object, make: Make) -> Recorded:
+    async def do(
+        self, asking: Asking, asked: object, make: Make, carry: CarryOut = carry_out
+    ) -> Recorded:
         """Carry out the command that `make` gives on a customer of the caller's branches.
 
         `asked` is what the caller said, beside the customer. Raises the refusal.
@@ -65,7 +68,7 @@ class Desk:
         request = self.request(asking.command_id, [customer, asked])
         about = {"customer": customer, "at": request.at, "by": calling.id}
         try:
-            done = await carry_out(self.writer, request, make(about))
+            done = await carry(self.writer, request, make(about))
         except Refused as refusal:
             raise discreet(refusal, calling) from refusal
         return self.answer(asking, done)

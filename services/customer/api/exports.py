@@ -18,7 +18,16 @@ from services.customer.handlers.configuration import ConfigurationBook
 from services.customer.handlers.exports import Asked, Export, Exports, Format
 from shared.access import Permission, Principal
 from shared.decider import Refused, invalid
-from shared.http import CommandId, Cursor, Limit, Page, page_of, position_of, principal
+from shared.http import (
+    CommandId,
+    Cursor,
+    Limit,
+    Page,
+    asked_hash,
+    page_of,
+    position_of,
+    principal,
+)
 from shared.identifiers import IdentifierRules
 from shared.ids import derived_id
 from shared.jobs import JobView
@@ -96,7 +105,9 @@ class ExportApi:
         """Write the list to a file; a link to it is mailed."""
         require_columns(body.columns, await self.book.fresh())
         asked = Asked(body.format, body.filter, body.sort, body.columns, self._address(body.email))
-        return job_view(await self.exports.begin(derived_id("export", command_id), calling, asked))
+        hashed = asked_hash(self.rules.secret, body)
+        export = derived_id("export", command_id)
+        return job_view(await self.exports.begin(export, calling, asked, hashed))
 
     async def page(
         self, calling: Exporting, limit: Limit = 50, cursor: Cursor = None

@@ -1,10 +1,5 @@
-"""The pages of public forms: plain HTML without a script, in which every text is escaped.
+"""The pages of public forms (`shared/http/public_pages.py`), in which every text is escaped."""
 
-Nothing is loaded from anywhere: one style in the page, known to the content policy by its hash.
-"""
-
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,27 +9,8 @@ from services.customer.domain.configuration.fields import CUSTOM, Fields
 from services.customer.domain.filling import YES, Raw, consent_input
 from services.customer.handlers.forms import TRAP
 from shared.events.forms import FormDefined, FormField
+from shared.http.public_pages import page
 
-STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:1rem;"
-    "color:#1a1a1a;background:#fff}label,legend{display:block;font-weight:600;margin:1rem 0 .25rem}"
-    "input,select,button{font:inherit;padding:.5rem;width:100%;box-sizing:border-box;"
-    "border:1px solid #767676;border-radius:.25rem}input[type=checkbox]{width:auto}"
-    "button{background:#0b57d0;color:#fff;border:0;margin-top:1.5rem}"
-    ".wrong{color:#b3261e}.note{border-left:.25rem solid #b3261e;padding-left:.75rem}"
-    ".trap{position:absolute;left:-100rem}.coupon{font-size:1.5rem;font-weight:700}"
-    "fieldset{border:0;padding:0;margin:0}.tick{font-weight:400}"
-)
-_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 _INPUTS = {"email": "email", "phone": "tel", "birth_date": "date"}
 _AUTOCOMPLETE = {
     "email": "email",
@@ -77,7 +53,7 @@ class FormPage:
             *self._consents(),
             f"<button>{_word(self.language, 'send')}</button></form>",
         ]
-        return _page(self.language, title, body)
+        return page(self.language, title, body)
 
     def _trap(self) -> str:
         label = _word(self.language, "leave-empty")
@@ -155,7 +131,7 @@ def code_page(form: str, language: FormLanguage, token: str, note: str | None = 
         CODE_INPUT,
         f"<button>{_word(language, 'confirm')}</button></form>",
     ]
-    return _page(language, WORDS[language]["code-title"], body)
+    return page(language, WORDS[language]["code-title"], body)
 
 
 def done_page(
@@ -174,13 +150,13 @@ def done_page(
         )
     elif promise is not None and confirmed:
         body.append(f"<p>{_word(language, 'given-before')}</p>")
-    return _page(language, WORDS[language]["done-title"], body)
+    return page(language, WORDS[language]["done-title"], body)
 
 
 def refused_page(language: FormLanguage, note: str) -> str:
     """What cannot be shown in a form."""
     text = WORDS[language].get(note, WORDS[language]["failed"])
-    return _page(language, text, [f"<p>{escape(text)}</p>"])
+    return page(language, text, [f"<p>{escape(text)}</p>"])
 
 
 def _note(language: FormLanguage, note: str | None) -> str:
@@ -204,12 +180,3 @@ def _hidden(name: str, value: str) -> str:
 
 def _word(language: FormLanguage, name: str) -> str:
     return escape(WORDS[language][name])
-
-
-def _page(language: FormLanguage, title: str, body: Sequence[str]) -> str:
-    head = (
-        f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
-    )
-    return f"{head}<body><main>{''.join(body)}</main></body></html>"

@@ -29,7 +29,7 @@ from shared.events.customer import (
     IdentifierState,
     RecordFields,
 )
-from shared.identifiers import IdentifierRules
+from shared.identifiers import LONGEST, IdentifierRules
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -55,7 +55,7 @@ class IdentifierInput(Input):
     """One way to find the customer."""
 
     kind: IdentifierKind
-    value: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    value: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
 
 class NewIdentifierInput(IdentifierInput):

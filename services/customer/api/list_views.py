@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from services.customer.api.computed import totals_of
-from services.customer.api.views import ContactView, masked
+from services.customer.api.views import ContactView, shown
 from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.state import stream_of
 from services.customer.projections.directory import DirectoryEntry
@@ -124,7 +124,7 @@ def _ordered(entry: DirectoryEntry) -> list[Any]:
 
 
 def _contact(contact: Any, *, clear: bool) -> dict[str, Any]:  # noqa: ANN401 - a contact of an entry
-    value = contact.value if clear else masked(contact.value)
+    value = shown(contact.kind, contact.value, clear=clear)
     return ContactView(kind=contact.kind, hash=contact.hash, value=value).model_dump()
 
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 
 from services.customer.api.desk import Writing, customers_of
 from services.customer.api.inputs import Input, Slug, Text
-from services.customer.api.views import masked
 from services.customer.domain.preferring import Said, Wish, wishes
 from services.customer.handlers.preferences import Preferences
 from services.customer.queries.records import Record
@@ -21,6 +20,7 @@ from shared.decider import Refused
 from shared.events.contract import show_moment
 from shared.events.customer import Channel, IdentifierKind
 from shared.ids import new_id
+from shared.masking import masked
 
 TokenText = Annotated[str, Query(alias="token", max_length=2000, description="of the link")]
 

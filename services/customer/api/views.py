@@ -23,9 +23,9 @@ from shared.events.customer import (
 )
 from shared.execute import Done
 from shared.http import etag
+from shared.masking import masked
 
-SHOWN_FROM = 6
-"""Shorter values would be all but shown by two of their characters."""
+SECRET_KINDS = frozenset({"push"})
 
 
 class Recorded(BaseModel):
@@ -173,7 +173,7 @@ def record_view(found: Record, now: datetime) -> RecordView:
             IdentifierView(
                 kind=each.kind,
                 hash=each.hash,
-                value=each.value,
+                value=shown(each.kind, each.value, clear=True),
                 state=each.state or "unverified",
                 preferred=bool(each.preferred),
                 shared=bool(each.shared),
@@ -267,7 +267,7 @@ def view_of(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
             ContactView(
                 kind=contact.kind,
                 hash=contact.hash,
-                value=contact.value if clear else masked(contact.value),
+                value=shown(contact.kind, contact.value, clear=clear),
             )
             for contact in entry.contacts
         ],
@@ -300,8 +300,6 @@ def masked_view(entry: DirectoryEntry, narrow: Scope) -> CustomerView:
     return shown.model_copy(update={"contacts": hidden})
 
 
-def masked(value: str | None) -> str | None:
-    """Its last two characters, where that is a small part of it."""
-    if value is None:
-        return None
-    return "•••" + (value[-2:] if len(value) >= SHOWN_FROM else "")
+def shown(kind: str, value: str | None, *, clear: bool) -> str | None:
+    """A contact; what a device gave out is a key to it, and of no use to a person."""
+    return value if clear and kind not in SECRET_KINDS else masked(value)

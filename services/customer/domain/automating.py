@@ -23,11 +23,10 @@ from services.customer.domain.configuration.automation import giver_of
 from services.customer.domain.configuration.chosen import Configuration
 from services.customer.domain.configuration.durations import exact_duration
 from services.customer.domain.configuration.statuses import Statuses
+from shared.causes import too_deep
 from shared.events.automation import AutomationDefined, Occasion
 from shared.events.care import TaskRequested
 
-MOST_CAUSES = 8
-"""A chain of causes that is longer is a loop of rules: it stops."""
 ACTIVITY = giver_of("activity")
 """In whose name an archived record is restored because something happened."""
 
@@ -55,7 +54,7 @@ class Cause:
     @property
     def too_deep(self) -> bool:
         """Whether what follows would stand behind too many causes."""
-        return self.depth + 1 > MOST_CAUSES
+        return too_deep(self.depth + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ HIMSELF = "customer"
 """Who says so, on a page that the customer's own link opens."""
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 KIND_OF: Mapping[Channel, IdentifierKind] = MappingProxyType(
-    {"email": "email", "sms": "phone", "messenger": "messenger"}
+    {"email": "email", "sms": "phone", "messenger": "messenger", "push": "push"}
 )
 """Channel → the kind of contact point that it reaches."""
 

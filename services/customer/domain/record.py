@@ -88,9 +88,28 @@ def give_consent(command: GiveConsent, state: Customer) -> Sequence[NewEvent]:
 
 
 def withdraw_consent(command: WithdrawConsent, state: Customer) -> Sequence[NewEvent]:
-    """Evidence of a withdrawal: unknown counts as not given, and it is evidence all the same."""
+    """Evidence of a withdrawal: unknown counts as not given, and it is evidence all the same.
+
+    One that comes late ends all consents of its topic and channel, but for those that are younger:
+    they are said again after it.
+    """
     _require_newest(command.withdrawn, state)
-    return [NewEvent(command.withdrawn, command.at, state.record.home_branch)]
+    words = (command.withdrawn, *_younger(command.withdrawn, state))
+    return [NewEvent(word, command.at, state.record.home_branch) for word in words]
+
+
+def _younger(word: ConsentWithdrawn, state: Customer) -> Iterator[ConsentGiven]:
+    """What a withdrawal without a contact point would end, and was given after it was said."""
+    said = word.evidence.at
+    if word.contact is not None or said is None:
+        return
+    for (topic, channel, contact), standing in state.consents.items():
+        evidence = standing.evidence
+        about_it = (topic, channel) == (word.topic, word.channel) and standing.given
+        if about_it and evidence is not None and evidence.at is not None and evidence.at > said:
+            yield ConsentGiven(
+                topic=topic, channel=word.channel, contact=contact or None, evidence=evidence
+            )
 
 
 def _require_newest(evidence: ConsentGiven | ConsentWithdrawn, state: Customer) -> None:

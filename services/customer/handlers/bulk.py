@@ -48,7 +48,7 @@ BULK, REACH = "bulk", "bulk_reach"
 CHUNK = 50
 LOOK = 500
 CONTACT_OF: Mapping[str, str] = MappingProxyType(
-    {"email": "email", "sms": "phone", "messenger": "messenger"}
+    {"email": "email", "sms": "phone", "messenger": "messenger", "push": "push"}
 )
 """Channel → the kind of contact that it needs; the others need none that the list knows."""
 WAITING, DONE, UNCHANGED, REFUSED = "waiting", "done", "unchanged", "refused"

@@ -123,8 +123,11 @@ class Exports:
     postman: Postman
     clock: Clock
 
-    async def begin(self, export_id: str, calling: Principal, asked: Asked) -> Job:
-        """Have the list written to a file; the job has the export's id."""
+    async def begin(self, export_id: str, calling: Principal, asked: Asked, hashed: str) -> Job:
+        """Have the list written to a file; the job has the export's id.
+
+        `hashed` is that of the wish: the same id with another one is refused (422).
+        """
         self.postman.require()
         now = self.clock.system_now()
         branches = scope(calling, Kind.CUSTOMER).branches
@@ -142,7 +145,7 @@ class Exports:
         )
         # Whoever asks twice under one key has it noted, and done, once.
         await self.log.write([_raw(export)])
-        return await self.jobs.begin(EXPORT, calling.id, {}, job_id=export_id)
+        return await self.jobs.begin(EXPORT, calling.id, {}, job_id=export_id, asked=hashed)
 
     async def page(self, calling: Principal, before: str | None, limit: int) -> Sequence[Export]:
         """The log from its newest end: all of the chain's, or the caller's own."""

@@ -12,7 +12,6 @@ from datetime import timedelta
 from services.customer.channels.mail import Mail
 from services.customer.domain.filling import Answers, Raw, answers_of
 from services.customer.handlers.configuration import ConfigurationBook
-from services.customer.handlers.floods import Floods
 from services.customer.handlers.form_acceptance import Acceptance, Filled
 from services.customer.handlers.form_entries import (
     LIFETIME,
@@ -24,6 +23,7 @@ from services.customer.handlers.tokens import Tokens
 from shared.clock import Clock
 from shared.decider import Refused, not_found
 from shared.events.forms import FormDefined
+from shared.floods import Floods
 from shared.identifiers import IdentifierRules, KnownIdentifier
 from shared.ids import new_id
 from shared.keyring import keyed_hash

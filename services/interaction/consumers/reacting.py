@@ -4,13 +4,12 @@ Each capability says in its own file what it reads and what follows from it; her
 connection.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from faststream.kafka import KafkaBroker
 
-from shared.kafka import KafkaUrl, start, stop, subscribe
+from shared.kafka import KafkaUrl, react_until_cancelled, subscribe
 from shared.kafka.reactions import Reaction
 
 
@@ -44,11 +43,7 @@ class Reactions:
                 title=each.title,
                 description=each.description,
             )
-        try:
-            await start(self.broker)
-            await asyncio.Event().wait()
-        finally:
-            await stop(self.broker)
+        await react_until_cancelled(self.broker)
 
     async def readers(self) -> Mapping[str, tuple[str, ...]]:
         """Group → topics, for what is told of progress."""

@@ -21,13 +21,12 @@ from services.interaction.projections.task_owners import CONFIRMATION, TaskOwner
 from services.interaction.projections.task_sources import DealDuty
 from services.interaction.queries.staff import end_of_day
 from services.interaction.queries.task_owners import TaskOwners, TaskSources
+from shared import causes
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.task import TaskKind, TaskOrigin, TaskTerms, TaskWords
 from shared.ids import derived_id
 
-MOST_CAUSES = 8
-"""A chain of causes that is longer is a loop: it stops."""
 WAIT_SECONDS = 3.0
 PAUSE_SECONDS = 0.1
 RESPONSIBLE, POSITION, EMPLOYEE = "responsible", "position:", "employee:"
@@ -179,10 +178,7 @@ class Planner:
 
 
 def _too_deep(asked: Asked) -> bool:
-    if asked.depth + 1 <= MOST_CAUSES:
-        return False
-    log.error("a chain of causes is too long", alarm="automation-loop", cause=asked.event)
-    return True
+    return causes.stops(asked.depth + 1, "automation-loop", asked.event)
 
 
 def _planning(asked: Asked, known: Known) -> Planning:

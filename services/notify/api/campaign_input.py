@@ -6,6 +6,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.notify.api.delivery import Delivery
 from shared.clock import to_milliseconds
+from shared.decider import invalid
 from shared.events.campaign import CampaignDefined
 from shared.events.customer import Channel
 from shared.events.sending import LocalTime
@@ -59,6 +60,14 @@ class BroadcastInput(Input):
     follow: bool = False
 
 
+class BroadcastListInput(Input):
+    """A message for each customer on a static list at the start, or with `follow` also later."""
+
+    kind: Literal["broadcast_list"]
+    list: str
+    follow: bool = False
+
+
 class OnDateInput(Input):
     """A message when a date of the customer comes round, so many days after or before it."""
 
@@ -67,6 +76,12 @@ class OnDateInput(Input):
     days: int = Field(default=0, ge=-365, le=365)
     at: LocalTime
     yearly: bool = True
+
+
+class OnStepInput(Input):
+    """A message for each journey that comes to a step which names the campaign."""
+
+    kind: Literal["on_step"]
 
 
 class OnCalendarInput(Input):
@@ -84,10 +99,22 @@ TriggerInput = Annotated[
     | OnLeavingInput
     | OnEventInput
     | OnDateInput
+    | OnStepInput
     | OnCalendarInput
-    | BroadcastInput,
+    | BroadcastInput
+    | BroadcastListInput,
     Field(discriminator="kind"),
 ]
+
+
+class ApprovedFormInput(Input):
+    """A form that the messenger has approved, with its blanks in order."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}$")]
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
+    parameters: tuple[Annotated[str, StringConstraints(min_length=1, max_length=500)], ...] = Field(
+        default=(), max_length=50, description="Liquid"
+    )
 
 
 class VersionInput(Input):
@@ -98,6 +125,9 @@ class VersionInput(Input):
     subject: str | None = Field(default=None, description="absent: the template's")
     text: str | None = Field(default=None, description="absent: made from the mail")
     mjml: str | None = None
+    approved: ApprovedFormInput | None = Field(
+        default=None, description="of a messenger; the version names that channel"
+    )
 
 
 class DefaultInput(Input):
@@ -118,6 +148,14 @@ class TemplateInput(Input):
     defaults: tuple[DefaultInput, ...] | None = None
 
 
+class VariantInput(Input):
+    """What a share of the customers gets."""
+
+    name: str
+    weight: int = Field(default=1, ge=1, description="its share, of the weights of all")
+    template: TemplateInput
+
+
 class CampaignInput(Delivery):
     """A campaign's definition."""
 
@@ -125,17 +163,32 @@ class CampaignInput(Delivery):
     trigger: TriggerInput
     channel: Channel
     topic: Slug = Field(description="the topic of the consent that it needs")
-    template: TemplateInput
+    template: TemplateInput | None = Field(
+        default=None, description="needed without `variants`; with them that of the first"
+    )
+    variants: tuple[VariantInput, ...] | None = Field(
+        default=None, description="each customer gets one of them, to compare what they bring"
+    )
     start: Instant = Field(description="causes before it are not taken")
     holdout_percent: int = Field(default=0, ge=0, le=100)
     owner: Reference | None = Field(default=None, description="the employee who answers for it")
     branch: Reference | None = Field(default=None, description="on whose behalf")
+    home_sender: bool | None = Field(
+        default=None, description="in the name of the recipient's home branch, if it has one"
+    )
+    coupon: Slug | None = Field(
+        default=None, description="the pool of which each message gets a code, if it says one"
+    )
     end: Instant | None = Field(
         default=None, description="from it on no cause is taken, and nothing goes out"
     )
 
     def definition(self, name: str) -> CampaignDefined:
         """The event that says so."""
-        return CampaignDefined.model_validate(
-            {"campaign": name, **self.model_dump(exclude_none=True)}
-        )
+        said = self.model_dump(exclude_none=True)
+        if "template" not in said:
+            if not self.variants:
+                path, missing = "template", "is needed where there are no variants"
+                raise invalid(path, missing)
+            said["template"] = said["variants"][0]["template"]
+        return CampaignDefined.model_validate({"campaign": name, **said})

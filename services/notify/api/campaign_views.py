@@ -11,7 +11,7 @@ from services.notify.domain import CampaignState
 from services.notify.handlers import Entry
 from services.notify.queries import Outcomes
 from shared.decider import not_found
-from shared.events.campaign import CampaignDefined, KnownTrigger, Template
+from shared.events.campaign import CampaignDefined, KnownTrigger, Template, Variant
 from shared.events.contract import show_moment
 from shared.events.customer import Channel
 from shared.execute import Done
@@ -45,11 +45,14 @@ class DefinitionView(Delivery):
     channel: Channel
     topic: str
     template: Template
+    variants: tuple[Variant, ...] | None
     start: str
     end: str | None
     holdout_percent: int
     owner: str | None
     branch: str | None
+    home_sender: bool | None
+    coupon: str | None
 
 
 class VersionView(DefinitionView):

@@ -16,6 +16,7 @@ from services.notify.api.campaign_views import (
     version_list,
 )
 from services.notify.handlers import CampaignBook, Request
+from services.notify.handlers.coupon_pools import require_pool
 from services.notify.queries import Figures
 from shared.clock import Clock
 from shared.decider import invalid
@@ -26,13 +27,17 @@ from shared.http.preconditions import IfMatchUnlessNew
 
 @dataclass(frozen=True, slots=True)
 class CampaignApi:
-    """The endpoints, on what they need; `channels` are those that there are."""
+    """The endpoints, on what they need.
+
+    `channels` are those that there are, `telling` those of them that tell of deliveries.
+    """
 
     writer: Writer
     book: CampaignBook
     figures: Figures
     clock: Clock
     channels: frozenset[str]
+    telling: frozenset[str] = frozenset()
 
     def router(self) -> APIRouter:
         """The routes below `/v1/campaigns`."""
@@ -88,6 +93,10 @@ class CampaignApi:
         for field, channels in (("channel", {body.channel}), ("fallback", set(body.fallback))):
             if not channels <= self.channels:
                 raise invalid(field, f"these channels exist: {', '.join(sorted(self.channels))}")
+        if body.fallback_after and not self.telling & {body.channel, *body.fallback}:
+            told = ", ".join(sorted(self.telling)) or "none"
+            raise invalid("fallback_after", f"these channels tell of deliveries: {told}")
+        await require_pool(self.writer, body.coupon)
         request = Request(command_id, body.model_dump(mode="json"), self.clock.now())
         done = await handlers.define(self.writer, request, body.definition(name), rests_on)
         return recorded(name, done, response)

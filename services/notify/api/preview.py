@@ -5,7 +5,7 @@ shown: templates know none.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import APIRouter
@@ -14,18 +14,19 @@ from pydantic import BaseModel, Field
 from services.notify.api.access import Reader, whole_chain
 from services.notify.api.campaign_input import Input, Reference
 from services.notify.channels.sms_segments import segments_of
-from services.notify.content import Person, TemplateError, missing, say, words_for
-from services.notify.content.links import PATH
+from services.notify.content import FIELDS, Person, TemplateError, missing, say, words_for
 from services.notify.domain import Campaign
+from services.notify.domain.measuring import variant_of
 from services.notify.handlers import CampaignBook
+from services.notify.handlers.trials import leading_nowhere
 from services.notify.handlers.writing import person_of
 from services.notify.projections import Recipient
 from shared.access import Kind, Permission, scope
-from shared.decider import not_found
-from shared.events.campaign import CampaignDefined
+from shared.decider import invalid, not_found
+from shared.events.campaign import CampaignDefined, Variant
 from shared.events.customer import Channel
 
-MADE = ("links.unsubscribe", "links.preferences")
+CODES = ("coupon.code", "coupon.valid_until", "referral.code")
 
 
 class Recipients(Protocol):
@@ -41,6 +42,7 @@ class PreviewInput(Input):
 
     customer: Reference
     channel: Channel | None = Field(default=None, description="absent: the campaign's")
+    variant: str | None = Field(default=None, description="absent: the one that the customer gets")
 
 
 class SegmentsView(BaseModel):
@@ -55,6 +57,7 @@ class PreviewView(BaseModel):
     """What the customer would get; without a text it would be suppressed as a template error."""
 
     channel: Channel
+    variant: str | None = Field(description="which one it is, where the campaign has any")
     language: str | None = Field(description="of the words that are taken")
     version_channel: str | None = Field(description="the channel that these words are for, if one")
     subject: str | None
@@ -68,11 +71,13 @@ class PreviewView(BaseModel):
 class PreviewApi:
     """The endpoint, on what it needs.
 
-    `currency` is the chain's; `public_url` is where links of messages lead, if anywhere.
+    `secret` draws the variants; `currency` is the chain's; `public_url` is where links of messages
+    lead, if anywhere.
     """
 
     book: CampaignBook
     recipients: Recipients
+    secret: bytes = field(repr=False)
     currency: str | None = None
     public_url: str | None = None
 
@@ -85,7 +90,7 @@ class PreviewApi:
     async def preview(self, name: str, body: PreviewInput, calling: Reader) -> PreviewView:
         """What the campaign would say to a customer now. Nothing is sent, nothing is recorded.
 
-        Links are shown as they lead, and not counted.
+        Links are shown as they lead, and not counted; codes of coupons are samples.
         """
         whole_chain(calling)
         calling.require(Permission.CUSTOMERS_READ)
@@ -95,14 +100,25 @@ class PreviewApi:
         if found is None or found.removed or not found.registered:
             kind = "customer"
             raise not_found(kind, body.customer)
-        person = person_of(found, self._own_links())
-        return _preview(definition, body.channel or definition.channel, person, self.currency)
+        person = person_of(found, {**leading_nowhere(self.public_url), **_own_codes(definition)})
+        variant = self._variant(definition, body)
+        channel = body.channel or definition.channel
+        return _preview(definition, variant, channel, person, self.currency)
 
-    def _own_links(self) -> Mapping[str, str]:
-        """What stands where a message has links of its own: they lead nowhere."""
-        if self.public_url is None:
-            return {}
-        return dict.fromkeys(MADE, f"{self.public_url}{PATH}preview")
+    def _variant(self, definition: CampaignDefined, body: PreviewInput) -> Variant | None:
+        """The variant that is asked for, else the one that the customer gets."""
+        if body.variant is None:
+            return variant_of(self.secret, definition, body.customer)
+        variants = {each.name: each for each in definition.variants or ()}
+        if body.variant not in variants:
+            raise invalid("variant", f"these exist: {', '.join(variants) or 'none'}")
+        return variants[body.variant]
+
+
+def _own_codes(definition: CampaignDefined) -> Mapping[str, str]:
+    """What stands where a message has codes of its own: nobody has them."""
+    said = CODES if definition.coupon is not None else CODES[-1:]
+    return {path: str(FIELDS[path]) for path in said}
 
 
 def _defined(name: str, campaign: Campaign) -> CampaignDefined:
@@ -113,9 +129,13 @@ def _defined(name: str, campaign: Campaign) -> CampaignDefined:
 
 
 def _preview(
-    definition: CampaignDefined, channel: Channel, person: Person, currency: str | None
+    definition: CampaignDefined,
+    variant: Variant | None,
+    channel: Channel,
+    person: Person,
+    currency: str | None,
 ) -> PreviewView:
-    template = definition.template
+    template = definition.template if variant is None else variant.template
     words = words_for(template, channel, person)
     try:
         said = say(template, channel, person, currency=currency)
@@ -124,6 +144,7 @@ def _preview(
     segments = None if said is None or channel != "sms" else segments_of(said.text)
     return PreviewView(
         channel=channel,
+        variant=None if variant is None else variant.name,
         language=words.language,
         version_channel=words.channel,
         subject=None if said is None else said.subject,

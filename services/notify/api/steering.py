@@ -63,7 +63,9 @@ class SteeringApi:
         `confirmation-needed`) with the number of its `recipients`, until that is confirmed.
         """
         whole_chain(calling)
-        await self.audience.require_confirmed(name, None if body is None else body.confirm)
+        if not await self.writer.store.known([command_id]):
+            # Who asks again has started it: by now there may be more of them than were confirmed.
+            await self.audience.require_confirmed(name, None if body is None else body.confirm)
         return await self._do(handlers.start, name, calling, command_id, response)
 
     async def pause(

@@ -26,7 +26,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from email.utils import parseaddr
 from typing import ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
@@ -42,7 +41,7 @@ from services.notify.channels import (
     Unknown,
     Way,
 )
-from services.notify.channels.email_writing import is_written, written
+from services.notify.channels.email_writing import envelope_sender, is_written, written
 from services.notify.channels.turns import Turns
 
 CONNECTIONS = 4
@@ -51,6 +50,8 @@ _START_TLS: Mapping[StartTls, bool | None] = {"offered": None, "required": True,
 _PORTS: Mapping[str, int] = {"smtp": 25, "smtps": 465}
 _BAD_ADDRESS = re.compile(r"5\.(1\.\d{1,3}|2\.1)\b")
 _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,100})|\bid=([A-Za-z0-9._-]{1,100})")
+_DONE = 250
+_TAKEN = (250, 251)
 _UNAVAILABLE = 421
 _TEMPORARY = range(400, 500)
 _PERMANENT = range(500, 600)
@@ -105,12 +106,12 @@ class EmailChannel:
         """Hand one mail over."""
         sender = message.sender or self.sender
         try:
-            content = written(sender, message).as_bytes()
+            content = written(sender, message)
         except ValueError:
             return Rejected("unwritable", address=not is_written(message.address))
         try:
             async with self._turns.turn(message.deadline):
-                return await self._converse(message, parseaddr(sender)[1], content)
+                return await self._converse(message, envelope_sender(sender), content)
         except TimeoutError:
             return NotTaken("late")
 
@@ -169,29 +170,31 @@ class EmailChannel:
 
 
 async def _envelope(client: SMTP, message: Outgoing, sender: str) -> Receipt | None:
-    """Say from whom and to whom; None when the server is ready for the content."""
-    options, encoding = [], "ascii"
-    if not message.address.isascii():
+    """Say from whom and to whom; None when the server is ready for the content.
+
+    Both are addresses as `is_written` has them, so neither needs to be taken apart once more.
+    """
+    options: tuple[bytes, ...] = ()
+    if not (message.address.isascii() and sender.isascii()):
         if not client.supports_extension("smtputf8"):
             return Rejected("smtputf8")
-        options, encoding = ["SMTPUTF8"], "utf-8"
+        options = (b"SMTPUTF8",)
     try:
         async with asyncio.timeout_at(message.deadline):
-            await client.mail(sender, options=options, encoding=encoding)
-    except SMTPResponseException as refusal:
-        return _refusal(refusal.code) or NotTaken("away", str(refusal.code))
+            begun = f"FROM:<{sender}>".encode()
+            answer = await client.execute_command(b"MAIL", begun, *options)
+            if answer.code != _DONE:
+                return _refusal(answer.code) or NotTaken("away", str(answer.code))
+            answer = await client.execute_command(b"RCPT", f"TO:<{message.address}>".encode())
+    except SMTPResponseException as no_answer:
+        return NotTaken("away", str(no_answer.code))
     except _UNREACHABLE:
         return NotTaken("away")
-    try:
-        async with asyncio.timeout_at(message.deadline):
-            await client.rcpt(message.address, encoding=encoding)
-    except SMTPResponseException as refusal:
-        receipt = _refusal(refusal.code) or NotTaken("away", str(refusal.code))
-        bad = isinstance(receipt, Rejected) and _BAD_ADDRESS.match(refusal.message)
-        return Rejected(str(refusal.code), address=True) if bad else receipt
-    except _UNREACHABLE:
-        return NotTaken("away")
-    return None
+    if answer.code in _TAKEN:
+        return None
+    receipt = _refusal(answer.code) or NotTaken("away", str(answer.code))
+    bad = isinstance(receipt, Rejected) and _BAD_ADDRESS.match(answer.message)
+    return Rejected(str(answer.code), address=True) if bad else receipt
 
 
 async def _content(client: SMTP, message: Outgoing, content: bytes) -> Receipt:

@@ -27,6 +27,21 @@ def hearers(settings: ChannelSettings, ground: Ground) -> Mapping[str, Hearer]:
     return found
 
 
+def telling(settings: ChannelSettings) -> frozenset[str]:
+    """The channels that tell of deliveries; of others no silence means anything.
+
+    SMTP tells of what came back and never of what arrived, and no push service tells later; whether
+    a system of the chain does is declared.
+    """
+    gateway = settings.sms_gateway
+    told = {
+        "sms": gateway is not None and gateway.reports is not None,
+        "whatsapp": settings.whatsapp_app_secret is not None,
+        "webhook": settings.webhook_url is not None and settings.webhook_tells_deliveries,
+    }
+    return frozenset(name for name, tells in told.items() if tells)
+
+
 def _by(heard: Callable[[Mapping[str, str], bytes, str], Sequence[Heard]], secret: str) -> Hearer:
     return lambda headers, body: heard(headers, body, secret)
 

@@ -8,7 +8,7 @@
 | `multipart/report; report-type=feedback-report` (RFC 5965): abuse, fraud, virus, other | complained |
 | … opt-out | unsubscribed |
 | a bounce in plain words: from a mailer, and naming a Message-ID of ours | bounced |
-| anything else that a machine wrote (RFC 3834: `Auto-Submitted`) | nothing |
+| anything else that a machine wrote (RFC 3834: `Auto-Submitted`, or no way back) | nothing |
 | anything else | a reply |
 
 A bounce is permanent where the status (RFC 3463) is of the address: 5.1.x, 5.2.1. Another 5.x.x (full,
@@ -16,6 +16,7 @@ too large, refused as spam) says nothing against the address. Nobody signs such 
 marks only the address that its message was sent to.
 """  # noqa: E501 - a row of a table is one line
 
+import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,13 @@ _COMPLAINTS: Mapping[str, What] = {
     "other": "complained",
     "opt-out": "unsubscribed",
 }
-_MARKUP = re.compile(r"<[^>]{0,2000}>")
+_MARKUP = re.compile(r"<[^<>]{0,2000}>")
+"""No tag holds the beginning of another: each letter is looked at once."""
+_CHARSETS = re.compile(
+    r"ascii|utf-(8|8-sig|16|16-le|16-be)|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|tis-620"
+    r"|gb2312|gbk|gb18030|big5|big5hkscs|hz|shift_jis\w*|euc_\w+|iso2022_\w+|johab"
+)
+"""Those of mails, as Python calls them; others give halves of characters, or take hours."""
 
 
 def heard(raw: bytes) -> Sequence[Heard]:
@@ -58,9 +65,13 @@ def heard(raw: bytes) -> Sequence[Heard]:
                 if part.get_content_type() == kind:
                     return list(read(part, _message_in(parts, raw), at))
     sender = parseaddr(_field(mail, "From"))[1]
-    if _MAILER.match(sender) or _field(mail, "Return-Path").strip() == "<>":
+    by_itself = _field(mail, "Auto-Submitted").strip().lower()
+    no_way_back = _field(mail, "Return-Path").strip() == "<>"
+    # A note of absence has no way back either (RFC 3834, section 3.3), but it answers a message.
+    is_note = by_itself.startswith("auto-replied") or _answered(mail) is not None
+    if _MAILER.match(sender) or (no_way_back and not is_note):
         return _in_words(mail, parts, raw, at)
-    if _field(mail, "Auto-Submitted").strip().lower() not in ("", "no") or not sender:
+    if no_way_back or by_itself not in ("", "no") or not sender:
         return ()
     return (_reply(mail, parts, sender, raw),)
 
@@ -170,15 +181,20 @@ def _reply(mail: Message, parts: Sequence[Message], sender: str, raw: bytes) -> 
         kind = part.get_content_type()
         if texts.get(kind) == "" and part.get_filename() is None:
             texts[kind] = _text(part)
-    answers = _OURS.search(_field(mail, "In-Reply-To")) or _OURS.search(_field(mail, "References"))
     text = texts["text/plain"] or _MARKUP.sub(" ", texts["text/html"])
     return Reply(
         address=sender.lower(),
         text=text.strip()[:LONGEST_TEXT],
         id=_field(mail, "Message-ID").strip() or hashlib.sha256(raw).hexdigest(),
         at=_date(mail),
-        answers=None if answers is None else answers[1],
+        answers=_answered(mail),
     )
+
+
+def _answered(mail: Message) -> str | None:
+    """Our id of the message that a mail answers."""
+    found = _OURS.search(_field(mail, "In-Reply-To")) or _OURS.search(_field(mail, "References"))
+    return None if found is None else found[1]
 
 
 def _bytes(part: Message) -> bytes:
@@ -189,6 +205,9 @@ def _bytes(part: Message) -> bytes:
 def _text(part: Message) -> str:
     raw = _bytes(part)
     try:
-        return raw.decode(part.get_content_charset("utf-8"), "replace")
+        charset = codecs.lookup(part.get_content_charset("utf-8")).name
+        if _CHARSETS.fullmatch(charset):
+            return raw.decode(charset, "replace")
     except (LookupError, ValueError):
-        return raw.decode("utf-8", "replace")
+        pass
+    return raw.decode("utf-8", "replace")

@@ -15,6 +15,8 @@ import msgspec
 
 What = Literal["delivered", "read", "bounced", "complained", "failed", "unsubscribed"]
 ShapeT = TypeVar("ShapeT")
+_QUOTING = "Invalid enum value"
+"""The one fault whose text repeats what stood there."""
 
 
 class BadSignature(Exception):  # noqa: N818 - it is not from the provider, nothing went wrong
@@ -77,7 +79,10 @@ def shaped(body: bytes, kind: type[ShapeT]) -> ShapeT:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         # A validation says the place and the kind of value; a decoding only the place.
-        raise Unreadable(str(failure)) from failure
+        text = str(failure)
+        if text.startswith(_QUOTING):
+            text = f"{_QUOTING} - at {text.rpartition(' - at ')[2]}"
+        raise Unreadable(text) from failure
 
 
 def moment(seconds: float) -> datetime:

@@ -151,7 +151,7 @@ class _Update(msgspec.Struct):
 def heard(headers: Mapping[str, str], body: bytes, secret: str) -> Sequence[Heard]:
     """What an update says ("Getting updates", `setWebhook` with `secret_token`).
 
-    Who blocks the bot is bad as an address until he lets it in again. Telegram tells nothing of
+    Who blocks the bot is bad as an address until a person releases it. Telegram tells nothing of
     what was delivered or read. Raises `BadSignature`, `Unreadable`.
     """
     # Of equal length, so that the comparison tells nothing of the secret's.

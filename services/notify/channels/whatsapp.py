@@ -2,7 +2,7 @@
 
 | what happens | receipt |
 | --- | --- |
-| `messages[0].id` | accepted, by it |
+| `messages[0].id` | accepted, by its hash |
 | 4, 80007, 130429, 131048: too much; 2, 131016, 131057, 133004: not there | away |
 | 0, 3, 10, 190, 200–299, 368, 131005, 131031, 131042, 133010: the chain is not let in | away |
 | 131056: too much to this person; 131000: failed without a reason | refused |
@@ -11,7 +11,8 @@
 | anything else | as `channels/asking.py` has it |
 
 It deduplicates nothing. A text has at most 4,096 letters, and is only taken within 24 hours after
-the person wrote; a template is taken at any time. 80 messages a second.
+the person wrote; a template is taken at any time. 80 messages a second. Its ids (`wamid.…`) are
+base64 and hold the number of whoever is written to: none of them is kept, only their hashes.
 """  # noqa: E501 - a row of a table is one line
 
 import hashlib
@@ -58,6 +59,7 @@ _REFUSED = frozenset({131000, 131056})
 _BAD_ADDRESS = frozenset({131026})
 _STOPPED = frozenset({131050})
 _WRONG = 400
+_REFERENCE_DIGITS = 32
 _WHAT: Mapping[str, What] = {"delivered": "delivered", "read": "read", "failed": "failed"}
 
 
@@ -143,7 +145,7 @@ def receipt(answer: Answer) -> Receipt:
     if said is None or (said.error is None and not said.messages):
         return undocumented(answer)
     if said.error is None:
-        return Accepted(said.messages[0].id)
+        return Accepted(reference_of(said.messages[0].id))
     code = said.error.code
     if code in _AWAY or code in _AWAY_TOO or code in _PERMISSIONS:
         return NotTaken("away", str(code), answer.retry_after)
@@ -228,7 +230,7 @@ def _heard(value: _Value) -> Iterator[Heard]:
         yield Report(
             what=what,
             message=status.biz_opaque_callback_data,
-            reference=status.id,
+            reference=reference_of(status.id),
             permanent=bad,
             code=None if code is None else str(code),
             at=_at(status.timestamp),
@@ -240,8 +242,17 @@ def _heard(value: _Value) -> Iterator[Heard]:
             text=message.text.body if message.text else message.button.get("text", ""),
             id=message.id,
             at=_at(message.timestamp),
-            answers=None if message.context is None else message.context.id,
+            answers=_quoted(message.context),
         )
+
+
+def reference_of(told: str) -> str:
+    """By what a message is known here: its id at WhatsApp holds the number that it went to."""
+    return hashlib.sha256(told.encode()).hexdigest()[:_REFERENCE_DIGITS]
+
+
+def _quoted(context: _Context | None) -> str | None:
+    return None if context is None or context.id is None else reference_of(context.id)
 
 
 def _at(text: str) -> datetime:

@@ -14,8 +14,18 @@ from services.notify.domain.happening import fits
 from services.notify.handlers import Entry, Occasion
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light
-from shared.events.campaign import Broadcast, CampaignDefined, OnEntering, OnEvent, OnLeaving
+from shared.events.campaign import (
+    Broadcast,
+    BroadcastList,
+    CampaignDefined,
+    OnEntering,
+    OnEvent,
+    OnLeaving,
+    OnStep,
+)
+from shared.events.lists import ListEntered
 from shared.events.segment import SegmentEntered, SegmentExited
+from shared.events.series import JourneyStepTaken
 from shared.records import RawRecord
 
 READER = "campaign"
@@ -36,7 +46,23 @@ class Passed(msgspec.Struct, gc=False):
     cause: Because
 
 
+class Taken(msgspec.Struct, gc=False):
+    """Of `journey.step_taken`."""
+
+    campaign: str | None = None
+    occurrence: str | None = None
+
+
+class Listed(msgspec.Struct, gc=False):
+    """Of `list.entered`."""
+
+    list: str
+    cause: Because
+
+
+_decode_listed = msgspec.json.Decoder(Listed).decode
 _decode_passed = msgspec.json.Decoder(Passed).decode
+_decode_taken = msgspec.json.Decoder(Taken).decode
 Ask = Callable[[Light], str | None]
 """The occurrence that an event gives; None: none."""
 
@@ -59,8 +85,12 @@ def _asked(entry: Entry, definition: CampaignDefined) -> tuple[str, Ask] | None:
             return SegmentExited.type, _passing(segment)
         case OnEvent() as trigger:
             return trigger.event, _happening(trigger)
+        case OnStep():
+            return JourneyStepTaken.type, _stepping(definition.campaign)
         case Broadcast(segment=segment, follow=True):
-            return SegmentEntered.type, _following(entry, segment)
+            return SegmentEntered.type, _following(entry, lambda light: _passes(light, segment))
+        case BroadcastList(list=name, follow=True):
+            return ListEntered.type, _following(entry, lambda light: _comes_on(light, name))
         case _:
             return None
 
@@ -74,12 +104,20 @@ def _passing(segment: str) -> Ask:
     return ask
 
 
-def _following(entry: Entry, segment: str) -> Ask:
+def _stepping(campaign: str) -> Ask:
+    def ask(light: Light) -> str | None:
+        taken = _decode_taken(light.data)
+        return taken.occurrence if taken.campaign == campaign else None
+
+    return ask
+
+
+def _following(entry: Entry, comes: Callable[[Light], bool]) -> Ask:
     """Whoever enters after the start of the run gets the message of the run, once."""
 
     def ask(light: Light) -> str | None:
         late = entry.start is not None and light.time >= entry.start.at
-        return occurrence_of_run(entry.campaign.run) if late and _passes(light, segment) else None
+        return occurrence_of_run(entry.campaign.run) if late and comes(light) else None
 
     return ask
 
@@ -87,6 +125,11 @@ def _following(entry: Entry, segment: str) -> Ask:
 def _passes(light: Light, segment: str) -> bool:
     passed = _decode_passed(light.data)
     return passed.segment == segment and passed.cause.kind != MERGE
+
+
+def _comes_on(light: Light, name: str) -> bool:
+    listed = _decode_listed(light.data)
+    return listed.list == name and listed.cause.kind != MERGE
 
 
 def _happening(trigger: OnEvent) -> Ask:

@@ -17,12 +17,14 @@ from faststream.kafka import KafkaBroker
 from services.notify.consumers.occasions import READER, occasions
 from services.notify.domain.happening import topic_of_happening
 from services.notify.handlers import CampaignBook, Entry, Occasion
-from shared.events.campaign import Broadcast, OnEntering, OnEvent, OnLeaving
+from shared.events.campaign import Broadcast, BroadcastList, OnEntering, OnEvent, OnLeaving, OnStep
 from shared.eventstore import StoreUnavailable
 from shared.kafka import KAFKA_AWAY, KafkaUrl, start, stop, subscribe
 from shared.records import RawRecord
 
 SEGMENTS = "segment.events.v1"
+LISTS = "list.events.v1"
+JOURNEYS = "notification.events.v1"
 POLL_SECONDS = 0.5
 
 Schedule = Callable[[Sequence[Occasion]], Awaitable[None]]
@@ -47,8 +49,12 @@ def topics_of(entry: Entry) -> tuple[str, ...]:
     match None if definition is None else definition.trigger:
         case OnEntering() | OnLeaving() | Broadcast(follow=True):
             return (SEGMENTS,)
+        case BroadcastList(follow=True):
+            return (LISTS,)
         case OnEvent(event=event):
             return (topic_of_happening(event),)
+        case OnStep():
+            return (JOURNEYS,)
         case _:
             return ()
 

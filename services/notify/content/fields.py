@@ -17,13 +17,16 @@ FIELDS: Mapping[str, Value] = MappingProxyType(
         "customer.language": "en",
         "customer.birth_date": date(1990, 5, 17),
         "customer.city": "Riga",
+        "coupon.code": "SPRING-K7QM2XNPB",
+        "coupon.valid_until": date(2018, 5, 31),
+        "referral.code": "K7QM2XNPB",
         "links.unsubscribe": "https://shop.example/m/sample",
         "links.preferences": "https://shop.example/m/sample",
     }
 )
 """Every variable that templates have, by its path."""
 DATES = frozenset(name for name, sample in FIELDS.items() if isinstance(sample, date))
-NOT_DECLARED = frozenset(["links"])
+NOT_DECLARED = frozenset(["links", "coupon", "referral"])
 """What is made for each message: nothing can stand in its place."""
 
 
@@ -42,7 +45,10 @@ def known(person: Person, defaults: Mapping[str, str]) -> dict[str, Value]:
     """The values that are there, declared defaults in the place of those that are not."""
     found: dict[str, Value] = {}
     for path in FIELDS:
-        value = _value(path, person.values.get(path)) or _value(path, defaults.get(path))
+        own = person.values.get(path)
+        value = None if own is None else _value(path, own)
+        if value is None and path in defaults:
+            value = _value(path, defaults[path])
         if value is not None:
             found[path] = value
     return found

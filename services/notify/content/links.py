@@ -51,7 +51,7 @@ class Link:
     """What a token says, once it is known to be ours.
 
     `version` is that of the campaign's stream: the definition that held then has the target under
-    `number`.
+    `number`, which goes on from one of its templates to the next.
     """
 
     kind: LinkKind
@@ -116,16 +116,21 @@ def _invalid() -> Refused:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The links of one message: addresses below `public_url`."""
+    """The links of one message: addresses below `public_url`.
+
+    `first` is the number that the first link of its template has among all of the definition.
+    """
 
     tokens: LinkTokens
     public_url: str
     message: str
     version: int
     at: datetime
+    first: int = 0
 
     def tracked(self, number: int) -> str:
-        """The address that counts a click and leads to a link of the definition."""
+        """The address that counts a click and leads to a link of the template."""
+        number += self.first
         return self._address(Link(LinkKind.CLICK, self.message, self.version, number))
 
     def own(self) -> Mapping[str, str]:

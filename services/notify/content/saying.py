@@ -15,7 +15,8 @@ from services.notify.content.markup import Misplaced
 from services.notify.content.templates import TemplateError, Unreadable, asked, rendered
 from services.notify.content.versions import chosen, is_language, wording
 from shared.decider import FieldError, Refused
-from shared.events.campaign import Template
+from shared.events.campaign import ApprovedForm, Template
+from shared.wording import Wording
 
 LONGEST_SUBJECT = 500
 LONGEST_TEXT = 50_000
@@ -28,20 +29,24 @@ SAMPLE = Person(FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What goes out; `language` and `channel` are those of the words that were taken."""
+    """What goes out; `language` and `channel` are those of the words that were taken.
+
+    `form` is the approved form of a messenger, its blanks filled in.
+    """
 
     subject: str = field(repr=False)
     text: str = field(repr=False)
     html: str | None = field(default=None, repr=False)
     language: str | None = None
     channel: str | None = None
+    form: ApprovedForm | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """One version of a template, ready to be filled in; all three are Liquid.
 
-    `is_made` says that the text was made of the mail.
+    `is_made` says that the text was made of the mail; `form` is what a messenger has approved.
     """
 
     path: str
@@ -52,6 +57,7 @@ class Words:
     channel: str | None
     asks: frozenset[str]
     is_made: bool = False
+    form: ApprovedForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class _Draft:
     mjml: str | None
     language: str | None
     channel: str | None
+    form: ApprovedForm | None = None
 
 
 @lru_cache(maxsize=PREPARED)
@@ -122,7 +129,14 @@ def _filled(
         message = "the subject is empty" if not subject else "the text is empty"
         raise TemplateError(message)
     page = None if words.html is None else rendered(words.html, values, style, markup=True)
-    return Said(subject, text, page, words.language, words.channel)
+    form = None if words.form is None else _filled_form(words.form, values, style)
+    return Said(subject, text, page, words.language, words.channel, form)
+
+
+def _filled_form(form: ApprovedForm, values: Mapping[str, object], style: Wording) -> ApprovedForm:
+    """The form with its blanks filled in, each on one line: messengers take no other."""
+    blanks = (" ".join(rendered(each, values, style).split()) for each in form.parameters)
+    return form.model_copy(update={"parameters": tuple(blanks)})
 
 
 def missing(template: Template, channel: str, person: Person) -> tuple[str, ...]:
@@ -142,8 +156,8 @@ def samples(template: Template, channel: str) -> Iterator[tuple[str, Said]]:
             yield words.path, _filled(script, words, SAMPLE, None, None)
 
 
-def check(template: Template) -> None:
-    """Raise `Refused` that names what is wrong in a template.
+def check(template: Template, path: str = "template") -> None:
+    """Raise `Refused` that names what is wrong in a template, which stands at a path.
 
     Besides its form: it asks only for what there is, and each version can be rendered for somebody
     of whom everything is known.
@@ -153,7 +167,11 @@ def check(template: Template) -> None:
     if not errors:
         errors += _unusable(template)
     if errors:
-        raise Refused("invalid", 422, "The input is not valid.", errors=tuple(errors))
+        found = tuple(
+            FieldError(f"{path}{each.field.removeprefix('template')}", each.message)
+            for each in errors
+        )
+        raise Refused("invalid", 422, "The input is not valid.", errors=found)
 
 
 def _drafts(template: Template) -> Sequence[_Draft]:
@@ -170,6 +188,7 @@ def _drafts(template: Template) -> Sequence[_Draft]:
                 each.mjml,
                 each.language or template.language,
                 each.channel,
+                each.approved,
             )
             for number, each in enumerate(template.versions or ())
         ),
@@ -182,6 +201,8 @@ def _words(draft: _Draft, links: Links) -> Words:
     asks = asked(draft.subject) | asked(text)
     if page is not None:
         asks |= asked(draft.mjml or "", markup=True)
+    for blank in draft.form.parameters if draft.form else ():
+        asks |= asked(blank)
     return Words(
         path=draft.path,
         subject=draft.subject,
@@ -191,6 +212,7 @@ def _words(draft: _Draft, links: Links) -> Words:
         channel=draft.channel,
         asks=asks,
         is_made=not draft.text,
+        form=draft.form,
     )
 
 
@@ -208,6 +230,12 @@ def _wrong(draft: _Draft) -> Iterator[FieldError]:
                 page_of(draft.mjml)
             except Misplaced as found:
                 yield FieldError(path, str(found))
+    if draft.form is not None:
+        path = f"{draft.path}.approved"
+        if draft.channel != "messenger":
+            yield FieldError(path, "is of words for the channel messenger")
+        for number, blank in enumerate(draft.form.parameters):
+            yield from _wrong_source(f"{path}.parameters.{number}", blank, LONGEST_SUBJECT)
 
 
 def _wrong_source(

@@ -20,6 +20,8 @@ from functools import lru_cache
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, Token
+from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.builtin.tags.for_tag import ForLoop
@@ -37,6 +39,8 @@ from services.notify.content.formatting import FORMATTING, shown
 from shared.wording import Wording
 
 MAX_OUTPUT_BYTES = 200_000
+LONGEST_LETTER = 4
+"""Bytes of UTF-8."""
 MAX_LOCAL_BYTES = 20_000
 MAX_STEPS = 20_000
 CACHED_TEMPLATES = 500
@@ -223,6 +227,62 @@ def _parsed(source: str, *, markup: bool) -> BoundTemplate:
     return (_MARKUP if markup else _TEXTS).from_string(source)
 
 
+MOST_PLACES = 1_000
+"""Of a template without tags and filters, which is filled in without Liquid."""
+Place = tuple[str, str | int]
+
+
+@lru_cache(maxsize=CACHED_TEMPLATES)
+def _plain_form(source: str, *, markup: bool) -> tuple[str | Place, ...] | None:
+    """A template that is texts and bare variables in turn; None for any other one, or for none."""
+    pieces: list[str | Place] = []
+    try:
+        nodes = _parsed(source, markup=markup).nodes
+    except LiquidError:
+        return None
+    for node in nodes:
+        if type(node) is ContentNode:
+            pieces.append(node.text)
+            continue
+        expression = node.expression if type(node) is _OutputNode else None
+        if type(expression) is not FilteredExpression or expression.filters:
+            return None
+        path = expression.left.path if type(expression.left) is Path else []
+        match path:
+            case [str(thing), str(name) | int(name)]:
+                pieces.append((thing, name))
+            case _:
+                return None
+    return tuple(pieces) if len(pieces) <= MOST_PLACES else None
+
+
+def _filled_in(
+    pieces: Iterable[str | Place], values: Mapping[str, object], *, markup: bool
+) -> str | None:
+    """What the most usual template says; None where anything needs Liquid to be told.
+
+    That is whatever is not there, is no text, is blank, or could be too long.
+    """
+    found = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            found.append(piece)
+            continue
+        thing, name = piece
+        within = values.get(thing)
+        if isinstance(within, dict):
+            value = within.get(name)
+        elif isinstance(within, list) and isinstance(name, int) and 0 <= name < len(within):
+            value = within[name]
+        else:
+            return None
+        if type(value) is not str or not value.strip():
+            return None
+        found.append(html.escape(value) if markup else value)
+    text = "".join(found)
+    return text if len(text) * LONGEST_LETTER <= MAX_OUTPUT_BYTES else None
+
+
 def rendered(
     source: str, values: Mapping[str, object], wording: Wording, *, markup: bool = False
 ) -> str:
@@ -231,6 +291,15 @@ def rendered(
     Values are texts, dates, or mappings and sequences of them; what is not there is missing. Raises
     `TemplateError`.
     """
+    form = _plain_form(source, markup=markup)
+    said = None if form is None else _filled_in(form, values, markup=markup)
+    return by_liquid(source, values, wording, markup=markup) if said is None else said
+
+
+def by_liquid(
+    source: str, values: Mapping[str, object], wording: Wording, *, markup: bool = False
+) -> str:
+    """The same, said by Liquid whatever the template is. Raises `TemplateError`."""
     try:
         return _parsed(source, markup=markup).render({**values, WORDING: wording})
     except (LiquidError, ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -35,6 +35,8 @@ S = TypeVar("S", bound=Spoken)
 
 def chosen(among: Sequence[S], language: str | None, channel: str) -> S:
     """The words for a customer; the first of the sequence is the fallback, and for any channel."""
+    if len(among) == 1:
+        return among[0]
     fallback = among[0].language
     usable = [each for each in among if each.channel in {None, channel}]
     return max(
@@ -66,6 +68,7 @@ def is_language(language: str) -> bool:
     return _locale(language) is not None
 
 
+@lru_cache(maxsize=500)
 def wording(words: str | None, wish: str | None, currency: str | None) -> Wording:
     """How dates, numbers and money are written: as the words are, in the customer's country."""
     own = wish is not None and (words is None or primary(words) == primary(wish))

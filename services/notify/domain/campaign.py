@@ -15,8 +15,8 @@ from typing import Literal, assert_never
 from services.notify.domain.definition import checked, occasion_of
 from shared.decider import Decider, NewEvent, Refused, not_found
 from shared.events.campaign import (
+    AnyBroadcast,
     AudienceFrozen,
-    Broadcast,
     CampaignDefined,
     CampaignDefinedV1,
     CampaignFinished,
@@ -80,20 +80,20 @@ class Campaign:
 
     @property
     def broadcasts(self) -> bool:
-        """Whether it speaks once to all members of a segment."""
-        return self.definition is not None and isinstance(self.definition.trigger, Broadcast)
+        """Whether it speaks once to all members of a segment or list."""
+        return self.definition is not None and isinstance(self.definition.trigger, AnyBroadcast)
 
     @property
     def by_runs(self) -> bool:
-        """Whether it speaks to all members of a segment, run by run."""
+        """Whether it speaks to all members of a segment or list, run by run."""
         trigger = None if self.definition is None else self.definition.trigger
-        return isinstance(trigger, Broadcast | OnCalendar)
+        return isinstance(trigger, AnyBroadcast | OnCalendar)
 
     @property
     def follows(self) -> bool:
         """Whether whoever enters while a broadcast runs gets it too."""
         trigger = None if self.definition is None else self.definition.trigger
-        return isinstance(trigger, Broadcast) and trigger.follow
+        return isinstance(trigger, AnyBroadcast) and trigger.follow
 
     @property
     def gathering(self) -> bool:

@@ -16,6 +16,7 @@ from shared.decider import invalid
 from shared.events import topic_of
 from shared.events.campaign import Condition, OnEvent
 from shared.events.contract import EventData, Sealed
+from shared.events.coupons import CouponRedeemed, ReferralBrought, ReferralCame
 from shared.events.customer import CustomerRegistered
 from shared.events.interaction import (
     CallRecorded,
@@ -52,10 +53,13 @@ HAPPENINGS: Mapping[str, type[EventData]] = MappingProxyType(
             SurveyAnswered,
             PageViewed,
             Referred,
+            CouponRedeemed,
+            ReferralBrought,
+            ReferralCame,
         )
     }
 )
-"""The types that set campaigns off."""
+"""The types that set campaigns off, and that series listen to."""
 
 
 def topic_of_happening(event: str) -> str:
@@ -69,14 +73,14 @@ def askable(event: str) -> Mapping[str, Kind]:
     return MappingProxyType(dict(_fields(HAPPENINGS[event])))
 
 
-def check_event(trigger: OnEvent) -> None:
-    """Raise `Refused`, naming the path, for a type or a question that there is not."""
+def check_event(trigger: OnEvent, path: str = "trigger") -> None:
+    """Raise `Refused`, naming the place below `path`, for a type or question that there is not."""
     if trigger.event not in HAPPENINGS:
-        raise invalid("trigger.event", f"one of {', '.join(sorted(HAPPENINGS))}")
+        raise invalid(f"{path}.event", f"one of {', '.join(sorted(HAPPENINGS))}")
     if len(trigger.where) > MOST_CONDITIONS:
-        raise invalid("trigger.where", f"at most {MOST_CONDITIONS} conditions")
+        raise invalid(f"{path}.where", f"at most {MOST_CONDITIONS} conditions")
     for place, condition in enumerate(trigger.where):
-        _check(condition, askable(trigger.event), f"trigger.where.{place}")
+        _check(condition, askable(trigger.event), f"{path}.where.{place}")
 
 
 def _check(condition: Condition, fields: Mapping[str, Kind], path: str) -> None:

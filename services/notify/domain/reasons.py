@@ -21,10 +21,11 @@ SUPPRESSED: Mapping[SuppressionReason, str] = MappingProxyType(
         "stale": "The occasion was too long ago when the campaign heard of it.",
         "expired": "The message waited until it was too late for it.",
         "cap": "The customer has got as many messages as a cap allows.",
-        "condition": "The customer is not in the campaign's segment any more.",
-        "budget": "The budget of the campaign is used up.",
+        "condition": "The customer is not in the campaign's segment, or on the series, any more.",
+        "budget": "The budget of the campaign, or of its branch, is used up.",
         "template_error": "The template could not be filled in for this customer.",
         "merged": "The record was merged into another one.",
+        "already_told": "A record that was merged into this one has got the message.",
         "erased": "The person was erased.",
         "blacklisted": "The customer is blacklisted.",
     }
@@ -35,6 +36,7 @@ POSTPONED: Mapping[PostponementReason, str] = MappingProxyType(
     {
         "quiet_hours": "It is quiet hours where the customer is: the message waits for their end.",
         "cap": "The customer has got as many messages as a cap allows: the message waits.",
+        "pace": "The campaign has sent as much as it may in a minute or a day: the message waits.",
     }
 )
 """The same of what waits."""

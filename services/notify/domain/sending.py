@@ -50,7 +50,8 @@ class Way:
 
     `problem` is why it cannot be used; else `contact` is the hash of the address, `duplicate` says
     that another customer got this broadcast there, and `quiet_until` and `capped_until` when
-    quiet hours end and when the caps leave a slot, where that is not now.
+    quiet hours end and when the caps leave a slot, where that is not now. `said_no`: the customer
+    has withdrawn it by a link, which is there, and not something that is missing.
     """
 
     channel: Channel
@@ -59,6 +60,7 @@ class Way:
     duplicate: bool = False
     quiet_until: datetime | None = None
     capped_until: datetime | None = None
+    said_no: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,13 @@ class Facts:
     wait. `withheld` says that events of the customer are parked, or refused by Kafka. `ended` is
     why nobody writes to the customer any more. `outdated` says that its time is over, `last` is
     the last moment at which it may go out (absent: any). `ways` are in the order in which they are
-    tried. `drops`: what a cap keeps back is not sent later either. `condition`: what the campaign
-    asks of the customer still holds (None: not known yet); `spent`: the budget leaves nothing.
+    tried. `told`: a record that was merged into this one has got the message (None: not known yet).
+    `drops`: what a cap keeps back is not sent later either. `condition`: what the campaign
+    asks of the customer still holds (None: not known yet); `spent`: the budget leaves nothing for
+    good (None: that is not certain yet), `paced_until`: nothing before that moment.
     `renders` says whether the template has all that it needs by a way, and is asked only when
-    everything else holds.
+    everything else holds; then `affords`, whether the branch's budget has room for what it costs
+    (None: that is not certain yet).
     """
 
     closed: SuppressionReason | None = None
@@ -84,10 +89,13 @@ class Facts:
     outdated: Literal["stale", "expired"] | None = None
     last: datetime | None = None
     ways: Sequence[Way] = ()
+    told: bool | None = False
     drops: bool = False
     condition: bool | None = True
-    spent: bool = False
+    spent: bool | None = False
+    paced_until: datetime | None = None
     renders: Callable[[Way], bool] = lambda _way: True
+    affords: Callable[[Way], bool | None] = lambda _way: True
     held_out: bool = False
 
 
@@ -133,19 +141,18 @@ def verdict(facts: Facts, knowledge: Knowledge) -> Verdict:
     way = next((each for each in facts.ways if each.problem is None), None)
     missing = _missing(facts)
     if missing is not None:
-        final = missing == "internal" or knowledge.complete
+        final = missing == "internal" or knowledge.complete or _said_no(facts)
         return Reject(missing) if final else Wait()
     if not knowledge.fresh or way is None:
         return Wait()
-    kept_back = _kept_back(facts, way)
+    kept_back = _kept_back(facts, way) or _barred(facts)
     if kept_back is not None:
         return kept_back
-    if not facts.condition:
-        return Wait() if facts.condition is None else Reject("condition")
-    if facts.spent:
-        return Reject("budget")
     if not facts.renders(way):
         return Reject("template_error") if knowledge.complete else Wait()
+    affordable = facts.affords(way)
+    if affordable is not True:
+        return Wait() if affordable is None else Reject("budget")
     return Reject(None) if facts.held_out else Release(way)
 
 
@@ -159,8 +166,15 @@ def _missing(facts: Facts) -> SuppressionReason | None:
     return None if None in problems else next(iter(problems), "no_address")
 
 
-def _kept_back(facts: Facts, way: Way) -> Reject | Hold | None:
+def _said_no(facts: Facts) -> bool:
+    """Whether the customer has withdrawn every way by a link: no reader can know better."""
+    return facts.known and bool(facts.ways) and all(way.said_no for way in facts.ways)
+
+
+def _kept_back(facts: Facts, way: Way) -> Reject | Hold | Wait | None:
     """What keeps the message from going out by a way that there is."""
+    if facts.told is not False:
+        return Wait() if facts.told is None else Reject("already_told")
     if way.duplicate:
         return Reject("duplicate_address")
     if way.quiet_until is not None:
@@ -169,6 +183,17 @@ def _kept_back(facts: Facts, way: Way) -> Reject | Hold | None:
         if facts.drops:
             return Reject("cap")
         return _held(facts, way.capped_until, "cap")
+    return None
+
+
+def _barred(facts: Facts) -> Reject | Hold | Wait | None:
+    """What the campaign itself asks for: its condition, and its budget."""
+    if not facts.condition:
+        return Wait() if facts.condition is None else Reject("condition")
+    if facts.spent is not False:
+        return Wait() if facts.spent is None else Reject("budget")
+    if facts.paced_until is not None:
+        return _held(facts, facts.paced_until, "pace")
     return None
 
 
@@ -185,4 +210,6 @@ def is_held_out(secret: bytes, customer: str, percent: int) -> bool:
     A keyed hash of the customer alone: the same people in every campaign, and whoever is held out
     at 10 % is so at 20 %. The secret keeps outsiders from computing it.
     """
+    if percent <= 0:
+        return False
     return int(keyed_hash(secret, "holdout", customer)[:16], 16) % _PERCENT < percent

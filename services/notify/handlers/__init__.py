@@ -7,8 +7,9 @@ from services.notify.handlers.buckets import Buckets
 from services.notify.handlers.calendars import Calendars
 from services.notify.handlers.campaigns import Request, define, pause, resume, start, stop
 from services.notify.handlers.dispatcher import Dispatcher
-from services.notify.handlers.examining import Examination, Plan
+from services.notify.handlers.examining import Examination
 from services.notify.handlers.finishing import Finishing
+from services.notify.handlers.plans import Plan
 from services.notify.handlers.scheduling import Occasion, schedule
 
 __all__ = [

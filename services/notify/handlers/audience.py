@@ -18,7 +18,7 @@ from services.notify.handlers.book import CampaignBook, Entry, Start
 from services.notify.handlers.campaigns import freeze
 from services.notify.handlers.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
-from shared.events.campaign import Broadcast, CampaignDefined, OnCalendar
+from shared.events.campaign import AnyBroadcast, BroadcastList, CampaignDefined, OnCalendar
 from shared.execute import Writer
 from shared.readmodel import Lease, Leases
 from shared.recurring import again_and_again
@@ -31,10 +31,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Members(Protocol):
-    """Who is in a segment."""
+    """Who is in a segment, or on a list."""
 
     async def members(self, segment: str, after: str, limit: int) -> Sequence[str]:
         """Customers by id, after one of them (`""`: from the first)."""
+        ...
+
+    async def listed(self, name: str, after: str, limit: int) -> Sequence[str]:
+        """The same of a list."""
         ...
 
 
@@ -84,12 +88,11 @@ class Audiences:
         state = await self.leases.state(lease.name)
         after, size = (state["after"], state["size"]) if state.get("run") == run else ("", 0)
         trigger = definition.trigger
-        if not isinstance(trigger, Broadcast | OnCalendar):
+        if not isinstance(trigger, AnyBroadcast | OnCalendar):
             return
         # A run of a calendar may begin long after its moment, and any may be gathered long after.
         occurred = entry.campaign.due if isinstance(trigger, OnCalendar) else start.at
-        segment = trigger.segment
-        while customers := await self.recipients.members(segment, after, RANGE):
+        while customers := await self._members(trigger, after):
             occasions = [
                 Occasion(
                     entry.name,
@@ -111,6 +114,11 @@ class Audiences:
                 return
         await freeze(self.writer, entry.name, run, size, start.why)
         log.info("audience complete", campaign=entry.name, run=run, size=size)
+
+    async def _members(self, trigger: AnyBroadcast | OnCalendar, after: str) -> Sequence[str]:
+        if isinstance(trigger, BroadcastList):
+            return await self.recipients.listed(trigger.list, after, RANGE)
+        return await self.recipients.members(trigger.segment, after, RANGE)
 
     async def _still_gathering(self, entry: Entry) -> bool:
         now = (await self.book.fresh())[entry.name].campaign

@@ -3,17 +3,17 @@
 A stop has to act at once, so it is never learnt by way of Kafka.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import ClassVar
 
 import structlog
 
 from services.notify.domain import CAMPAIGN, Campaign, campaign_stream
 from services.notify.domain.campaign import Closed
-from shared.decider import not_found
+from services.notify.handlers.named import NamedBook
 from shared.envelope import Causation, decode
 from shared.events import EVENT_TYPES
 from shared.events.campaign import (
@@ -23,12 +23,10 @@ from shared.events.campaign import (
     CampaignStarted,
     CampaignStopped,
 )
-from shared.eventstore import Commit, EventStore
+from shared.eventstore import Commit
 from shared.recurring import again_and_again
 
-OLDEST_SECONDS = 1.0
 FOLLOW_SECONDS = 0.5
-PREFIX = campaign_stream("")
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -68,6 +66,11 @@ class Entry:
     versions: tuple[Version, ...] = ()
     halts: Mapping[Closed, datetime] = field(default_factory=dict)
 
+    @property
+    def version(self) -> int:
+        """How many events of its stream it has seen."""
+        return self.campaign.version
+
     def closed(self, occurrence: str, scheduled_at: datetime, at: datetime) -> Closed | None:
         """Why a message never goes out any more, if so: also one that slept through a halt.
 
@@ -82,58 +85,21 @@ class Entry:
         return next((why for why, halt in halts.items() if scheduled_at < halt), None)
 
 
-@dataclass(slots=True)
-class CampaignBook:
-    """Every campaign by name; only streams that have grown are read again."""
+class CampaignBook(NamedBook[Entry]):
+    """Every campaign by name."""
 
-    store: EventStore
-    _entries: dict[str, Entry] = field(default_factory=dict)
-    _read_at: float = float("-inf")
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def fresh(self) -> Mapping[str, Entry]:
-        """The campaigns as they were within the last second. Raises `StoreUnavailable`."""
-        async with self._lock:
-            if asyncio.get_running_loop().time() - self._read_at > OLDEST_SECONDS:
-                await self._read()
-            return self._entries
-
-    async def now(self) -> Mapping[str, Entry]:
-        """The campaigns as they are. Raises `StoreUnavailable`."""
-        async with self._lock:
-            await self._read()
-            return self._entries
-
-    async def require(self, name: str) -> Entry:
-        """One campaign as it is now. Raises `Refused` (404), `StoreUnavailable`."""
-        entry = (await self.now()).get(name)
-        if entry is None:
-            kind = "campaign"
-            raise not_found(kind, name)
-        return entry
+    kind: ClassVar[str] = "campaign"
+    prefix: ClassVar[str] = campaign_stream("")
 
     async def follow(self) -> None:
         """Read ahead until cancelled, so that nobody who is in a hurry has to wait for it."""
         await again_and_again(self.now, FOLLOW_SECONDS, partial(log.warning, "campaigns unread"))
 
-    async def _read(self) -> None:
-        asked_at = asyncio.get_running_loop().time()
-        names = await self.store.names(PREFIX)
-        heads = await self.store.heads(names) if names else {}
-        grown = [
-            stream
-            for stream, head in heads.items()
-            if (known := self._entries.get(stream.removeprefix(PREFIX))) is None
-            or known.campaign.version != head.version
-        ]
-        if grown:
-            commits = await self.store.read(grown)
-            changed = [_entry(stream, found) for stream, found in commits.items()]
-            self._entries = self._entries | {entry.name: entry for entry in changed}
-        self._read_at = asked_at
+    def _entry(self, name: str, commits: Sequence[Commit]) -> Entry:
+        return _entry(name, commits)
 
 
-def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
+def _entry(name: str, commits: Sequence[Commit]) -> Entry:
     campaign, start, versions = CAMPAIGN.initial(), None, []
     halts: dict[Closed, datetime] = {}
     for commit in commits:
@@ -155,4 +121,4 @@ def _entry(stream: str, commits: Sequence[Commit]) -> Entry:
                     halts["campaign_ended"] = at
                 case _:
                     pass
-    return Entry(stream.removeprefix(PREFIX), campaign, start, tuple(versions), halts)
+    return Entry(name, campaign, start, tuple(versions), halts)

@@ -6,10 +6,12 @@ from datetime import datetime, tzinfo
 from typing import cast
 from zoneinfo import ZoneInfo
 
+from services.notify.channels.doors import Door
 from services.notify.domain.anniversary import zone_of
 from services.notify.domain.caps import Slot
 from services.notify.domain.ledger import Ledger, TakeSlot
 from services.notify.domain.policy import Policy
+from services.notify.domain.preference import Preferences
 from services.notify.domain.quiet import next_allowed
 from services.notify.domain.sending import Way
 from services.notify.projections import Contact, QueuedMessage, Recipient
@@ -39,17 +41,21 @@ class Limits:
 
     `ledgers` are the customers' and grow with what is decided in the batch; `suppressed` are hashes
     of addresses that get nothing; `shared` those that several customers have; `duplicates` are
-    messages of broadcasts whose address has got it. `kinds` says for each channel which kind of
-    contact point it reaches.
+    messages of broadcasts whose address has got it; `said` is what customers decided by links,
+    which their recipients heed already; `waits` says of messages that employees wrote whether they
+    keep to quiet hours. `doors` says for each channel which contact
+    points it reaches.
     """
 
-    kinds: Mapping[str, str]
+    doors: Mapping[str, Door]
     policy: Policy = field(default_factory=Policy)
     zones: Zones = field(default_factory=Zones)
     ledgers: dict[str, Ledger] = field(default_factory=dict)
     suppressed: Collection[str] = ()
     shared: Collection[str] = ()
     duplicates: Collection[str] = ()
+    said: Mapping[str, Preferences] = field(default_factory=dict)
+    waits: Mapping[str, bool] = field(default_factory=dict)
 
     def capped(self, definition: CampaignDefined) -> bool:
         """Whether messages of the campaign count against caps."""
@@ -70,7 +76,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """The choice for one message at one moment (the chain's clock)."""
+    """The choice for one message at one moment (the chain's clock); it is asked more than once."""
 
     limits: Limits
     definition: CampaignDefined
@@ -78,6 +84,7 @@ class Choosing:
     message: QueuedMessage
     since: datetime
     at: datetime
+    _contacts: dict[Channel, Contact | None] = field(default_factory=dict, repr=False)
 
     @property
     def service(self) -> bool:
@@ -87,6 +94,11 @@ class Choosing:
     def ways(self, only: str | None = None) -> list[Way]:
         """The channels that are left, as they stand; with `only`, that one."""
         return [self._way(channel) for channel in self._channels() if only in (None, channel)]
+
+    def further(self, than: Channel) -> bool:
+        """Whether another channel could be used, whatever quiet hours and caps say of it now."""
+        others = (each for each in self._channels() if each != than)
+        return any(self.contact(each) is not None for each in others)
 
     def _channels(self) -> Iterator[Channel]:
         """In their order: the one that the customer prefers goes before the campaign's."""
@@ -100,7 +112,7 @@ class Choosing:
     def _way(self, channel: Channel) -> Way:
         contact = self.contact(channel)
         if contact is None:
-            return Way(channel, problem=self._problem(channel))
+            return Way(channel, problem=self._problem(channel), said_no=self._said_no(channel))
         quiet, capped = self._quiet_until(channel), self._capped_until(channel)
         return Way(
             channel,
@@ -111,20 +123,54 @@ class Choosing:
         )
 
     def contact(self, channel: Channel) -> Contact | None:
-        """The preferred, else the first contact point of the channel's kind that may be used."""
+        """The contact point that the channel goes to: the first that may be used."""
+        if channel not in self._contacts:
+            self._contacts[channel] = self._contact(channel)
+        return self._contacts[channel]
+
+    def _contact(self, channel: Channel) -> Contact | None:
         if not self._agrees(channel):
             return None
-        usable = [each for each in self._addresses(channel) if self._usable(each, channel)]
-        return next((each for each in usable if each.preferred), usable[0] if usable else None)
+        usable = (each for each in self._addresses(channel) if self._usable(each, channel))
+        return next(usable, None)
+
+    def address(self, channel: Channel) -> str | None:
+        """What the channel is given of that contact point."""
+        contact = self.contact(channel)
+        return None if contact is None else self._address(contact, channel)
+
+    def _address(self, contact: Contact, channel: Channel) -> str | None:
+        door = self.limits.doors.get(channel)
+        if door is None or contact.value is None:
+            return None
+        return door.address(contact.kind, contact.value)
 
     def _addresses(self, channel: Channel) -> list[Contact]:
-        kind = self.limits.kinds.get(channel)
-        return [
-            each for each in self.recipient.contacts if each.kind == kind and each.value is not None
-        ]
+        """Those that the channel reaches in their order: of its own kind, then the preferred.
+
+        Of addresses the first, of devices and accounts the last one that became known.
+        """
+        door = self.limits.doors.get(channel)
+        if door is None:
+            return []
+        contacts = self.recipient.contacts
+        return sorted(
+            (
+                each
+                for each in (reversed(contacts) if door.is_for_devices else contacts)
+                if self._address(each, channel) is not None
+            ),
+            key=lambda each: (each.kind != door.kind, not each.preferred),
+        )
 
     def _agrees(self, channel: Channel) -> bool:
         return self.service or self.recipient.wants(self.definition.topic, channel)
+
+    def _said_no(self, channel: Channel) -> bool:
+        """Whether the customer has withdrawn it here, and nothing younger is known."""
+        said = self.limits.said.get(self.recipient.id)
+        about = (self.definition.topic, channel)
+        return said is not None and about in said.refusals and not self._agrees(channel)
 
     def _reachable(self, contact: Contact, channel: Channel) -> bool:
         topic = self.definition.topic
@@ -160,7 +206,10 @@ class Choosing:
         return "no_address"
 
     def _quiet_until(self, channel: Channel) -> datetime:
-        stretches = self.limits.policy.quiet_of(channel, service=self.service)
+        waits = self.limits.waits.get(self.message.id)
+        if waits is False:
+            return self.at
+        stretches = self.limits.policy.quiet_of(channel, service=self.service and waits is None)
         if not stretches:
             return self.at
         return next_allowed(self.at, self.limits.zones.of(self.recipient), stretches)

@@ -5,14 +5,18 @@ from typing import Protocol
 
 from services.notify.handlers.book import CampaignBook
 from shared.decider import Refused
-from shared.events.campaign import Broadcast
+from shared.events.campaign import AnyBroadcast, BroadcastList
 
 
 class Counted(Protocol):
-    """Who is in a segment."""
+    """Who is in a segment, or on a list."""
 
     async def count_members(self, segment: str) -> int:
         """How many there are now."""
+        ...
+
+    async def count_listed(self, name: str) -> int:
+        """How many are on a list now."""
         ...
 
 
@@ -30,9 +34,9 @@ class Audience:
         Fewer than were confirmed are no reason to ask again: the segment has shrunk since.
         """
         definition = (await self.book.require(name)).campaign.definition
-        if definition is None or not isinstance(definition.trigger, Broadcast):
+        if definition is None or not isinstance(definition.trigger, AnyBroadcast):
             return
-        count = await self.members.count_members(definition.trigger.segment)
+        count = await self._count(definition.trigger)
         if count <= self.unconfirmed or (confirmed is not None and count <= confirmed):
             return
         raise Refused(
@@ -42,3 +46,8 @@ class Audience:
             f"it would go to {count}: send `confirm` with this number",
             extra={"recipients": str(count)},
         )
+
+    async def _count(self, trigger: AnyBroadcast) -> int:
+        if isinstance(trigger, BroadcastList):
+            return await self.members.count_listed(trigger.list)
+        return await self.members.count_members(trigger.segment)

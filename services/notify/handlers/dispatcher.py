@@ -13,36 +13,35 @@ from datetime import UTC, datetime, tzinfo
 
 import structlog
 
-from services.notify.channels import (
-    Accepted,
-    Channel,
-    NotTaken,
-    Outgoing,
-    Receipt,
-    Rejected,
-    Unknown,
-)
+from services.notify.channels import Channel
+from services.notify.channels.doors import doors_of
 from services.notify.channels.several import provider_of
-from services.notify.domain import (
-    BeginSending,
-    Defer,
-    FallBack,
-    MessageCommand,
-    Postpone,
-    RecordFailed,
-    RecordSent,
-    RecordUncertain,
-)
+from services.notify.domain import BeginSending, FallBack, MessageCommand, Postpone
+from services.notify.domain.coupons import TAKEN
 from services.notify.domain.handing import ADDRESSED
-from services.notify.domain.ledger import ReturnSlot
 from services.notify.handlers.book import CampaignBook
 from services.notify.handlers.buckets import Buckets
-from services.notify.handlers.examining import CONTACT_KINDS, Examination, Plan
+from services.notify.handlers.charging import Tariff
+from services.notify.handlers.coupon_pools import PoolBook, Stock
+from services.notify.handlers.coupons import Coupons
+from services.notify.handlers.examining import Examination
+from services.notify.handlers.finding import POLL_SECONDS, Finding
+from services.notify.handlers.halting import Halts
+from services.notify.handlers.handing_over import HandingOver
+from services.notify.handlers.letters import letters_of
 from services.notify.handlers.limiting import BranchZones, Limiting, nowhere
+from services.notify.handlers.merged import Merged
 from services.notify.handlers.pacing import Pacing
+from services.notify.handlers.plans import Plan
 from services.notify.handlers.policies import PolicyBook
-from services.notify.handlers.reading import OpenMessages, People, Round
+from services.notify.handlers.preferences import SILENT, Heard, LastLook, heeding
+from services.notify.handlers.reading import OpenMessages, People
 from services.notify.handlers.recording import Entry, got_in, record
+from services.notify.handlers.results import attempt_of, given_back, refused_addresses, result_of
+from services.notify.handlers.senders import SenderBook
+from services.notify.handlers.spending import Spending
+from services.notify.handlers.stepping import LookAtSteps, no_series
+from services.notify.handlers.suppression import note
 from services.notify.handlers.writing import Stationery
 from services.notify.projections import QueuedMessage
 from shared.decider import Refused
@@ -51,15 +50,7 @@ from shared.execute import Outcome, Writer
 
 HAND_OVER_SECONDS = 10.0
 """From the check of a consent to the end of the hand-over."""
-OVERTIME_SECONDS = 1.0
-"""What a channel may be late by before it is given up: it keeps deadlines by itself."""
-POLL_SECONDS = 0.5
 RETRY_SECONDS = 0.5
-PAGE = 500
-LEAST_PART = 4
-"""Of a batch, a quarter is for each list at the least."""
-MAX_OFFERS = 2_000
-CONCURRENT = 50
 ENDING_SECONDS = 15.0
 
 log = structlog.stdlib.get_logger(__name__)
@@ -72,6 +63,8 @@ class Dispatcher:
     `reached` gives W of `customer.events` for a customer as far as `recipients` has applied it, and
     `members_reached` that of all its topics; `refused` the customers whose events Kafka refused;
     `secret` is the salt of the holdout. `zone` is the chain's, `branches` gives those of branches.
+    `steps` looks at the series of messages; `telling` are channels that tell of deliveries,
+    `tariff` is what the chain pays them.
     """
 
     writer: Writer
@@ -87,26 +80,36 @@ class Dispatcher:
     members_reached: Callable[[str], datetime | None] | None = None
     zone: tzinfo = UTC
     branches: BranchZones = nowhere
+    steps: LookAtSteps = no_series
+    telling: Collection[str] = frozenset()
+    tariff: Tariff = field(default_factory=Tariff)
     hand_over_seconds: float = HAND_OVER_SECONDS
-    _offers: dict[str, QueuedMessage] = field(default_factory=dict)
+    halts: Halts = field(init=False)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _pacing: Pacing = field(default_factory=Pacing)
     _abandoned: dict[str, str] = field(default_factory=dict)
     _unanswered: dict[str, str] = field(default_factory=dict)
-    _open: Round = field(default_factory=Round)
-    _woken: Round = field(default_factory=Round)
-    _looked_at: float = float("-inf")
+    _finding: Finding = field(init=False)
     _limiting: Limiting = field(init=False)
+    _spending: Spending = field(init=False)
+    _coupons: Coupons = field(init=False)
+    _senders: SenderBook = field(init=False)
 
     def __post_init__(self) -> None:
         """The policy is read from the store that is written to."""
+        clock = self.writer.clock
+        self.halts = Halts(self.book, clock)
+        self._finding = Finding(self.queue, self.buckets, self._pacing, clock)
         policies = PolicyBook(self.writer)
-        self._limiting = Limiting(policies, CONTACT_KINDS, self.branches, self.zone)
+        self._limiting = Limiting(policies, doors_of(self.channels), self.branches, self.zone)
+        self._spending = Spending.of(self.writer, self.zone)
+        stock = Stock(self.writer, self.buckets.owner)
+        self._senders = SenderBook(self.writer)
+        self._coupons = Coupons(PoolBook(self.writer), stock, self.zone, self.secret)
 
     def offer(self, messages: Sequence[QueuedMessage]) -> None:
         """Take messages that were scheduled here just now; the queue has them a moment later."""
-        for message in messages[: max(0, MAX_OFFERS - len(self._offers))]:
-            self._offers[message.id] = message
+        self._finding.offer(messages)
         self.wake()
 
     def wake(self) -> None:
@@ -158,7 +161,7 @@ class Dispatcher:
         """One batch; True when there may be more to do at once. Raises `StoreUnavailable`."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        found, more = await self._find()
+        found, more = await self._finding.batch()
         if not found:
             return more
         found = [*found, *await self._competing(found)]
@@ -172,45 +175,18 @@ class Dispatcher:
             self._pacing.pause(message.id)
             if plan is not None:
                 examination.take_back(plan)
-        mine = await self._append(plans)
+        may_go = await self._spending.take(examination, plans)
+        mine = await self._append(may_go)
+        results: Sequence[MessageCommand] = ()
         sending = [plan for plan in mine if plan.outgoing is not None]
         if sending:
-            await self._send(sending)
+            customers = {each.message.customer for each in sending}
+            look = LastLook(self.writer.store, examination.limits.said, customers)
+            results = await self._send(sending, HandingOver(self.channels, look, self.halts))
             self._pacing.took(loop.time() - began)
+        begun = {each.message.id for each in mine}
+        await self._spending.give_back(examination, may_go, begun, results)
         return more
-
-    async def _find(self) -> tuple[list[QueuedMessage], bool]:
-        """The next batch, new ones first; and whether there may be more."""
-        mine = self.buckets.mine()
-        if not mine:
-            self._offers.clear()
-            return [], False
-        limit = self._pacing.size
-        offered: list[QueuedMessage] = []
-        while self._offers and len(offered) < limit:
-            message = self._offers.pop(next(iter(self._offers)))
-            if message.bucket in mine and self._pacing.is_due(message.id):
-                offered.append(message)
-        now = asyncio.get_running_loop().time()
-        if offered and now - self._looked_at < POLL_SECONDS:
-            return offered, True
-        self._looked_at = now
-        found = {message.id: message for message in offered}
-
-        def usable(message: QueuedMessage) -> bool:
-            return message.id not in found and self._pacing.is_due(message.id)
-
-        # However much there is of one list, the other one comes to its turn too.
-        least, more = max(1, limit // LEAST_PART), []
-        at, woken, opened = self.writer.clock.now(), self._woken, self._open
-        for page, turning in (
-            (await self.queue.woken(mine, at, woken.after, PAGE), woken),
-            (await self.queue.open(mine, opened.after, PAGE), opened),
-        ):
-            taken, left = turning.take(page, PAGE, usable, max(least, limit - len(found)))
-            found |= {message.id: message for message in taken}
-            more.append(left)
-        return list(found.values()), any(more)
 
     async def _competing(self, found: Sequence[QueuedMessage]) -> Sequence[QueuedMessage]:
         """What else the same customers are to get by now: where there are caps it may go first."""
@@ -222,16 +198,27 @@ class Dispatcher:
 
     async def _examine(self, found: Sequence[QueuedMessage], deadline: float) -> Examination:
         """Look at everything anew; how far the reader is comes before what it has read."""
-        campaigns = await self.book.fresh()
+        letters = await letters_of(self.writer, found)
+        campaigns = {**await self.book.fresh(), **letters.entries}
         customers = {message.customer for message in found}
         reached = {customer: self.reached(customer) for customer in customers}
         members_reached = self.members_reached or self.reached
         members = {customer: members_reached(customer) for customer in customers}
         now = self.writer.clock.system_now()
-        recipients, still = await asyncio.gather(
-            self.recipients.load(customers), self.recipients.standing_still(customers)
+        heard = Heard(self.writer.store)
+        recipients, still, own = await asyncio.gather(
+            self.recipients.load(customers),
+            self.recipients.standing_still(customers),
+            heard.of(customers),
         )
+        said = await heard.with_merged(self.recipients, recipients, own)
+        recipients = {
+            customer: heeding(each, said.get(customer, SILENT))
+            for customer, each in recipients.items()
+        }
         limits = await self._limiting.of(campaigns, found, recipients, self.recipients.shared)
+        limits.said, limits.waits = said, letters.waits
+        merged = Merged(self.writer, self.recipients, self.reached)
         return Examination(
             campaigns=campaigns,
             recipients=recipients,
@@ -247,7 +234,19 @@ class Dispatcher:
             stationery=self.stationery,
             limits=limits,
             members_reached=members,
+            steps=await self.steps(found),
+            coupons=await self._coupons.of(campaigns, found, self.writer.clock.now()),
+            senders=await self._senders.fresh(),
+            elsewhere=await merged.of(campaigns, found, recipients),
+            budgets=await self._spending.campaigns.of(campaigns, found),
+            charging=await self._spending.charging(self.tariff, campaigns, found, recipients),
+            tells=self._tells,
         )
+
+    def _tells(self, way: str, address: str) -> bool:
+        """Whether who takes messages for the address tells of deliveries."""
+        channel = self.channels.get(way)
+        return channel is not None and provider_of(channel, address).name in self.telling
 
     def _may_go(self, plan: Plan) -> bool:
         """Whether the channel can be tried now; what is not handed over needs none."""
@@ -270,7 +269,10 @@ class Dispatcher:
         for plan in plans:
             if isinstance(plan.command, BeginSending):
                 self._abandoned[plan.message.id] = plan.command.attempt
-        entries = [Entry(plan.message, plan.command, plan.slot, plan.claim) for plan in plans]
+        entries = [
+            Entry(plan.message, plan.command, plan.slot, plan.claim, plan.beside, plan.coupons)
+            for plan in plans
+        ]
         outcomes = await record(self.writer, entries)
         mine = []
         for plan, outcome in zip(plans, outcomes, strict=True):
@@ -287,92 +289,40 @@ class Dispatcher:
         message, command = plan.message.id, plan.command
         if isinstance(outcome, Refused) and outcome.type == ADDRESSED:
             self._limiting.is_duplicate(message)
+        elif isinstance(outcome, Refused) and outcome.type == TAKEN:
+            self._coupons.is_taken(outcome.extra["occasion"])
         elif isinstance(command, Postpone):
             self._pacing.settle(message, (command.until - command.at).total_seconds())
-        elif isinstance(command, BeginSending) and not got_in(outcome):
-            # Somebody else has begun it, or taken the slot: that is decided anew.
+        elif isinstance(command, FallBack) or (
+            isinstance(command, BeginSending) and not got_in(outcome)
+        ):
+            # It goes on by another channel, or somebody else has begun it or taken its slot.
             self._pacing.pause(message)
         else:
             self._pacing.settle(message)
 
-    async def _send(self, plans: Sequence[Plan]) -> None:
+    async def _send(self, plans: Sequence[Plan], handing: HandingOver) -> Sequence[MessageCommand]:
         """Hand over, and write down what came of it, however long the store is away."""
-        gate = asyncio.Semaphore(CONCURRENT)
-        receipts = await asyncio.gather(*(self._hand_over(plan, gate) for plan in plans))
-        results = []
+        receipts = await asyncio.gather(*(handing.of(plan) for plan in plans))
+        results, at = [], self.writer.clock.now()
         for plan, receipt in zip(plans, receipts, strict=True):
             self._abandoned.pop(plan.message.id, None)
             to = self._provider(plan)
             self._pacing.note(plan.message, receipt, None if to is None else to.name)
-            result = self._result(plan, receipt)
-            if result is not None:
-                results.append(Entry(plan.message, result, _given_back(plan, result)))
+            again = self.channels[plan.message.channel].deduplicates is not None
+            result = result_of(plan, receipt, at, deduplicates=again)
+            if result is None:
+                self._unanswered[plan.message.id] = attempt_of(plan)
+                continue
+            results.append(Entry(plan.message, result, given_back(plan, result)))
+            if isinstance(result, FallBack):
+                self._pacing.pause(plan.message.id)
         while True:
             try:
+                await note(self.writer, refused_addresses(plans, receipts, at))
                 await record(self.writer, results)
             except StoreUnavailable as failure:
                 log.warning("results wait", count=len(results), reason=str(failure))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                return
-
-    async def _hand_over(self, plan: Plan, gate: asyncio.Semaphore) -> Receipt:
-        outgoing = plan.outgoing
-        if outgoing is None:
-            return NotTaken("late")
-        async with gate:
-            # A process that was frozen after the check wakes here, and must not go on.
-            if asyncio.get_running_loop().time() >= outgoing.deadline:
-                return NotTaken("late")
-            return await self._sent(plan.message.channel, outgoing)
-
-    async def _sent(self, channel: str, outgoing: Outgoing) -> Receipt:
-        try:
-            async with asyncio.timeout_at(outgoing.deadline + OVERTIME_SECONDS):
-                return await self.channels[channel].send(outgoing)
-        except TimeoutError:
-            log.warning("channel late", channel=channel, message=outgoing.id)
-        except Exception:
-            log.exception("channel failed", channel=channel, message=outgoing.id)
-        return Unknown()
-
-    def _result(self, plan: Plan, receipt: Receipt) -> MessageCommand | None:
-        """What is to be written down; nothing where the channel can be asked again."""
-        message, at = plan.message.id, self.writer.clock.now()
-        command = plan.command if isinstance(plan.command, BeginSending) else None
-        attempt = "" if command is None else command.attempt
-        # That this attempt was not taken says nothing of the one whose place it took.
-        in_doubt = command is not None and command.instead_of is not None
-        match receipt:
-            case Accepted(reference=reference):
-                return RecordSent(message=message, at=at, attempt=attempt, reference=reference)
-            case Rejected(code=code) if plan.further:
-                return FallBack(
-                    message=message,
-                    at=at,
-                    channel=plan.channel,
-                    reason="rejected",
-                    attempt=attempt,
-                    code=code,
-                )
-            case Rejected(code=code):
-                return RecordFailed(message=message, at=at, attempt=attempt, code=code)
-            case NotTaken(reason="refused") if in_doubt:
-                return RecordUncertain(message=message, at=at, attempt=attempt)
-            case NotTaken() if in_doubt:
-                self._unanswered[message] = attempt
-                return None
-            case NotTaken(reason=reason, code=code):
-                return Defer(message=message, at=at, attempt=attempt, reason=reason, code=code)
-            case Unknown():
-                if self.channels[plan.message.channel].deduplicates is not None:
-                    self._unanswered[message] = attempt
-                    return None
-                return RecordUncertain(message=message, at=at, attempt=attempt)
-
-
-def _given_back(plan: Plan, result: MessageCommand) -> ReturnSlot | None:
-    """The slot that is free again: nothing has reached the customer by this attempt."""
-    if plan.capped and isinstance(result, RecordFailed | Defer | FallBack):
-        return ReturnSlot(plan.message.id, plan.channel, result.at)
-    return None
+                return [entry.command for entry in results]

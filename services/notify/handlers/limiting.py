@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
+from services.notify.channels.doors import Door
 from services.notify.domain.ledger import LEDGER, Ledger, ledger_stream
 from services.notify.handlers.book import Entry
 from services.notify.handlers.choosing import SERVICE, Limits, Zones
 from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.suppression import suppressed
 from services.notify.projections import QueuedMessage, Recipient
-from shared.events.campaign import Broadcast
+from shared.events.campaign import AnyBroadcast
 
 MOST_DUPLICATES = 50_000
 
@@ -35,7 +37,7 @@ class Limiting:
     """
 
     policies: PolicyBook
-    kinds: Mapping[str, str]
+    doors: Mapping[str, Door]
     branches: BranchZones = nowhere
     zone: tzinfo = field(default_factory=lambda: ZoneInfo("UTC"))
     duplicates: set[str] = field(default_factory=set)
@@ -61,12 +63,16 @@ class Limiting:
         """The limits of these messages. Raises `StoreUnavailable`."""
         policy = await self.policies.fresh()
         return Limits(
-            self.kinds,
+            self.doors,
             policy,
             Zones(self.zone, await self.branches() if policy.quiet else {}),
             await self._ledgers(campaigns, found) if policy.caps else {},
             shared=await self._shared(campaigns, found, recipients, shared),
             duplicates=self.duplicates,
+            suppressed=await suppressed(
+                self.policies.writer.store,
+                {each.hash for recipient in recipients.values() for each in recipient.contacts},
+            ),
         )
 
     async def _ledgers(
@@ -95,7 +101,7 @@ class Limiting:
             for message in found
             if (entry := campaigns.get(message.campaign)) is not None
             and entry.campaign.definition is not None
-            and isinstance(entry.campaign.definition.trigger, Broadcast)
+            and isinstance(entry.campaign.definition.trigger, AnyBroadcast)
             and (recipient := recipients.get(message.customer)) is not None
             for contact in recipient.contacts
         }

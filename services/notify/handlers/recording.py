@@ -1,17 +1,20 @@
 """Writing down what happens with messages, each with what belongs into the same transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from services.notify.domain import (
     BeginSending,
     Defer,
     FallBack,
+    GiveUp,
     HoldOut,
     MessageCommand,
     Postpone,
     RecordFailed,
+    RecordReport,
     RecordSent,
     RecordUncertain,
     Schedule,
@@ -20,6 +23,7 @@ from services.notify.domain import (
     handing,
     message_stream,
 )
+from services.notify.domain.coupons import IssueCoupon
 from services.notify.domain.handing import STRAND, Step, Strand
 from services.notify.domain.ledger import LedgerCommand, ledger_stream
 from services.notify.projections import QueuedMessage
@@ -44,6 +48,8 @@ COUNTED_AS: Mapping[type[MessageCommand], str] = MappingProxyType(
         Defer: "deferred",
         FallBack: "fell_back",
         RecordUncertain: Stage.UNCERTAIN,
+        GiveUp: "given_up",
+        RecordReport: "reported",
     }
 )
 """The names of outcomes in metrics."""
@@ -51,12 +57,18 @@ COUNTED_AS: Mapping[type[MessageCommand], str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be written of a message: its step, a slot of the ledger, the claim of a run."""
+    """What is to be written of a message: its step, a slot of the ledger, the claim of a run.
+
+    `beside` are the messages whose place it takes, with their customers; `coupons` are the codes
+    that it says.
+    """
 
     message: QueuedMessage
     command: MessageCommand
     slot: LedgerCommand | None = None
     claim: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    coupons: tuple[IssueCoupon, ...] = ()
 
 
 async def record(writer: Writer, entries: Sequence[Entry]) -> Sequence[Outcome]:
@@ -64,9 +76,13 @@ async def record(writer: Writer, entries: Sequence[Entry]) -> Sequence[Outcome]:
     if not entries:
         return []
     outcomes = await writer.jointly(HANDING, [_joint(entry) for entry in entries])
-    for entry, outcome in zip(entries, outcomes, strict=True):
-        if got_in(outcome):
-            telemetry.MESSAGES.labels(COUNTED_AS[type(entry.command)]).inc()
+    counted = Counter(
+        COUNTED_AS[type(entry.command)]
+        for entry, outcome in zip(entries, outcomes, strict=True)
+        if got_in(outcome)
+    )
+    for name, count in counted.items():
+        telemetry.MESSAGES.labels(name).inc(count)
     return outcomes
 
 
@@ -86,12 +102,16 @@ def _joint(entry: Entry) -> Joint[Step]:
     if entry.slot is not None:
         ledger = ledger_stream(customer)
         streams[ledger] = customer
+    streams |= {message_stream(other): whose for other, whose in entry.beside.items()}
+    streams |= dict.fromkeys((each.stream for each in entry.coupons), customer)
     command_id = f"{type(command).__name__}|{command.message}|{_of(command)}"
     return Joint(
         id=command_id,
         hash=body_hash(command_id),
         streams=streams,
-        body=Step(command, ledger, entry.slot, entry.claim),
+        body=Step(
+            command, ledger, entry.slot, entry.claim, tuple(entry.beside), coupons=entry.coupons
+        ),
         causation=Causation(message.correlation, event_id(stream, 1), message.depth + 1),
     )
 
@@ -103,5 +123,9 @@ def _of(command: MessageCommand) -> str:
             return until.isoformat()
         case FallBack(channel=channel, attempt=attempt):
             return attempt or channel
+        case GiveUp(channel=channel):
+            return channel
+        case RecordReport(channel=channel, what=what):
+            return f"{channel}|{what}"
         case _:
             return str(getattr(command, "attempt", ""))

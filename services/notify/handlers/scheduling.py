@@ -18,7 +18,7 @@ from services.notify.domain import (
     message_stream,
 )
 from services.notify.projections import QueuedMessage, queued
-from shared import telemetry
+from shared import causes, telemetry
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.events.customer import Channel
@@ -26,9 +26,6 @@ from shared.events.notification import MessageScheduled
 from shared.eventstore import body_hash
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer
-
-MOST_CAUSES = 8
-"""A chain of causes that is longer is a loop of campaigns and segments: it stops."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -97,15 +94,8 @@ async def schedule(writer: Writer, occasions: Sequence[Occasion]) -> Sequence[Qu
 
 
 def _too_deep(occasion: Occasion) -> bool:
-    if occasion.why.depth <= MOST_CAUSES:
-        return False
-    log.error(
-        "a chain of causes is too long",
-        alarm="campaign-loop",
-        campaign=occasion.campaign,
-        cause=occasion.why.causation,
-    )
-    return True
+    why = occasion.why
+    return causes.stops(why.depth, "campaign-loop", why.causation, campaign=occasion.campaign)
 
 
 def _execution(occasion: Occasion, body: MessageCommand) -> Execution[MessageCommand]:

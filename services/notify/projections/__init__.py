@@ -1,26 +1,35 @@
 """The read models of notify: who can be reached, what is to be sent, and what became of it."""
 
-from services.notify.projections.figures import CAMPAIGN_FIGURES, CampaignFigures, figures_id
+from services.notify.projections.effects import CAMPAIGN_EFFECTS, CustomerEffects
+from services.notify.projections.figures import (
+    CAMPAIGN_FIGURES,
+    MessageFigures,
+    campaign_figures_of,
+)
 from services.notify.projections.places import PLACES, Place
 from services.notify.projections.queue import QUEUE, QueuedMessage, queued
 from services.notify.projections.recipients import (
     RECIPIENTS,
+    Absorption,
     Membership,
     Recipient,
 )
 from services.notify.projections.told import Contact
 
 __all__ = [
+    "CAMPAIGN_EFFECTS",
     "CAMPAIGN_FIGURES",
     "PLACES",
     "QUEUE",
     "RECIPIENTS",
-    "CampaignFigures",
+    "Absorption",
     "Contact",
+    "CustomerEffects",
     "Membership",
+    "MessageFigures",
     "Place",
     "QueuedMessage",
     "Recipient",
-    "figures_id",
+    "campaign_figures_of",
     "queued",
 ]

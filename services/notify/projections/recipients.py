@@ -1,11 +1,11 @@
 """`recipients`: what must be known of a customer to send something, in the clear.
 
-Events of the customer and of the memberships come by two topics in no order between them, so a
-document may begin with either. It reads both streams whole: a gap would be a withdrawal that
+Events of the customer, of memberships and of lists come by three topics in no order between them,
+so a document may begin with any. It reads the streams whole: a gap would be a withdrawal that
 nobody saw, and parks the customer.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -23,11 +23,13 @@ from services.notify.projections.told import (
     Exited,
     Fields,
     Given,
+    Listed,
     Merged,
     Noted,
     Registered,
     Removed,
     Reverted,
+    Unlisted,
     Withdrawn,
 )
 from shared.events.care import BlacklistingEnded, CustomerBlacklisted
@@ -40,6 +42,7 @@ from shared.events.customer import (
     IdentifierChanged,
     IdentifierRemoved,
 )
+from shared.events.lists import ListEntered, ListLeft
 from shared.events.merging import (
     CustomerAbsorbed,
     CustomerErased,
@@ -49,7 +52,7 @@ from shared.events.merging import (
 from shared.events.segment import SegmentEntered, SegmentExited
 from shared.projection import Document, Event, Projection
 
-REACHING: frozenset[str] = frozenset({"email", "phone"})
+REACHING: frozenset[str] = frozenset({"email", "phone", "push", "messenger", "external"})
 """Kinds of identifier that a channel can use."""
 
 PERSONAL = (
@@ -67,24 +70,36 @@ class Membership(msgspec.Struct, gc=False):
     version: int
 
 
+class Absorption(msgspec.Struct, gc=False):
+    """Another customer is this one; `at` is a moment by which that was recorded (system time)."""
+
+    other: str
+    at: datetime
+
+
 class Recipient(Document, kw_only=True, omit_defaults=True):
     """One customer; `removed` once erased.
 
     `consents` maps `<topic>|<channel>|<hash of the contact point, or nothing>` to whether it was
-    given; what is not there was not. `withdrawals` maps `<topic>|<channel>` to when something that
-    was given was last withdrawn. `merged` names the survivor while there is one. `days` are
-    the days of the year that mean something, by `day_key`.
+    given; what is not there was not. `agreed` says of the same keys when the person last agreed.
+    `withdrawals` maps `<topic>|<channel>` to when something that was given was last withdrawn.
+    `merged` names the survivor while there is one, `absorbed` who were merged into this one itself.
+    `days` are the days of the year that mean something, by `day_key`; `lists` the static lists that
+    the customer is on.
     """
 
     registered: bool = False
     internal: bool = False
     merged: str | None = None
+    absorbed: list[Absorption] = msgspec.field(default_factory=list)
     blacklisted: bool = False
     contacts: list[Contact] = msgspec.field(default_factory=list)
     consents: dict[str, bool] = msgspec.field(default_factory=dict)
     withdrawals: dict[str, datetime] = msgspec.field(default_factory=dict)
+    agreed: dict[str, datetime] = msgspec.field(default_factory=dict)
     preferred_channel: str | None = None
     memberships: list[Membership] = msgspec.field(default_factory=list)
+    lists: list[str] = msgspec.field(default_factory=list)
     surname: str | None = None
     name: str | None = None
     patronymic: str | None = None
@@ -129,14 +144,13 @@ def apply(recipient: Recipient | None, event: Event) -> Recipient:
     if recipient.removed:
         return recipient
     match event.data:
-        case Entered(segment=segment):
-            entered = Membership(segment, event.time, event.light.streamversion)
-            recipient.memberships = [*_without(recipient, segment), entered]
-        case Exited(segment=segment):
-            recipient.memberships = _without(recipient, segment)
+        case Entered() | Exited() | Listed() | Unlisted():
+            _belong(recipient, event)
         case Merged(survivor=survivor):
             recipient.merged = survivor
         case Absorbed() as absorbed:
+            taken = datetime.fromtimestamp(event.timestamp / 1000, UTC)
+            recipient.absorbed = [*recipient.absorbed, Absorption(absorbed.other, taken)]
             _absorb(recipient, absorbed)
         case Reverted() as reverted:
             _revert(recipient, reverted)
@@ -149,6 +163,20 @@ def apply(recipient: Recipient | None, event: Event) -> Recipient:
                 recipient.withdrawals[f"{data.topic}|{data.channel}"] = event.time
             _fold(recipient, data, event.time)
     return recipient
+
+
+def _belong(recipient: Recipient, event: Event) -> None:
+    """Segments and lists that the customer is in."""
+    match event.data:
+        case Entered(segment=segment):
+            entered = Membership(segment, event.time, event.light.streamversion)
+            recipient.memberships = [*_without(recipient, segment), entered]
+        case Exited(segment=segment):
+            recipient.memberships = _without(recipient, segment)
+        case Listed(list=name):
+            recipient.lists = [*(each for each in recipient.lists if each != name), name]
+        case Unlisted(list=name):
+            recipient.lists = [each for each in recipient.lists if each != name]
 
 
 def _fold(recipient: Recipient, data: object, at: datetime) -> None:
@@ -165,15 +193,10 @@ def _fold(recipient: Recipient, data: object, at: datetime) -> None:
             recipient.contacts = [_noted(each, noted) for each in recipient.contacts]
         case Removed() as removed:
             _remove(recipient, [removed])
-        case Given(topic=topic, channel=channel, contact=bound):
-            recipient.consents[consent_key(topic, channel, bound or "")] = True
-        case Withdrawn(contact=None) as word:
-            about = consent_key(word.topic, word.channel, "")
-            recipient.consents = {
-                key: given for key, given in recipient.consents.items() if not key.startswith(about)
-            }
-        case Withdrawn(topic=topic, channel=channel, contact=bound):
-            recipient.consents[consent_key(topic, channel, bound or "")] = False
+        case Given(topic=topic, channel=channel, contact=bound, evidence=evidence):
+            _note_consent(recipient, consent_key(topic, channel, bound or ""), evidence.at or at)
+        case Withdrawn() as word:
+            _withdraw(recipient, word)
         case Blacklisted() | BlacklistEnded():
             recipient.blacklisted = isinstance(data, Blacklisted)
 
@@ -222,10 +245,30 @@ def _noted(contact: Contact, noted: Noted) -> Contact:
 def _agree(recipient: Recipient, states: list[ConsentState]) -> None:
     for state in states:
         key = consent_key(state.topic, state.channel, state.contact or "")
-        if state.given is None:
-            recipient.consents.pop(key, None)
-        else:
-            recipient.consents[key] = state.given
+        at = None if state.evidence is None else state.evidence.at
+        _note_consent(recipient, key, at, given=state.given)
+
+
+def _withdraw(recipient: Recipient, word: Withdrawn) -> None:
+    about = consent_key(word.topic, word.channel, word.contact or "")
+    if word.contact is not None:
+        _note_consent(recipient, about, None, given=False)
+        return
+    for key in [key for key in recipient.consents if key.startswith(about)]:
+        _note_consent(recipient, key, None, given=None)
+
+
+def _note_consent(
+    recipient: Recipient, key: str, at: datetime | None, *, given: bool | None = True
+) -> None:
+    """What counts for a key; None: neither given nor withdrawn."""
+    recipient.agreed.pop(key, None)
+    if given is None:
+        recipient.consents.pop(key, None)
+        return
+    recipient.consents[key] = given
+    if given and at is not None:
+        recipient.agreed[key] = at
 
 
 def _absorb(recipient: Recipient, absorbed: Absorbed) -> None:
@@ -241,6 +284,7 @@ def _revert(recipient: Recipient, reverted: Reverted) -> None:
         recipient.merged = None
         recipient.contacts = _reaching(reverted.identifiers)
         return
+    recipient.absorbed = [each for each in recipient.absorbed if each.other != reverted.other]
     _remove(recipient, reverted.released)
     _add(recipient, reverted.identifiers)
     _write(recipient, Fields(), reverted.cleared)
@@ -256,8 +300,8 @@ def _without(recipient: Recipient, segment: str) -> list[Membership]:
 
 
 RECIPIENTS: Projection[Recipient] = Projection(
-    name="recipients_v4",
-    topics=("customer.events.v1", "segment.events.v1"),
+    name="recipients_v5",
+    topics=("customer.events.v1", "segment.events.v1", "list.events.v1"),
     reads={
         CustomerRegistered.type: Registered,
         CustomerChanged.type: Changed,
@@ -274,6 +318,8 @@ RECIPIENTS: Projection[Recipient] = Projection(
         CustomerErased.type: Erased,
         SegmentEntered.type: Entered,
         SegmentExited.type: Exited,
+        ListEntered.type: Listed,
+        ListLeft.type: Unlisted,
     },
     document=Recipient,
     target=_target,
@@ -283,6 +329,7 @@ RECIPIENTS: Projection[Recipient] = Projection(
     blank=lambda customer: Recipient(id=customer),
     indexes=(
         (("memberships.segment", 1), ("_id", 1)),
+        (("lists", 1), ("_id", 1)),
         (("contacts.hash", 1),),
         (("days", 1), ("_id", 1)),
     ),

@@ -1,5 +1,6 @@
 """What `recipients` reads of events: structs of just the fields that it needs."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -68,12 +69,19 @@ class Removed(msgspec.Struct):
     hash: str
 
 
+class Evidence(msgspec.Struct):
+    """When the person said so, where that is not when it was recorded."""
+
+    at: datetime | None = None
+
+
 class Given(msgspec.Struct):
     """Of `customer.consent_given`."""
 
     topic: str
     channel: str
     contact: str | None = None
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
 
 
 class Withdrawn(msgspec.Struct):
@@ -91,6 +99,7 @@ class ConsentState(msgspec.Struct):
     channel: str
     contact: str | None = None
     given: bool | None = None
+    evidence: Evidence | None = None
 
 
 class Blacklisted(msgspec.Struct):
@@ -110,6 +119,7 @@ class Merged(msgspec.Struct):
 class Absorbed(msgspec.Struct):
     """Of `customer.absorbed`."""
 
+    other: str = ""
     identifiers: list[Contact] = msgspec.field(default_factory=list)
     consents: list[ConsentState] = msgspec.field(default_factory=list)
     fields: Fields = msgspec.field(default_factory=Fields)
@@ -120,6 +130,7 @@ class Reverted(msgspec.Struct):
     """Of `customer.merge_reverted`."""
 
     role: str
+    other: str = ""
     released: list[Removed] = msgspec.field(default_factory=list)
     identifiers: list[Contact] = msgspec.field(default_factory=list)
     consents: list[ConsentState] = msgspec.field(default_factory=list)
@@ -140,3 +151,15 @@ class Exited(msgspec.Struct):
     """Of `segment.exited`."""
 
     segment: str
+
+
+class Listed(msgspec.Struct):
+    """Of `list.entered`."""
+
+    list: str
+
+
+class Unlisted(msgspec.Struct):
+    """Of `list.left`."""
+
+    list: str

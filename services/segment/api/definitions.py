@@ -99,7 +99,7 @@ class DefinitionApi:
         return SegmentList(
             items=[
                 _view(each, figures.get(each.name, Figures()), await look.of(each))
-                for each in await self.definitions.all()
+                for each in look.standing.segments
             ]
         )
 
@@ -154,7 +154,7 @@ def _plain(body: DefinitionInput) -> object:
         plain: object = body.model_dump(mode="json")
         body_hash(plain)
     except (ValueError, RecursionError) as failure:
-        raise invalid("rule", "nests too deep, or holds text that is no Unicode") from failure
+        raise invalid("rule", "nests too deep to be written down") from failure
     return plain
 
 

@@ -14,7 +14,7 @@ from services.segment.domain import rule_of
 from services.segment.engine.explaining import Explained, explain
 from services.segment.engine.profile import Profile
 from services.segment.engine.stepping import Engine
-from services.segment.queries.definitions import Definitions
+from services.segment.queries.definitions import Defined, Definitions
 from services.segment.queries.members import Members, logged_at
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
@@ -78,8 +78,10 @@ class Explanation(BaseModel):
     sentence: str
     logged: LoggedView | None
     left_out: str | None = Field(
-        description="`merged`, `crowded`: too many receipts, or `rebuilding`: facts that the rule"
-        " looks back to are being brought back"
+        description="`merged`; `crowded`: too many receipts; `rebuilding`: facts that the rule"
+        " looks back to are being brought back; `evaluating`: the customer's turn has not come."
+        " Or nobody is asked: the definition is `archived`, on `trial`, `held` for a yes,"
+        " `stopped`, or in a `circle` of segments that name each other"
     )
     rule: ClauseView
 
@@ -149,9 +151,7 @@ class ExplainingApi:
             logged.definition = interval.definition
         wording = self.speech.wording(wishes.language, accepted)
         response.headers["Content-Language"] = wording.language
-        trial = defined.segment.trial
-        asked = waiting_name(name, trial) if trial else name
-        return await self._explanation(customer, rule, when, logged, wording, asked)
+        return await self._explanation(customer, rule, when, logged, wording, defined)
 
     async def of_rule(
         self,
@@ -184,7 +184,7 @@ class ExplainingApi:
         at: datetime,
         logged: LoggedView | None,
         wording: Wording,
-        asked: str | None = None,
+        defined: Defined | None = None,
     ) -> Explanation:
         profile = await self.profiles.get(customer)
         if profile is None:
@@ -198,18 +198,39 @@ class ExplainingApi:
             at=show_moment(at),
             sentence=describe(rule, wording),
             logged=logged,
-            left_out=self._left_out(profile, asked, rules),
+            left_out=self._left_out(profile, defined, rules),
             rule=_clause(explained, wording),
         )
 
-    def _left_out(self, profile: Profile, asked: str | None, rules: RuleSet) -> str | None:
+    def _left_out(self, profile: Profile, defined: Defined | None, rules: RuleSet) -> str | None:
         if profile.away:
             return "merged"
         if profile.crowded:
             return "crowded"
+        if defined is None:
+            return None
+        trial = defined.segment.trial
+        asked = waiting_name(defined.name, trial) if trial else defined.name
         known = profile.rules == rules.number
         lacks = profile.lacks if known else Engine(rules, self.horizon).lacks(profile)
-        return "rebuilding" if asked in lacks else None
+        return "rebuilding" if asked in lacks else _set_aside(profile, defined, rules)
+
+
+def _set_aside(profile: Profile, defined: Defined, rules: RuleSet) -> str | None:
+    """Why the definition that is shown is not asked of the customer; None where it is."""
+    segment = defined.segment
+    live = rules.rules.get(defined.name)
+    # A rule that closes a circle is in no rule set, so the whole set stands for it.
+    begins = rules.number if live is None else rules.number_of(live)
+    reasons = {
+        "archived": segment.archived,
+        "trial": segment.trial > 0,
+        "held": segment.wave is not None,
+        "stopped": not segment.stands,
+        "evaluating": profile.rules < begins,
+        "circle": live is None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def _clause(explained: Explained, wording: Wording) -> ClauseView:

@@ -1,16 +1,17 @@
 """HTTP of static lists: what there are, and who is put on them or taken off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from services.segment.api.access import Reader, Writing, whole_chain
 from services.segment.api.definitions import Recorded
+from services.segment.api.predictions import DAYS, MOST_DAYS
 from services.segment.api.tables import JobBegun
 from services.segment.domain import rule_of
 from services.segment.domain.lists import NameList, StaticList
@@ -20,6 +21,7 @@ from services.segment.handlers.filling import FILL, asked_for, fill_job
 from services.segment.handlers.lists import Change, Entry, ListWriting
 from services.segment.queries.definitions import Definitions
 from services.segment.queries.lists import ListMembers, StaticLists
+from services.segment.queries.predictions import Predictions
 from services.segment.queries.rules import PresentRules
 from services.segment.rules.language.tree import to_json
 from shared.access import Principal
@@ -56,13 +58,40 @@ class CustomerInput(BaseModel):
         return self.customer
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PredictionInput(BaseModel):
+    """Of whom a prediction of the next `days` says all of this; see `/v1/predictions`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: int = Field(default=DAYS, ge=1, le=MOST_DAYS)
+    churn_risk_at_least: Share | None = None
+    churn_risk_at_most: Share | None = None
+    receipts_at_least: float | None = Field(default=None, gt=0, le=1_000_000)
+    turnover_at_least_minor: int | None = Field(default=None, ge=1, le=10**15)
+
+    @model_validator(mode="after")
+    def _can_mean_somebody(self) -> Self:
+        if not self.model_fields_set - {"days"}:
+            message = "gives a bound, such as churn_risk_at_least"
+            raise ValueError(message)
+        least, most = self.churn_risk_at_least, self.churn_risk_at_most
+        if least is not None and most is not None and least > most:
+            message = "churn_risk_at_least is not above churn_risk_at_most"
+            raise ValueError(message)
+        return self
+
+
 class FillInput(BaseModel):
-    """Whom to put on the list: the members of a segment, or whom a rule means, at this moment."""
+    """Whom to put on the list: who is in a segment, or whom a rule or a prediction means, now."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     segment: str | None = Field(default=None, min_length=1, max_length=100)
     rule: dict[str, Any] | None = None
+    prediction: PredictionInput | None = None
 
 
 class ListView(BaseModel):
@@ -90,6 +119,7 @@ class Changed(BaseModel):
 
 
 _ITEM = TypeAdapter(CustomerInput)
+_ALL_BUT_ONE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +132,7 @@ class ListApi:
     members: ListMembers
     definitions: Definitions
     rules: PresentRules
+    predictions: Predictions
     jobs: Jobs
     clock: Clock
     horizon: timedelta
@@ -197,29 +228,38 @@ class ListApi:
     async def fill(
         self, name: str, body: FillInput, calling: Writing, command_id: CommandId
     ) -> JobBegun:
-        """Put on the list who is in a segment now, or whom a rule means that is not saved.
+        """Put on the list who is in a segment now, or whom an unsaved rule or a prediction means.
 
-        Once and for all: who comes into the segment later is not put on it, nobody is taken off.
+        Once and for all: who comes in later is not put on it, nobody is taken off.
         """
         whole_chain(calling)
         now = self.clock.now()
         await self.lists.require_standing(name)
-        rule = None
-        if (body.segment is None) is (body.rule is None):
-            raise invalid("segment", "is given, or else `rule`")
-        if body.segment is not None:
-            await self.definitions.require(body.segment)
-        elif body.rule is not None:
-            parsed = rule_of(body.rule, self.horizon, now)
-            await self.rules.require_named(parsed)
-            rule = to_json(parsed)
+        if [body.segment, body.rule, body.prediction].count(None) != _ALL_BUT_ONE:
+            raise invalid("segment", "is given, or else `rule`, or `prediction`")
+        what = await self._meant(body, now)
+        asked = [name, body.segment, what.get("rule")]
         job = await self.jobs.begin(
             FILL,
             calling.id,
-            asked_for(name, now, body.segment, rule),
-            job_id=fill_job(name, command_id),
+            asked_for(name, now, what),
+            job_id=fill_job(command_id),
+            asked=[*asked, what["prediction"]] if body.prediction else asked,
         )
         return JobBegun(job=job.id)
+
+    async def _meant(self, body: FillInput, now: datetime) -> Mapping[str, Any]:
+        """Whom the fill means, as its job keeps it. Raises `Refused` that says what is wrong."""
+        if body.prediction is not None:
+            fitted = await self.predictions.require_fitted()
+            wanted = body.prediction.model_dump(exclude_none=True)
+            return {"prediction": wanted, "fitted": fitted.model_dump(mode="json")}
+        if body.segment is not None:
+            await self.definitions.require(body.segment)
+            return {"segment": body.segment}
+        parsed = rule_of(body.rule or {}, self.horizon, now)
+        await self.rules.require_named(parsed)
+        return {"rule": to_json(parsed)}
 
     async def _view(self, name: str, found: StaticList) -> ListView:
         return ListView(

@@ -20,7 +20,9 @@ from shared.jobs import Jobs
 DAYS = 90
 """The period that is predicted unless another is asked for."""
 
-Days = Annotated[int, Query(ge=1, le=730, description="of the period that begins now")]
+MOST_DAYS = 730
+
+Days = Annotated[int, Query(ge=1, le=MOST_DAYS, description="of the period that begins now")]
 
 
 class FitBegun(BaseModel):
@@ -68,7 +70,7 @@ class PredictionApi:
     async def parameters(self, calling: Reader) -> ParametersFitted:
         """The parameters that predictions are made with."""
         whole_chain(calling)
-        return await self._fitted()
+        return await self.predictions.require_fitted()
 
     async def of_customer(
         self, customer: str, calling: Reader, days: Days = DAYS
@@ -78,7 +80,7 @@ class PredictionApi:
         activity = await self.activities.get(customer)
         if activity is None or activity.away or activity.erased:
             raise not_found("customer", customer)
-        fitted = await self._fitted()
+        fitted = await self.predictions.require_fitted()
         found = predicted(activity, fitted, self.clock.now(), days)
         if found is None:
             raise Refused("never-bought", 409, "Of who has never bought nothing can be said.")
@@ -92,11 +94,3 @@ class PredictionApi:
             expected_receipts=found.expected_receipts,
             expected_turnover_minor=round(found.expected_turnover),
         )
-
-    async def _fitted(self) -> ParametersFitted:
-        fitted = await self.predictions.fitted()
-        if fitted is None:
-            raise Refused(
-                "not-fitted", 409, "The models are not fitted yet.", "POST /v1/predictions/fit"
-            )
-        return fitted

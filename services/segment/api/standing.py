@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from services.segment.domain import Segment
-from services.segment.handlers.definitions import load_rules
+from services.segment.handlers.definitions import Standing, load_standing
 from services.segment.handlers.trials import trial_job
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.definitions import Defined
@@ -83,24 +83,30 @@ class Standings:
 
     async def look(self) -> "Look":
         """The rules and the base as they are now, for one answer."""
-        rules = await load_rules(self.store)
+        standing = await load_standing(self.store)
         base, oldest = await self.base.count(), await self.base.oldest()
-        lacking = await self.base.lacking(rules.needs.keys(), limit=1)
-        return Look(self, rules, base, oldest, rebuilding=bool(lacking))
+        lacking = await self.base.lacking(standing.rules.needs.keys(), limit=1)
+        return Look(self, standing, base, oldest, rebuilding=bool(lacking))
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One moment; `oldest` is the lowest rule set that any customer was evaluated with.
+    """One moment: the definitions as they were read once, and the base.
 
-    `rebuilding`: somebody does not keep enough for some rule.
+    `oldest` is the lowest rule set that any customer was evaluated with. `rebuilding`:
+    somebody does not keep enough for some rule.
     """
 
     standings: Standings
-    rules: RuleSet
+    standing: Standing
     base: int
     oldest: int
     rebuilding: bool = False
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules that stand."""
+        return self.standing.rules
 
     async def of(self, defined: Defined) -> StandingView:
         """How the segment stands."""

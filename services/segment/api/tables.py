@@ -204,7 +204,7 @@ class TableApi:
         await self.tables.require(name)
         job = await self.jobs.begin(
             handlers.CUT_POINTS, calling.id, {"table": name},
-            job_id=handlers.recompute_job(name, command_id),
+            job_id=handlers.recompute_job(command_id), asked=name,
         )  # fmt: skip
         return JobBegun(job=job.id)
 

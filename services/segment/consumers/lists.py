@@ -1,6 +1,5 @@
 """Kafka in: who was merged, parted or erased. A record that cannot be read is passed over."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,7 +11,7 @@ from services.segment.handlers.merging import Heard, ListMerging
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, decode_light, glimpse_type
 from shared.events.merging import CustomerErased, CustomerMerged, MergeReverted
-from shared.kafka import KafkaUrl, start, stop, subscribe
+from shared.kafka import KafkaUrl, react_until_cancelled, subscribe
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1",)
@@ -104,8 +103,4 @@ class ListReaction:
             title="lists",
             description="Static lists follow customers who are merged, parted or erased.",
         )
-        try:
-            await start(self.broker)
-            await asyncio.Event().wait()
-        finally:
-            await stop(self.broker)
+        await react_until_cancelled(self.broker)

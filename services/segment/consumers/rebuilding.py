@@ -9,7 +9,8 @@ anything.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -28,11 +29,13 @@ from services.segment.rules.ruleset import NO_RULES
 from shared.clock import Clock
 from shared.projection import Projection
 from shared.projector import Folder, Projector, SteppedFolder
-from shared.readmodel import Documents
+from shared.readmodel import Documents, RawDocument
 from shared.records import RawRecord
 from shared.recurring import again_and_again
 
 SLICE = 50
+MOST_REMEMBERED = 5_000
+"""Ids of those who lack something, found at once: a database may go through all for each page."""
 SECONDS = 1.0
 BATCH = 500
 SHARE = 0.4
@@ -143,44 +146,64 @@ class Rebuilding:
 
 @dataclass(slots=True)
 class BringingBack:
-    """Gives profiles what they lack: an errand of the owner of their partitions."""
+    """Gives profiles what they lack: an errand of the owner of their partitions.
+
+    All who lack something have their turn, one round after the other, in the order of their ids: a
+    profile that cannot be given it now, because it stands where its twin does not stand yet or its
+    key is parked, keeps nobody from it.
+    """
 
     folder: SteppedFolder[Profile]
     rules: Live
     present: Callable[[], Rebuild]
     documents: Callable[[str], Documents]
     _not_before: float = 0.0
+    _turns: deque[str] = field(default_factory=deque)
+    _after: str = ""
 
     async def run_slice(self, partitions: Sequence[int], blocked: Collection[str]) -> bool:
         """Bring back a slice; True when there may be more. Raises `StoreUnavailable`."""
-        rebuild, engine = self.present(), self.rules.engine
-        now = asyncio.get_running_loop().time()
+        rebuild, now = self.present(), asyncio.get_running_loop().time()
         if not rebuild.active or now < self._not_before:
             return False
         self._not_before = now + SECONDS
-        raws = await self.folder.stepped_documents.lacking(
-            partitions, engine.rules.needs.keys(), SLICE + len(blocked)
-        )
-        raws = [raw for raw in raws if raw["_id"] not in blocked]
-        if not raws:
-            return False
-        twins = await self.documents(generation_name(rebuild.generation)).load(
-            [raw["_id"] for raw in raws]
-        )
-        after: dict[str, Outcome] = {}
-        for raw in raws:
-            twin = twins.get(raw["_id"])
-            if twin is not None and raw.get("versions") == twin.get("versions"):
-                known, whole = (msgspec.convert(each, Profile) for each in (raw, twin))
-                outcome = engine.deepen(known, whole)
-                if outcome[0] is not known:
-                    after[known.id] = outcome
-                    _compare(known, whole)
+        turns = [name for name in await self._next(partitions) if name not in blocked]
+        here = await self.folder.stepped_documents.load(turns)
+        raws = [raw for raw in here.values() if raw.get("partition") in partitions]
+        twins = await self.documents(generation_name(rebuild.generation)).load(list(here))
+        after = self._deepened(raws, twins)
         brought = [raw for raw in raws if raw["_id"] in after]
         await self.folder.revise(brought, lambda known: after[known.id])
         if brought:
             self._not_before = 0.0
         return bool(brought)
+
+    async def _next(self, partitions: Sequence[int]) -> Sequence[str]:
+        """Whose turn it is; nobody's where a round has ended."""
+        if not self._turns:
+            names = self.rules.engine.rules.needs.keys()
+            found = await self.folder.stepped_documents.lacking(
+                partitions, names, MOST_REMEMBERED, self._after
+            )
+            self._turns.extend(found)
+            self._after = found[-1] if found else ""
+        return [self._turns.popleft() for _ in range(min(SLICE, len(self._turns)))]
+
+    def _deepened(
+        self, raws: Sequence[RawDocument], twins: Mapping[str, RawDocument]
+    ) -> Mapping[str, Outcome]:
+        """What comes of those whose twins stand where they stand, as the log has it by then."""
+        after: dict[str, Outcome] = {}
+        for raw in raws:
+            twin = twins.get(raw["_id"])
+            if twin is None or raw.get("versions") != twin.get("versions"):
+                continue
+            known, whole = (msgspec.convert(each, Profile) for each in (raw, twin))
+            outcome = self.rules.engine.deepen(known, whole)
+            if outcome[0] is not known:
+                after[known.id] = outcome
+                _compare(known, whole)
+        return after
 
 
 def _compare(known: Profile, whole: Profile) -> None:

@@ -1,6 +1,5 @@
 """Kafka in: where branches are. A record that cannot be read is counted and passed over."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, decode_light, glimpse_type
 from shared.events.configuration import BranchMoved, BranchOpened
 from shared.execute import Writer
-from shared.kafka import KafkaUrl, start, stop, subscribe
+from shared.kafka import KafkaUrl, react_until_cancelled, subscribe
 from shared.records import RawRecord
 
 TOPICS = ("customer.events.v1",)
@@ -77,11 +76,7 @@ class ZoneReaction:
             title="zones",
             description="The time zones of branches become part of the rule set.",
         )
-        try:
-            await start(self.broker)
-            await asyncio.Event().wait()
-        finally:
-            await stop(self.broker)
+        await react_until_cancelled(self.broker)
 
     async def react(self, records: Sequence[RawRecord]) -> None:
         """Note what the records tell. Raises `StoreUnavailable`."""

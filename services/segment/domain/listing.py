@@ -2,7 +2,8 @@
 
 A customer who is merged hands the lists over: they leave here and are entered at the survivor, and
 commands are redirected there. What came by a merge is remembered by it, so that a revert takes
-exactly that away again, and what was handed over comes back; what a person has taken off or put on
+exactly that away again, and what was handed over comes back; what two merges have brought stays
+until both are reverted, whichever of them was heard of first. What a person has taken off or put on
 since is a matter of the survivor. Who is erased leaves all lists, and is on none ever after.
 
 Merges of merges are told by different streams, so their events may come in any order. A stream that
@@ -22,6 +23,7 @@ from shared.events.lists import (
     ListEntered,
     ListLeft,
     ListsClosed,
+    ListsGivenBack,
     ListsHandedOver,
     ListsReceived,
     ListsTakenBack,
@@ -121,8 +123,8 @@ class Listing:
     """On which lists a customer is.
 
     `jobs` are those that put the customer on a list, where one did. `gained` are lists that are
-    here by a merge, `lent` those that were handed over and come back with its revert. `passed` are
-    the merges that came while they were, and went on.
+    here by merges alone, `lent` those that were handed over and come back with its revert. `passed`
+    are those that came by a merge meanwhile, and went on.
     """
 
     on: Names = NONE
@@ -130,12 +132,16 @@ class Listing:
     gained: ByMerge = field(default_factory=lambda: MappingProxyType({}))
     lent: Names = NONE
     away: Away | None = None
-    passed: Names = NONE
+    passed: ByMerge = field(default_factory=lambda: MappingProxyType({}))
     closed: bool = False
 
     def gained_by(self, merge: str) -> Names:
         """What is here by a merge, or was handed on."""
         return self.gained.get(merge, NONE)
+
+    def gained_without(self, merge: str) -> Names:
+        """What is here by other merges, or was handed on."""
+        return NONE.union(*(names for by, names in self.gained.items() if by != merge))
 
 
 def _decide(command: Command, state: Listing) -> Sequence[NewEvent]:
@@ -188,13 +194,16 @@ def _hand_over(command: HandOver, state: Listing) -> Sequence[NewEvent]:
 
 
 def _receive(command: Receive, state: Listing) -> Sequence[NewEvent]:
-    """What the customer has already does not come by this merge.
+    """What the customer has already does not come by this merge; by another one, it does by both.
 
     That it was received is told in any case: received again later, it would undo what people did.
     """
     if state.closed:
         return ()
-    told = NewEvent(ListsReceived(merge=command.merge), command.at)
+    also = command.lists & (state.on | state.lent) & state.gained_without(command.merge)
+    told = NewEvent(
+        ListsReceived(merge=command.merge, also=tuple(sorted(also)) or None), command.at
+    )
     cause = _by_merge(command.merge, command.event)
     if state.away is None:
         return (told, *_entered(command.lists - state.on, cause, command.at))
@@ -203,12 +212,17 @@ def _receive(command: Receive, state: Listing) -> Sequence[NewEvent]:
 
 
 def _give_back(command: GiveBack, state: Listing) -> Sequence[NewEvent]:
-    brought = state.gained_by(command.merge) & command.lists
+    brought = state.gained_by(command.merge) & command.lists & (state.on | state.lent)
+    both = brought & state.gained_without(command.merge)
+    told: Sequence[NewEvent] = ()
+    if both:
+        given = ListsGivenBack(merge=command.merge, lists=tuple(sorted(both)))
+        told = (NewEvent(given, command.at),)
     cause = _by_merge(command.merge, command.event)
     if state.away is None:
-        return _left(brought & state.on, cause, command.at)
+        return (*told, *_left(brought - both, cause, command.at))
     back = _by_merge(state.away.merge, command.event)
-    return _through(brought & state.lent, back, cause, command.at)
+    return (*told, *_through(brought - both, back, cause, command.at))
 
 
 def _take_back(command: TakeBack, state: Listing) -> Sequence[NewEvent]:
@@ -253,11 +267,15 @@ def _evolve(state: Listing, data: EventData) -> Listing:
             return _evolve_left(_by_job(state, name, None), name, cause.merge)
         case ListsHandedOver():
             return replace(state, away=Away(data.merge, data.survivor))
-        case ListsReceived():
-            on = state.away is not None
-            return replace(state, passed=state.passed | {data.merge}) if on else state
+        case ListsReceived(merge=merge, also=also):
+            after = replace(state, gained=_with(state.gained, merge, frozenset(also or ())))
+            passed = _with(state.passed, merge, NONE)
+            return after if state.away is None else replace(after, passed=passed)
+        case ListsGivenBack(merge=merge, lists=lists):
+            left = {**state.gained, merge: state.gained_by(merge) - set(lists)}
+            return replace(state, gained=_existing(left))
         case ListsTakenBack():
-            return replace(state, away=None, passed=NONE)
+            return replace(state, away=None, passed=MappingProxyType({}))
         case ListsClosed():
             return Listing(closed=True)
         case _:
@@ -282,8 +300,9 @@ def _evolve_entered(state: Listing, name: str, merge: str | None) -> Listing:
     if name in state.lent:
         # It was handed over by this merge, and is back.
         return replace(after, lent=state.lent - {name})
-    gained = {**state.gained, merge: state.gained_by(merge) | {name}}
-    return replace(after, gained=MappingProxyType(gained))
+    if merge in state.passed:
+        after = replace(after, passed=_with(state.passed, merge, frozenset({name})))
+    return replace(after, gained=_with(state.gained, merge, frozenset({name})))
 
 
 def _evolve_left(state: Listing, name: str, merge: str | None) -> Listing:
@@ -291,9 +310,15 @@ def _evolve_left(state: Listing, name: str, merge: str | None) -> Listing:
     if state.away is not None and merge == state.away.merge:
         return replace(after, lent=state.lent | {name})
     gained = {by: names - {name} for by, names in state.gained.items()}
-    return replace(
-        after, gained=MappingProxyType({by: names for by, names in gained.items() if names})
-    )
+    return replace(after, gained=_existing(gained))
+
+
+def _with(merges: ByMerge, merge: str, names: Names) -> ByMerge:
+    return MappingProxyType({**merges, merge: merges.get(merge, NONE) | names})
+
+
+def _existing(merges: ByMerge) -> ByMerge:
+    return MappingProxyType({by: names for by, names in merges.items() if names})
 
 
 LISTING: Decider[Command, Listing] = Decider(Listing, _decide, _evolve)

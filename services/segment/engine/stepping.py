@@ -247,7 +247,8 @@ class Engine:
             event = event_of(fact, known.id)
             life.meet(fact, fact.time, Why("history", event, import_id, import_id, 1))
         life.settle(end + 1)
-        life.clock = end
+        # Of whom nothing is left that was ever seen, the first event is still to come.
+        life.clock = end if facts or known.clock is not None else None
         return self._close(life, end, timers)
 
     def _live_once(self, life: Life, facts: list[Fact], import_id: str, at: int) -> Outcome:

@@ -18,7 +18,7 @@ from services.segment.domain import Brake, HoldWave
 from services.segment.handlers.definitions import Request, StandingRules, carry_out
 from services.segment.handlers.trials import BY, TRIAL, trial_job
 from services.segment.queries.brake import Base, Evaluations, Movements
-from services.segment.queries.definitions import Defined, Definitions
+from services.segment.queries.definitions import Defined
 from services.segment.rules.ruleset import RuleSet, waiting_name
 from shared import telemetry
 from shared.clock import Clock
@@ -43,7 +43,6 @@ class BrakeWatch:
     """Looks at definitions and movements; `run` is a task of every worker."""
 
     writer: Writer
-    definitions: Definitions
     base: Base
     movements: Movements
     evaluations: Evaluations
@@ -79,8 +78,9 @@ class BrakeWatch:
 
     async def look(self) -> None:
         """Do what follows from what there is. Raises `StoreUnavailable`."""
-        defined = [each for each in await self.definitions.all() if not each.segment.archived]
-        rules = await self._standing.get()
+        standing = await self._standing.whole()
+        rules = standing.rules
+        defined = [each for each in standing.segments if not each.segment.archived]
         await self._count_trials(defined, rules)
         await self._hold_waves(defined, rules)
         await self._note_ends(rules)

@@ -1,4 +1,4 @@
-"""A list is filled with who is in a segment, or whom a rule means that is not saved, at one moment.
+"""A list is filled, at once, with who is in a segment, or whom a rule or a prediction means.
 
 A job, customer by customer in ranges of their ids, beside live traffic. The moment is that of the
 asking, also when the job goes on after a standstill; who is on the list already stays as they came.
@@ -15,6 +15,7 @@ from services.segment.engine.moving import means
 from services.segment.handlers.lists import Change, Entry, ListWriting
 from services.segment.queries.lists import StaticLists
 from services.segment.queries.members import Members
+from services.segment.queries.predictions import Predictions, Wanted
 from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
 from services.segment.rules.instants import instant
@@ -22,6 +23,7 @@ from services.segment.rules.reading import parse_rule
 from shared.decider import Refused
 from shared.events.contract import show_moment
 from shared.events.lists import ListCause
+from shared.events.prediction import ParametersFitted
 from shared.execute import Outcome
 from shared.ids import derived_id
 from shared.jobs import Checkpoint, Job
@@ -34,9 +36,9 @@ _PLACE = 1
 """The row under which the job keeps the last customer that was looked at."""
 
 
-def fill_job(name: str, command_id: str) -> str:
+def fill_job(command_id: str) -> str:
     """The id of the job that somebody asked for under a command's id."""
-    return derived_id(FILL, name, command_id)
+    return derived_id(FILL, command_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class ListFill:
     profiles: Profiles
     rules: PresentRules
     jobs: JobStore
+    predictions: Predictions
     name: str = FILL
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> None:
@@ -77,7 +80,10 @@ class ListFill:
         self, job: Job, at: datetime, after: str | None
     ) -> tuple[Sequence[str], str | None]:
         """The next whom it means, and the last customer that was looked at; None at the end."""
-        segment = job.params.get("segment")
+        segment, prediction = job.params.get("segment"), job.params.get("prediction")
+        if prediction is not None:
+            fitted = ParametersFitted.model_validate(job.params["fitted"])
+            return await self.predictions.of_whom(Wanted(**prediction), fitted, at, after, RANGE)
         if segment is not None:
             members = (await self.members.page(segment, at, after, RANGE))[:RANGE]
             found = [each.customer for each in members]
@@ -96,9 +102,10 @@ def _counted(outcomes: Sequence[Outcome]) -> Counter[str]:
     )
 
 
-def asked_for(
-    name: str, at: datetime, segment: str | None, rule: Mapping[str, object] | None
-) -> Mapping[str, object]:
-    """The parameters of the job: the members of the segment, or else whom the rule means."""
-    what = {"rule": rule} if segment is None else {"segment": segment}
+def asked_for(name: str, at: datetime, what: Mapping[str, object]) -> Mapping[str, object]:
+    """The parameters of the job.
+
+    `what` is one of `segment` (its members), `rule` (whom it means), or `prediction` (`Wanted`)
+    with the parameters that were `fitted` by then.
+    """
     return {"list": name, "at": show_moment(at), **what}

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from services.segment.domain.listing import listing_stream
 from services.segment.handlers.lists import Change, Entry, ListWriting
 from services.segment.queries.holders import Holders
 from services.segment.queries.lists import StaticLists
@@ -24,7 +25,7 @@ from shared.events.lists import ListCause
 from shared.execute import Outcome
 from shared.files import Files
 from shared.identifiers import IdentifierRules
-from shared.importing import ERROR, Draft, Sources, counted, error_of
+from shared.importing import ERROR, Draft, Sources, counted, error_of, undone_counted
 from shared.importing.reading import flawed
 from shared.jobs import Checkpoint, Flaw, Job, RowResult, row_command
 from shared.jobs.job import LARGEST_ROW
@@ -219,7 +220,7 @@ class ListImport:
             before, position = page[-1].row, position + len(page)
             todo = [each for each in page if each.outcome == ENTERED and each.undone is None]
             done = await self._take_back(job, draft.reading.list, todo)
-            await checkpoint(max(position, checkpoint.job.position), _undone(done), done)
+            await checkpoint(max(position, checkpoint.job.position), undone_counted(done), done)
 
     async def _take_back(
         self, job: Job, name: str, todo: Sequence[RowResult]
@@ -262,11 +263,10 @@ class ListDryRun:
 def _result(row: int, outcome: Outcome) -> RowResult:
     if isinstance(outcome, Refused):
         return error_of(row, outcome)
-    customer = outcome.stream.removeprefix("lists-")
     return RowResult(
         row=row,
         outcome=ENTERED if outcome.changed else THERE,
-        id=customer,
+        id=outcome.stream.removeprefix(listing_stream("")),
         version=outcome.version,
     )
 
@@ -275,10 +275,3 @@ def _taken(result: RowResult, outcome: Outcome) -> RowResult:
     if isinstance(outcome, Refused) or not outcome.changed:
         return msgspec.structs.replace(result, undone=KEPT, flaws=(SINCE,))
     return msgspec.structs.replace(result, undone=OFF)
-
-
-def _undone(results: Sequence[RowResult]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for each in results:
-        counts[each.undone or KEPT] = counts.get(each.undone or KEPT, 0) + 1
-    return counts

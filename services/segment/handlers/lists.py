@@ -32,7 +32,7 @@ UNDER_WAY = Refused(
 
 async def name_list(writer: Writer, request: Request, command: NameList) -> Done:
     """Begin a list, or give it another title."""
-    return await writer.one(LISTS, _of_list(request, command))
+    return await writer.one(LISTS, _asked(request, command))
 
 
 async def archive_list(writer: Writer, request: Request, name: str, by: str | None) -> Done:
@@ -41,19 +41,11 @@ async def archive_list(writer: Writer, request: Request, name: str, by: str | No
     standing = {**rules.rules, **rules.held}
     naming = References({each: live.rule for each, live in standing.items()}).naming_list(name)
     command = ArchiveList(name, request.at, by, naming)
-    return await writer.one(LISTS, _of_list(request, command))
+    return await writer.one(LISTS, _asked(request, command))
 
 
-def _of_list(request: Request, command: OfList) -> Command[OfList]:
-    stream = list_stream(command.name)
-    return Command(
-        id=request.command_id,
-        hash=body_hash([command.name, request.body]),
-        stream=stream,
-        key=stream,
-        body=command,
-        causation=Causation(correlation=request.command_id),
-    )
+def _asked(request: Request, command: OfList) -> Command[OfList]:
+    return request.asks(command.name, list_stream(command.name), command)
 
 
 @dataclass(frozen=True, slots=True)

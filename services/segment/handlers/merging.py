@@ -51,13 +51,13 @@ class ListMerging:
             seen.add(into)
             if state.away is None or merge not in state.passed or state.away.survivor in seen:
                 return
-            lists = state.gained_by(merge) & state.lent
+            lists = state.passed[merge]
             merge, into = state.away.merge, state.away.survivor
 
     async def reverted(self, heard: Heard, merge: str, survivor: str) -> None:
         """What came by the merge leaves the survivor, and the customer has it again."""
         loser, _ = await self.writer.state(LISTING, listing_stream(heard.customer))
-        lists, seen, at, by = loser.lent, {heard.customer}, survivor, merge
+        lists, seen, at, by = loser.lent, set[str](), survivor, merge
         while True:
             give = GiveBack(by, lists, heard.event, self.clock.now())
             state = await self._carry_out(heard, at, give)

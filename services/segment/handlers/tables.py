@@ -15,8 +15,7 @@ from services.segment.handlers.definitions import Request
 from services.segment.queries.scoring import Scoring, Tables
 from services.segment.rules.instants import instant, span
 from shared.clock import Clock
-from shared.envelope import Causation
-from shared.eventstore import StoreUnavailable, body_hash
+from shared.eventstore import StoreUnavailable
 from shared.execute import Command as Execution
 from shared.execute import Done, Writer
 from shared.ids import derived_id
@@ -33,7 +32,7 @@ async def define(
     writer: Writer, horizon: timedelta, request: Request, command: DefineTable
 ) -> Done:
     """Give a table its (new) meaning. Raises `Refused` that names what is wrong in it."""
-    return await writer.one(tables(horizon), _execution(request, command))
+    return await writer.one(tables(horizon), _asked(request, command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class CutPointCount:
         base = [figures for part in parts for figures in part]
         command = SetCutPoints(name, state.definition, base, self.clock.now())
         request = Request(f"cuts|{job.id}", state.definition, command.at)
-        await self.writer.one(tables(self.horizon), _execution(request, command))
+        await self.writer.one(tables(self.horizon), _asked(request, command))
         await checkpoint(len(base), {"base": len(base)}, total=len(base))
 
 
@@ -102,18 +101,10 @@ class TableSchedule:
                 self._begun.add(job)
 
 
-def recompute_job(name: str, command_id: str) -> str:
+def recompute_job(command_id: str) -> str:
     """The id of the job that somebody asked for under a command's id."""
-    return derived_id(CUT_POINTS, name, command_id)
+    return derived_id(CUT_POINTS, command_id)
 
 
-def _execution(request: Request, command: Command) -> Execution[Command]:
-    stream = table_stream(command.name)
-    return Execution(
-        id=request.command_id,
-        hash=body_hash([command.name, request.body]),
-        stream=stream,
-        key=stream,
-        body=command,
-        causation=Causation(correlation=request.command_id),
-    )
+def _asked(request: Request, command: Command) -> Execution[Command]:
+    return request.asks(command.name, table_stream(command.name), command)

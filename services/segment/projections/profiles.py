@@ -55,7 +55,6 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         opens=True,
         indexes=((("lacks", 1), ("partition", 1)),),
     )
-    glance = Glance.of(engine)
     return Stepped(
         projection=projection,
         stream=membership_stream,
@@ -64,7 +63,6 @@ def profiles_v2(engine: Engine) -> Stepped[Profile]:
         live=engine.live,
         revise=engine.revise,
         barriers=frozenset({ImportEnded.type}),
-        glance=glance,
-        unseen=glance.unseen,
+        glances=Glance.all_of(engine),
         spared=frozenset() if NOTIFICATIONS in engine.rules.touched_by else frozenset({MESSAGES}),
     )

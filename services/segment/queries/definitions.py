@@ -7,7 +7,10 @@ from datetime import datetime
 from services.segment.domain import Segment, evolve, segment_stream
 from shared.decider import Decider, not_found
 from shared.envelope import decode
+from shared.events import EVENT_TYPES
+from shared.events.contract import EventData
 from shared.events.segment import SegmentDefined
+from shared.eventstore import Commit
 from shared.execute import Writer
 
 _SEGMENT: Decider[None, Segment] = Decider(Segment, lambda _command, _state: (), evolve)
@@ -55,9 +58,20 @@ class Definitions:
 
     async def all(self) -> Sequence[Defined]:
         """All segments by name, archived ones too."""
-        names = await self.writer.store.names(segment_stream(""))
-        histories = await self.writer.histories(names)
-        return [
-            Defined(name.removeprefix(segment_stream("")), head.version, _SEGMENT.fold(events))
-            for name, (events, head) in sorted(histories.items())
-        ]
+        store = self.writer.store
+        return defined_by(await store.read(await store.names(segment_stream(""))))
+
+
+def defined_by(streams: Mapping[str, Sequence[Commit]]) -> Sequence[Defined]:
+    """The segments whose streams are among these, by name, archived ones too."""
+    begin = segment_stream("")
+    return [
+        Defined(name.removeprefix(begin), commits[-1].version, _SEGMENT.fold(_told(commits)))
+        for name, commits in sorted(streams.items())
+        if name.startswith(begin)
+    ]
+
+
+def _told(commits: Sequence[Commit]) -> Sequence[EventData]:
+    envelopes = [decode(text) for commit in commits for text in commit.events]
+    return [EVENT_TYPES[each.type].model_validate_json(bytes(each.data)) for each in envelopes]

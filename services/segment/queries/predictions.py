@@ -3,7 +3,7 @@
 Nothing of a prediction is stored, so it is never older than the receipts that are known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +16,14 @@ from services.segment.engine.spending import Spending
 from services.segment.projections.activity import Activity
 from services.segment.queries.activity import summed
 from services.segment.queries.moments import Numbers, everybody, receipts_of
+from shared.decider import Refused
 from shared.events.prediction import ParametersFitted
 from shared.execute import Writer
 from shared.moments import milliseconds
 from shared.readmodel import RawDocument, Scans
 
 WEEK = 7 * 24 * 3600 * 1000
+_NOBODY = ("away", "erased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,34 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom a prediction of the next days has to say it of; every bound that is given is kept.
+
+    The bounds themselves are within. Turnover is net, in minor units.
+    """
+
+    days: int
+    churn_risk_at_least: float | None = None
+    churn_risk_at_most: float | None = None
+    receipts_at_least: float | None = None
+    turnover_at_least_minor: int | None = None
+
+    def means(self, found: Prediction) -> bool:
+        """Whether it means a customer of whom this is predicted."""
+        risk = 1 - found.alive
+        return not (
+            _below(risk, self.churn_risk_at_least)
+            or (self.churn_risk_at_most is not None and risk > self.churn_risk_at_most)
+            or _below(found.expected_receipts, self.receipts_at_least)
+            or _below(found.expected_turnover, self.turnover_at_least_minor)
+        )
+
+
+def _below(value: float, bound: float | None) -> bool:
+    return bound is not None and value < bound
+
+
+@dataclass(frozen=True, slots=True)
 class Predictions:
     """Questions to the parameters, and what follows from them."""
 
@@ -59,6 +89,31 @@ class Predictions:
         """The parameters that count now."""
         state, _ = await self.writer.state(PREDICTIONS, PREDICTION_STREAM)
         return state.fitted
+
+    async def require_fitted(self) -> ParametersFitted:
+        """The same. Raises `Refused` (409) before the first fit."""
+        fitted = await self.fitted()
+        if fitted is None:
+            raise Refused(
+                "not-fitted", 409, "The models are not fitted yet.", "POST /v1/predictions/fit"
+            )
+        return fitted
+
+    async def of_whom(
+        self, wanted: Wanted, fitted: ParametersFitted, now: datetime, after: str | None, limit: int
+    ) -> tuple[Sequence[str], str | None]:
+        """Whom it means of the next customers by id, and the last who was looked at.
+
+        None at the end. Staff is left out, and who was merged or erased.
+        """
+        where = {} if after is None else {"_id": {"$gt": after}}
+        people = await self.collection.find(where, sort=[("_id", 1)], limit=limit)
+        counted = [
+            raw for raw in people if not any(raw.get(each) for each in ("internal", *_NOBODY))
+        ]
+        found = _all_predicted(counted, fitted, now, wanted.days)
+        meant = [name for name, each in found.items() if wanted.means(each)]
+        return meant, people[-1]["_id"] if people else None
 
     async def base(self, now: datetime) -> Base:
         """All who have bought before the moment."""
@@ -118,6 +173,30 @@ def predicted(
     receipts = np.array([float(summary.receipts)])
     worth = float(spending.expected(receipts, np.array([summary.spent / summary.receipts]))[0])
     return Prediction(summary.receipts, float(buying.alive(buyers)[0]), count, count * worth)
+
+
+def _all_predicted(
+    people: Sequence[RawDocument], fitted: ParametersFitted, now: datetime, days: int
+) -> Mapping[str, Prediction]:
+    """The same of many, by their ids, without those who have never bought."""
+    buyers, mean = buyers_of(people, milliseconds(now))
+    names = [raw["_id"] for raw in people if any(each.get("bought") for each in _branches(raw))]
+    if not names:
+        return {}
+    receipts = buyers.repeats + 1.0
+    alive = Buying(**fitted.buying.model_dump()).alive(buyers)
+    counts = Buying(**fitted.buying.model_dump()).expected(buyers, days / 7)
+    worth = Spending(**fitted.spending.model_dump()).expected(receipts, mean)
+    found = zip(names, receipts, alive, counts, counts * worth, strict=True)
+    return {
+        name: Prediction(int(many), float(stays), float(count), float(turnover))
+        for name, many, stays, count, turnover in found
+    }
+
+
+def _branches(raw: RawDocument) -> Sequence[RawDocument]:
+    found: Sequence[RawDocument] = raw.get("branches", ())
+    return found
 
 
 def _joined(parts: Sequence[Floats]) -> Floats:

@@ -66,6 +66,8 @@ def waiting_name(segment: str, definition: int) -> str:
 
 
 NamedRules = tuple[tuple[str, LiveRule], ...]
+MOST_WITHOUT = 32
+"""Sets without what somebody lacks that are remembered: customers lack the same few, mostly."""
 LEAST_FUSED = 8
 """Fewer rules than this are asked one by one: writing them out costs more than it saves."""
 
@@ -82,6 +84,9 @@ class Asked:
     groups: frozenset[str]
     alone: NamedRules
     fused: Fused | None = None
+
+
+NOTHING = Asked((), frozenset(), ())
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,9 @@ class RuleSet:
         """The rules that look at something, by its name (`Leaf.reads`)."""
         asked = self._asking.get(read)
         if asked is None:
-            asked = self._asking[read] = self._together(self.touched_by.get(read, ()))
+            if read not in self.touched_by:
+                return NOTHING
+            asked = self._asking[read] = self._together(self.touched_by[read])
         return asked
 
     def asking_group(self, group: str) -> Asked:
@@ -238,6 +245,8 @@ class RuleSet:
             left = {name: live for name, live in self.rules.items() if name not in apart}
             held = {**self.held, **apart}
             found = replace(self, rules=left, held=held, fusing=False) if apart else self
+            if len(self._without) >= MOST_WITHOUT:
+                del self._without[next(iter(self._without))]
             self._without[names] = found
         return found
 

@@ -13,6 +13,7 @@ from services.customer.handlers.imports.telling import History, histories_of
 from shared.decider import Refused
 from shared.envelope import Causation
 from shared.execute import Command, Outcome
+from shared.importing import undone_counted
 from shared.jobs import Checkpoint, Flaw, Job, RowResult, row_command
 from shared.jobs.job import LARGEST_ROW
 from shared.keyring import keyed_hash
@@ -39,7 +40,7 @@ class Reverting(CustomerImport):
             done = await self._take_back(job, todo)
             # Before a restart it may have come further than this.
             reached = max(position, checkpoint.job.position)
-            await checkpoint(reached, _counted(done), done)
+            await checkpoint(reached, undone_counted(done), done)
 
     async def _take_back(self, job: Job, todo: Sequence[RowResult]) -> Sequence[RowResult]:
         done: list[RowResult] = []
@@ -126,11 +127,3 @@ def _result(result: RowResult, undoing: Undoing, outcome: Outcome | None) -> Row
 
 def _kept(result: RowResult) -> RowResult:
     return msgspec.structs.replace(result, undone=KEPT, flaws=(Flaw(CHANGED_SINCE),))
-
-
-def _counted(results: Sequence[RowResult]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for each in results:
-        if each.undone is not None:
-            counts[each.undone] = counts.get(each.undone, 0) + 1
-    return counts

@@ -14,7 +14,7 @@ from services.interaction.domain.timeline.facts import FACTS, MOVES, SUSPICIONS
 from services.interaction.domain.timeline.kinds import Form, Group, Kept, Kind, Saying, kept_of
 from services.interaction.domain.timeline.outreach import OUTREACH
 from services.interaction.domain.timeline.words import WORDS
-from shared.events import lists, merging, moving, sending
+from shared.events import lists, merging, moving, replies, sending, series
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {**CUSTOMERS, **DEALS, **FACTS, **MOVES, **SUSPICIONS, **TASKS, **POINTS, **OUTREACH}
@@ -23,6 +23,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 NOBODYS_FAMILIES = frozenset(
     {
+        "address",
         "automation",
         "branch",
         "campaign",
@@ -36,6 +37,7 @@ NOBODYS_FAMILIES = frozenset(
         "prediction",
         "product",
         "product_category",
+        "series",
         "status",
     }
 )
@@ -43,6 +45,8 @@ NOBODYS_FAMILIES = frozenset(
 
 NOBODYS = frozenset(
     {
+        "coupon.codes_added.v1",
+        "coupon.pool_defined.v1",
         "form.archived.v1",
         "form.defined.v1",
         "form.restored.v1",
@@ -60,7 +64,13 @@ NOBODYS = frozenset(
         "segment.wave_held.v1",
         "segment.wave_released.v1",
         "segment.zone_noted.v1",
+        "sending.branch_budgets_defined.v1",
+        "sending.branch_continued.v1",
+        "sending.branch_counted.v1",
+        "sending.budget_continued.v1",
+        "sending.budget_counted.v1",
         "sending.policy_defined.v1",
+        "sending.senders_defined.v1",
         "task.rules_defined.v1",
     }
 )
@@ -80,9 +90,17 @@ MACHINERY = frozenset(
         # A hand-over and its end say so themselves.
         sending.SlotTaken.type,
         sending.SlotReturned.type,
+        # Beside its message, or nothing to tell: the journey's beginning and end say the rest.
+        series.JourneyNoted.type,
+        series.JourneyWaiting.type,
+        series.JourneyStepTaken.type,
+        series.JourneyPassedOver.type,
+        # The fact that is made of it is the entry.
+        replies.ReplyReceived.type,
         # Each list that comes or goes by it has an entry of its own.
         lists.ListsHandedOver.type,
         lists.ListsReceived.type,
+        lists.ListsGivenBack.type,
         lists.ListsTakenBack.type,
         lists.ListsClosed.type,
     }

@@ -4,7 +4,6 @@ What the import brought is voided or withdrawn; what others had brought before s
 what the same file only repeated.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from services.interaction.domain.imports import IMPORTS, import_stream_of
 from services.interaction.handlers.importing.running import NEW, FactImport
 from services.interaction.handlers.withdrawing import TakenBack, Wanted, Withdrawals
+from shared.importing import undone_counted
 from shared.jobs import Checkpoint, Flaw, Job, RowResult
 from shared.jobs.job import LARGEST_ROW
 
@@ -36,7 +36,7 @@ class Reverting(FactImport):
             taken = await taking.take_back([_wanted(each) for each in todo], job.by)
             done = [_result(each, found) for each, found in zip(todo, taken, strict=True)]
             position = max(position, job.reached - before, checkpoint.job.position)
-            await checkpoint(position, _counted(done), done)
+            await checkpoint(position, undone_counted(done), done)
         await checkpoint(job.reached)
 
     async def _ended(self, job: Job) -> None:
@@ -55,11 +55,3 @@ def _wanted(result: RowResult) -> Wanted:
 def _result(result: RowResult, found: TakenBack) -> RowResult:
     flaws = tuple(Flaw(f"{each} {SINCE}") for each in found.since)
     return msgspec.structs.replace(result, undone=found.undone, flaws=flaws)
-
-
-def _counted(results: Sequence[RowResult]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for each in results:
-        if each.undone is not None:
-            counts[each.undone] = counts.get(each.undone, 0) + 1
-    return counts

@@ -3,8 +3,8 @@
     python -m services.interaction.handlers.incoming.schema           compare; 1 when they differ
     python -m services.interaction.handlers.incoming.schema --write   write it, unless it breaks
 
-Tills keep their software for years. Within a version kinds and optional fields may be added; what
-would refuse a fact that was right before is refused here.
+Tills keep their software for years. Within a version kinds, optional fields and values of a closed
+list may be added; what would refuse a fact that was right before is refused here.
 """
 
 import json
@@ -59,7 +59,23 @@ def broken(before: Schema, after: Schema) -> Iterator[str]:
         if name not in now:
             yield f"{name}: the kind is gone"
         else:
-            yield from (f"{name}: {line}" for line in breaches(each, now[name]))
+            yield from (
+                f"{name}: {line}" for line in breaches(each, _without_added(each, now[name]))
+            )
+
+
+def _without_added(before: Any, after: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """`after` without the values that lists have more than `before`: who writes need not know."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return {
+            key: [each for each in value if each in before["enum"]]
+            if key == "enum" and key in before
+            else _without_added(before.get(key), value)
+            for key, value in after.items()
+        }
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [_without_added(old, new) for old, new in zip(before, after, strict=True)]
+    return after
 
 
 def run(arguments: Sequence[str], file: Path = FILE) -> int:

@@ -170,6 +170,12 @@ class Facts(Windowed):
         plain = self.aggregate == "count" or (self.aggregate == "sum" and self.number in numbers)
         return self.ever and plain
 
+    @cached_property
+    def of_counted(self) -> bool:
+        """Whether every fact that it asks for is among those that are counted for ever."""
+        named = self.where is not None and self.where.state is not None
+        return FACT_KINDS[self.kind].totals and not named
+
     def reads(self) -> Iterator[str]:
         """Facts of its kind."""
         yield self.kind

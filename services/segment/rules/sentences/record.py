@@ -58,6 +58,7 @@ _IDENTIFIERS = {
     "external": "external id",
     "messenger": "messenger",
     "social": "social network",
+    "push": "device for push messages",
 }
 _CHANNELS = {
     "email": "email",

@@ -1,4 +1,4 @@
-"""How much a public page takes: per address, and per form.
+"""How much a public page takes: per address, and per place: a form, or a link.
 
 Counted in this process alone, by the machine's clock: several processes of the API take that much
 each. What must hold for all together (attempts at a code, mails to an address) is counted in the
@@ -16,7 +16,7 @@ from shared.decider import Refused
 from shared.keyring import keyed_hash
 
 PER_ADDRESS = RateLimitItemPerHour(60)
-PER_FORM = RateLimitItemPerMinute(300)
+PER_PLACE = RateLimitItemPerMinute(300)
 
 
 def _network(address: str) -> str:
@@ -40,13 +40,13 @@ class Floods:
 
     secret: bytes = field(repr=False)
     per_address: RateLimitItem = PER_ADDRESS
-    per_form: RateLimitItem = PER_FORM
+    per_place: RateLimitItem = PER_PLACE
     limiter: SlidingWindowCounterRateLimiter = field(default_factory=_limiter)
 
-    async def pass_one(self, form: str, address: str) -> None:
+    async def pass_one(self, place: str, address: str) -> None:
         """Count one more. Raises `Refused` (429) for one too many."""
         hashed = keyed_hash(self.secret, "address", _network(address))
-        for limit, name in ((self.per_address, hashed), (self.per_form, form)):
+        for limit, name in ((self.per_address, hashed), (self.per_place, place)):
             if not await self.limiter.hit(limit, name):
                 raise Refused(
                     "too-many-requests", 429, "There are too many requests.", "try again later"

@@ -1,0 +1,57 @@
+"""Coupons: pools of codes, who has which, what was redeemed, and who recommends whom."""
+
+from services.notify.domain.coupons.codes import generated, is_mistyped, normal
+from services.notify.domain.coupons.coupon import (
+    COUPON,
+    TAKEN,
+    Coupon,
+    IssueCoupon,
+    RedeemCoupon,
+    ReturnRedemption,
+    coupon_stream,
+    issued_beside,
+    kept_changes,
+    kept_claim,
+    kept_ids,
+)
+from services.notify.domain.coupons.pool import (
+    ADDED,
+    BLOCK,
+    POOL,
+    POOLS,
+    AddCodes,
+    DefinePool,
+    Pool,
+    added_claim,
+    blocks_of,
+    pool_stream,
+    valid_until,
+)
+
+__all__ = [
+    "ADDED",
+    "BLOCK",
+    "COUPON",
+    "POOL",
+    "POOLS",
+    "TAKEN",
+    "AddCodes",
+    "Coupon",
+    "DefinePool",
+    "IssueCoupon",
+    "Pool",
+    "RedeemCoupon",
+    "ReturnRedemption",
+    "added_claim",
+    "blocks_of",
+    "coupon_stream",
+    "generated",
+    "is_mistyped",
+    "issued_beside",
+    "kept_changes",
+    "kept_claim",
+    "kept_ids",
+    "normal",
+    "pool_stream",
+    "valid_until",
+]
