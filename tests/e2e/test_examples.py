@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 from shared.access import Role
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers
+from shared.testing.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -27,13 +27,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SALES = 300
 SECONDS = 120.0
 PAUSE_SECONDS = 0.1
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 def until(check: Callable[[], bool], output: Path, seconds: float = SECONDS) -> None:

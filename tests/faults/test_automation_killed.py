@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from shared.process.running import run
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers
 from shared.testing.chain import eventually
+from shared.testing.ports import free_port
 from tests.faults.children import Nursery
 
 pytestmark = pytest.mark.faults
@@ -48,13 +48,6 @@ def run_customer(settings: Settings, step: str | None) -> None:
 
     patch.setattr(MongoEventStore, "append", append)
     run(lambda: build(settings, "all"))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 def rule(status: str, tag: str) -> Json:

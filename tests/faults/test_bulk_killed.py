@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from shared.process.running import run
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers
 from shared.testing.chain import eventually
+from shared.testing.ports import free_port
 from tests.faults.children import Nursery
 
 pytestmark = pytest.mark.faults
@@ -74,13 +74,6 @@ def run_customer(settings: Settings, step: str | None) -> None:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 async def tagged(chain: LocalChain) -> Sequence[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from services.interaction.main import InteractionSettings, build
 from shared.access import Role
 from shared.process.running import run
 from shared.testing import LocalChain, Servers
+from shared.testing.ports import free_port
 from tests.faults.children import Nursery
 from tests.faults.lines import line_to
 from tests.faults.scenes import eventually
@@ -34,13 +34,6 @@ SECONDS = 100.0
 def run_interaction(settings: InteractionSettings) -> None:
     """The whole service."""
     run(lambda: build(settings, "all"))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 @dataclass(slots=True)

@@ -30,9 +30,9 @@ from shared.projector import Projector
 from shared.readmodel import RawDocument
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers, eventually
+from shared.testing.ports import free_port
 from tests.faults.children import Child, Nursery
 from tests.faults.invariants import check_commits, commits_in
-from tests.faults.test_automation_killed import free_port
 from tests.faults.workers import SESSION_MS
 from tests.integration.test_interaction_process import readiness
 

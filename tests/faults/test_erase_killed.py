@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from shared.process.running import run
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers
 from shared.testing.chain import eventually
+from shared.testing.ports import free_port
 from tests.faults.children import Nursery
 
 pytestmark = pytest.mark.faults
@@ -68,13 +68,6 @@ def run_customer(settings: Settings, step: str | None, armed: Path) -> None:
         patch.setattr(Files, "delete_of", dying(Files.delete_of))
     patch.setattr(MongoEventStore, "append_together", append)
     run(lambda: build(settings, "all"))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 async def person(client: httpx2.AsyncClient, number: int) -> list[str]:

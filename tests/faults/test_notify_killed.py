@@ -54,12 +54,12 @@ from shared.testing.chain import PARTITIONS
 from shared.testing.facts import TOLD
 from shared.testing.kafka_log import producing, read_partitions
 from shared.testing.mail_server import MailServer
+from shared.testing.ports import free_port
 from shared.testing.provider import Asked, Says, provider
 from shared.testing.servers import EmbeddedProcess
 from tests.faults.children import Child, Nursery
 from tests.faults.invariants import check_commits, commits_in
 from tests.faults.leaving import SITE, Door, Leaving
-from tests.faults.test_automation_killed import free_port
 from tests.faults.test_outages import kill, stack
 from tests.faults.test_pauses import LONG
 from tests.integration.test_interaction_process import readiness
@@ -363,7 +363,7 @@ async def survive(
     """Everybody meets their fate; others go on, and the servers die under them."""
     *dying, frozen = fated
     await asyncio.gather(*(child.ended(SECONDS) for child in dying))
-    assert all(child.killed for child in dying)
+    assert all(child.killed for child in dying), chain.children.tails()
     await frozen.stopped(SECONDS)
     thaw = asyncio.get_running_loop().time() + FROZEN_SECONDS
     first, second = await chain.worker("lives"), await chain.worker("lives")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from shared.process.running import run
 from shared.settings import Settings
 from shared.testing import LocalChain, Servers
 from shared.testing.chain import eventually
+from shared.testing.ports import free_port
 from tests.faults.children import Nursery
 
 pytestmark = pytest.mark.faults
@@ -35,13 +35,6 @@ WAITS = 20
 def run_customer(settings: Settings) -> None:
     """The whole service, until it is killed."""
     run(lambda: build(settings, "all"))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 @asynccontextmanager

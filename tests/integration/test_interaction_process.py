@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,17 +14,11 @@ import pytest
 from services.interaction.consumers import PROJECTIONS
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
+from shared.testing.ports import free_port
 
 START_SECONDS = 120.0
 """A busy machine may need long to import everything."""
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def environment(chain: LocalChain, port: int) -> dict[str, str]:

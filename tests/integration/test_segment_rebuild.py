@@ -17,10 +17,10 @@ from services.segment.main import build as build_segment
 from shared.events.contract import show_moment
 from shared.settings import Settings
 from shared.testing import LocalChain, eventually
+from shared.testing.ports import free_port
 from tests.integration.test_interaction_process import (
     START_SECONDS,
     environment,
-    free_port,
     readiness,
 )
 
