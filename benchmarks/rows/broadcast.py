@@ -26,15 +26,11 @@ from benchmarks.place import Place
 from benchmarks.sink import apart
 from services.notify.channels import Accepted, Channel, Outgoing, Receipt
 from services.notify.channels.email import EmailChannel, SmtpServer
-from services.notify.handlers import (
-    Audiences,
-    Buckets,
-    CampaignBook,
-    Dispatcher,
-    Request,
-    define,
-    start,
-)
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.audience import Audiences
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.sending.buckets import Buckets
+from services.notify.handlers.sending.dispatcher import Dispatcher
 from services.notify.projections import QUEUE, RECIPIENTS, Contact, QueuedMessage, Recipient
 from services.notify.projections.recipients import Membership, consent_key
 from services.notify.queries import Queue, Recipients

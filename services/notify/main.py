@@ -36,29 +36,26 @@ from services.notify.consumers.receipts import Redemptions
 from services.notify.consumers.series import series_work
 from services.notify.consumers.signs import TOPICS as SERIES_TOPICS
 from services.notify.content import LinkTokens
-from services.notify.handlers import (
-    Anniversaries,
-    Audiences,
-    Buckets,
-    Calendars,
-    CampaignBook,
-    Dispatcher,
-    Finishing,
-    Occasion,
-    schedule,
-)
-from services.notify.handlers.charging import tariff_of
-from services.notify.handlers.confirming import Audience
-from services.notify.handlers.dates import Dates
-from services.notify.handlers.hearing import Hearing
-from services.notify.handlers.letters import LetterDesk
-from services.notify.handlers.links import Links
-from services.notify.handlers.mailbox import mail_reading
-from services.notify.handlers.policies import PolicyBook
-from services.notify.handlers.series_book import SeriesBook
-from services.notify.handlers.stepping import Stepping
-from services.notify.handlers.trials import TrialSending, leading_nowhere
-from services.notify.handlers.writing import Stationery
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.policies import PolicyBook
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.campaigns.anniversaries import Anniversaries
+from services.notify.handlers.campaigns.audience import Audiences
+from services.notify.handlers.campaigns.calendars import Calendars
+from services.notify.handlers.campaigns.confirming import Audience
+from services.notify.handlers.campaigns.finishing import Finishing
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
+from services.notify.handlers.deciding.charging import tariff_of
+from services.notify.handlers.deciding.stepping import Stepping
+from services.notify.handlers.letters.desk import LetterDesk
+from services.notify.handlers.letters.trials import TrialSending, leading_nowhere
+from services.notify.handlers.letters.writing import Stationery
+from services.notify.handlers.recipients.dates import Dates
+from services.notify.handlers.returns.hearing import Hearing
+from services.notify.handlers.returns.links import Links
+from services.notify.handlers.returns.mailbox import mail_reading
+from services.notify.handlers.sending.buckets import Buckets
+from services.notify.handlers.sending.dispatcher import Dispatcher
 from services.notify.projections import (
     CAMPAIGN_EFFECTS,
     PLACES,

@@ -32,12 +32,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.customer.main import build as build_customer
 from services.notify.domain import RecordSent
-from services.notify.handlers import dispatcher
-from services.notify.handlers import recording as recorder
-from services.notify.handlers.finding import PAGE
-from services.notify.handlers.handing_over import HandingOver
-from services.notify.handlers.plans import Plan
-from services.notify.handlers.recording import Entry
+from services.notify.handlers.deciding.plans import Plan
+from services.notify.handlers.sending import dispatcher
+from services.notify.handlers.sending import recording as recorder
+from services.notify.handlers.sending.finding import PAGE
+from services.notify.handlers.sending.handing_over import HandingOver
+from services.notify.handlers.sending.recording import Entry
 from services.notify.main import NotifySettings
 from services.notify.main import build as build_notify
 from shared.decider import NewEvent

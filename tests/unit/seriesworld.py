@@ -11,13 +11,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from services.notify.consumers.journeys import SeriesReaders
 from services.notify.consumers.occasions import occasions
 from services.notify.domain.series import journey_stream
-from services.notify.handlers import CampaignBook, Occasion, Request, define, start
-from services.notify.handlers.beginning import Beginnings
-from services.notify.handlers.dates import Dates
-from services.notify.handlers.journeying import Journeying
-from services.notify.handlers.noting import note
-from services.notify.handlers.series import define_series, steer_series
-from services.notify.handlers.series_book import SeriesBook, SeriesEntry
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesBook, SeriesEntry
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.campaigns.scheduling import Occasion
+from services.notify.handlers.recipients.dates import Dates
+from services.notify.handlers.series.beginning import Beginnings
+from services.notify.handlers.series.journeying import Journeying
+from services.notify.handlers.series.noting import note
+from services.notify.handlers.series.requests import define_series, steer_series
 from services.notify.projections import RECIPIENTS, Recipient
 from services.notify.projections.journeys import JOURNEYS, JourneyDocument
 from services.notify.queries import Journeys, Recipients

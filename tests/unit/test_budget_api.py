@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from services.notify.api.budgets import BudgetApi
-from services.notify.handlers import CampaignBook
+from services.notify.handlers.books.campaigns import CampaignBook
 from shared.access import Authenticator, Role, issue
 from shared.events.budgets import Allowance, BranchBudget
 from shared.events.campaign import Budget

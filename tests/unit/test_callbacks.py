@@ -28,10 +28,10 @@ from services.notify.domain import (
     message_stream,
 )
 from services.notify.domain.suppression import Patience
-from services.notify.handlers.hearing import Hearing
-from services.notify.handlers.replying import Replying
-from services.notify.handlers.reporting import PATIENCE_SECONDS, Reporting
-from services.notify.handlers.suppression import suppressed
+from services.notify.handlers.books.suppression import suppressed
+from services.notify.handlers.returns.hearing import Hearing
+from services.notify.handlers.returns.replying import Replying
+from services.notify.handlers.returns.reporting import PATIENCE_SECONDS, Reporting
 from services.notify.projections import QUEUE, QueuedMessage
 from services.notify.queries import Queue, Recipients
 from services.notify.settings import ChannelSettings, SmsGateway, SmsReports

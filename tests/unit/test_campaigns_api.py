@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.api import CampaignApi, SteeringApi
-from services.notify.handlers import CampaignBook
-from services.notify.handlers.confirming import Audience
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.confirming import Audience
 from services.notify.queries import Figures, Outcomes
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock

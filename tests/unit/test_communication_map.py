@@ -13,8 +13,9 @@ from services.notify.api.communication_map import MapApi
 from services.notify.domain.campaign import Campaign
 from services.notify.domain.communication import communications, crowded, unaddressed
 from services.notify.domain.series.course import Series
-from services.notify.handlers import CampaignBook, Request, define, start
-from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.campaigns.requests import Request, define, start
 from services.notify.projections.segments import SEGMENTS, KnownSegment
 from services.notify.queries import Effects
 from services.notify.queries.segments import Segments

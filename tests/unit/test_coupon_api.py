@@ -11,9 +11,9 @@ import pytest
 from services.notify.api import CampaignApi
 from services.notify.api.coupons import CouponApi
 from services.notify.api.senders import SenderApi
-from services.notify.handlers import CampaignBook
-from services.notify.handlers.coupon_pools import PoolBook
-from services.notify.handlers.senders import SenderBook
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.coupon_pools import PoolBook
+from services.notify.handlers.books.senders import SenderBook
 from services.notify.queries.coupons import CouponCounts, GivenCoupons
 from shared.access import Authenticator, Role, issue
 from shared.http import build_app

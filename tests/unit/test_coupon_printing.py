@@ -14,9 +14,9 @@ import pytest
 from services.notify.api.printing import COLUMNS, PrintingApi
 from services.notify.api.recommending import RecommendingApi
 from services.notify.domain.coupons import COUPON, coupon_stream, generated
-from services.notify.handlers.coupon_pools import PoolBook, Stock
-from services.notify.handlers.printing import Mailing, Printing
-from services.notify.handlers.recommending import Recommending
+from services.notify.handlers.books.coupon_pools import PoolBook, Stock
+from services.notify.handlers.coupons.printing import Mailing, Printing
+from services.notify.handlers.coupons.recommending import Recommending
 from services.notify.projections import Recipient
 from services.notify.projections.recipients import Membership
 from services.notify.queries import Recipients

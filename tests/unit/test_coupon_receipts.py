@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.consumers.receipts import react
 from services.notify.domain.coupons import COUPON, IssueCoupon, coupon_stream
-from services.notify.handlers.issuing import issue_all
+from services.notify.handlers.coupons.issuing import issue_all
 from services.notify.projections.coupons import COUPONS, GivenCoupon
 from services.notify.queries.coupons import CouponCounts, GivenCoupons
 from shared.clock import ManualClock

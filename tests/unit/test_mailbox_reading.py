@@ -12,7 +12,7 @@ import pytest
 
 from services.notify.channels.imap import ImapMailbox, Mail, MailboxAway
 from services.notify.channels.reports import Heard, Reply, Report
-from services.notify.handlers.mailbox import MailReading, mail_reading
+from services.notify.handlers.returns.mailbox import MailReading, mail_reading
 from services.notify.settings import NotifySettings
 from shared.clock import ManualClock
 from shared.eventstore import StoreUnavailable

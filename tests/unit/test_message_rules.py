@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.domain import message_stream
-from services.notify.handlers import Occasion, schedule
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from services.notify.projections import QueuedMessage
 from services.segment.engine.explaining import explain
 from services.segment.engine.profile import Profile

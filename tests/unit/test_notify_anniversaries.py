@@ -8,8 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.domain.anniversary import comes_round, zone_of
-from services.notify.handlers import Anniversaries, CampaignBook, Request, define, start
-from services.notify.handlers.dates import Dates
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.anniversaries import Anniversaries
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.recipients.dates import Dates
 from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.projections.anniversaries import day_keys
 from services.notify.queries import Recipients

@@ -7,16 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.notify.handlers import (
-    Audiences,
-    CampaignBook,
-    Request,
-    audience,
-    define,
-    start,
-    stop,
-)
-from services.notify.handlers.campaigns import begin_run
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns import audience
+from services.notify.handlers.campaigns.audience import Audiences
+from services.notify.handlers.campaigns.requests import Request, begin_run, define, start, stop
 from services.notify.projections import RECIPIENTS, QueuedMessage
 from services.notify.queries import Recipients
 from shared.clock import ManualClock

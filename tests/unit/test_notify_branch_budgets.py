@@ -21,10 +21,10 @@ from services.notify.domain.branch_budget import (
     period_of,
 )
 from services.notify.domain.budget import PAGE_EVENTS
-from services.notify.handlers import Dispatcher
-from services.notify.handlers.branch_spending import BranchBudgetBook, BranchSpending
-from services.notify.handlers.budgets import Budgets
-from services.notify.handlers.charging import Charge, Tariff
+from services.notify.handlers.budgets.branches import BranchBudgetBook, BranchSpending
+from services.notify.handlers.budgets.campaigns import Budgets
+from services.notify.handlers.deciding.charging import Charge, Tariff
+from services.notify.handlers.sending.dispatcher import Dispatcher
 from shared.decider import Decider, Refused
 from shared.events.budgets import (
     Allowance,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notify.domain import BUCKETS
-from services.notify.handlers import Buckets, buckets
+from services.notify.handlers.sending import buckets
+from services.notify.handlers.sending.buckets import Buckets
 from shared.clock import ManualClock
 from shared.memory import MemoryLeases
 

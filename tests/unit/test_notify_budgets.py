@@ -21,7 +21,7 @@ from services.notify.domain.budget import (
     page_stream,
     times_of,
 )
-from services.notify.handlers.budgets import Budgets
+from services.notify.handlers.budgets.campaigns import Budgets
 from shared.decider import Refused
 from shared.events.budgets import BudgetContinued, BudgetCounted
 from shared.events.campaign import Budget, CampaignDefined

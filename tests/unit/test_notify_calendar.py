@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from services.notify.domain import CAMPAIGN, BeginRun, Campaign, StartCampaign
 from services.notify.domain.calendar import next_run
-from services.notify.handlers import Calendars, CampaignBook, Request, define, pause, start, stop
-from services.notify.handlers.campaigns import freeze
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.calendars import Calendars
+from services.notify.handlers.campaigns.requests import Request, define, freeze, pause, start, stop
 from shared.clock import ManualClock
 from shared.envelope import Causation
 from shared.events.campaign import (

@@ -8,9 +8,9 @@ import pytest
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt
 from services.notify.domain import Stage, message_id
 from services.notify.domain.coupons import COUPON, IssueCoupon, coupon_stream, generated
-from services.notify.handlers import Request, define, start
-from services.notify.handlers.coupon_pools import LISTED_SECONDS, PoolBook
-from services.notify.handlers.issuing import issue_all
+from services.notify.handlers.books.coupon_pools import LISTED_SECONDS, PoolBook
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.coupons.issuing import issue_all
 from shared.decider import Refused
 from shared.events.campaign import CampaignDefined, Template
 from shared.events.coupons import CouponIssued, CouponPoolDefined, Referring

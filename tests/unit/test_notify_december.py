@@ -19,16 +19,12 @@ import pytest
 from services.notify.channels import Accepted, Outgoing, Receipt
 from services.notify.consumers.occasions import occasions
 from services.notify.domain import Stage
-from services.notify.handlers import (
-    Audiences,
-    Calendars,
-    CampaignBook,
-    Request,
-    define,
-    schedule,
-    start,
-)
-from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.policies import PolicyBook
+from services.notify.handlers.campaigns.audience import Audiences
+from services.notify.handlers.campaigns.calendars import Calendars
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.campaigns.scheduling import schedule
 from services.notify.projections import QUEUE, RECIPIENTS
 from services.notify.queries import Recipients
 from shared.clock import ManualClock

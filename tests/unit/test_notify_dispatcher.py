@@ -18,20 +18,12 @@ from services.notify.channels import (
     Unknown,
 )
 from services.notify.domain import Stage
-from services.notify.handlers import (
-    Buckets,
-    CampaignBook,
-    Dispatcher,
-    Occasion,
-    Request,
-    define,
-    pause,
-    resume,
-    schedule,
-    start,
-    stop,
-)
-from services.notify.handlers.pacing import Pacing
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.requests import Request, define, pause, resume, start, stop
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
+from services.notify.handlers.sending.buckets import Buckets
+from services.notify.handlers.sending.dispatcher import Dispatcher
+from services.notify.handlers.sending.pacing import Pacing
 from services.notify.projections import QUEUE, RECIPIENTS
 from services.notify.queries import Queue, Recipients
 from shared.clock import ManualClock
@@ -763,7 +755,7 @@ async def test_the_address_that_a_consent_is_bound_to_is_the_one_that_counts() -
 
 
 async def test_the_queue_is_worked_through_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.notify.handlers.finding.PAGE", 5)
+    monkeypatch.setattr("services.notify.handlers.sending.finding.PAGE", 5)
     desk = await Desk.opened()
     names = [f"c{number:02d}" for number in range(12)]
     for name in names[6:]:

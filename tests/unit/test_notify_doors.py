@@ -11,7 +11,7 @@ from services.notify.channels import Accepted, Contact, Outgoing, Receipt
 from services.notify.channels.doors import REACHES, Door, doors_of
 from services.notify.channels.several import Several
 from services.notify.domain import Stage
-from services.notify.handlers import Occasion, schedule
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from services.notify.projections.recipients import REACHING
 from shared.envelope import Causation
 from shared.events.contract import EventData

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt
 from services.notify.domain import Stage
-from services.notify.handlers import CampaignBook, Dispatcher
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.sending.dispatcher import Dispatcher
 from services.notify.queries import Queue, Recipients
 from shared.eventstore import EventStore, StoreUnavailable
 from shared.testing.collections import MemoryQuestions

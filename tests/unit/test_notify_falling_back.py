@@ -17,9 +17,9 @@ from services.notify.domain import (
 )
 from services.notify.domain.delivery import check_delivery
 from services.notify.domain.ledger import ReturnSlot
-from services.notify.handlers import Entry, Start
-from services.notify.handlers.choosing import Limits
-from services.notify.handlers.examining import Examination
+from services.notify.handlers.books.campaigns import Entry, Start
+from services.notify.handlers.deciding.choosing import Limits
+from services.notify.handlers.deciding.examining import Examination
 from services.notify.projections import Contact, QueuedMessage, Recipient
 from services.notify.projections.queue import CLOSED
 from shared.decider import Refused

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.api import FiguresApi
 from services.notify.domain.findings import FAILED, SENTENCES
-from services.notify.handlers import CampaignBook, Request, define
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.requests import Request, define
 from services.notify.main import LOCALES
 from services.notify.projections import CAMPAIGN_EFFECTS, MessageFigures, campaign_figures_of
 from services.notify.queries import Effects, Figures

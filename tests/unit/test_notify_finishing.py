@@ -13,17 +13,10 @@ from services.notify.domain import (
     message_stream,
 )
 from services.notify.domain.message import MessageCommand
-from services.notify.handlers import (
-    CampaignBook,
-    Finishing,
-    Occasion,
-    Request,
-    define,
-    pause,
-    schedule,
-    start,
-)
-from services.notify.handlers.campaigns import freeze
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.finishing import Finishing
+from services.notify.handlers.campaigns.requests import Request, define, freeze, pause, start
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from services.notify.projections import QUEUE, QueuedMessage
 from services.notify.queries import Queue
 from shared.clock import ManualClock

@@ -12,9 +12,10 @@ from services.notify.channels.turns import Turns
 from services.notify.domain import Stage
 from services.notify.domain.preference import preferences_stream
 from services.notify.domain.series import Course, Series, Turn
-from services.notify.handlers import CampaignBook, Request, pause, resume, stop
-from services.notify.handlers.halting import Halts
-from services.notify.handlers.series_book import SeriesEntry
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesEntry
+from services.notify.handlers.campaigns.requests import Request, pause, resume, stop
+from services.notify.handlers.sending.halting import Halts
 from services.notify.projections import QueuedMessage
 from services.notify.projections.queue import queued
 from shared.decider import NewEvent

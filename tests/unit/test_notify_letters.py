@@ -11,8 +11,8 @@ import pytest
 from services.notify.api.letters import LetterApi
 from services.notify.content import LinkTokens
 from services.notify.domain import Stage
-from services.notify.handlers.letters import LetterDesk
-from services.notify.handlers.writing import Stationery
+from services.notify.handlers.letters.desk import LetterDesk
+from services.notify.handlers.letters.writing import Stationery
 from services.notify.projections import QueuedMessage
 from services.notify.queries import Recipients
 from shared.access import Authenticator, Role, issue

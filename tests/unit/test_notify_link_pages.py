@@ -24,9 +24,10 @@ from services.notify.channels.doors import doors_of
 from services.notify.content import Link, LinkKind, LinkTokens
 from services.notify.content.links import LIFETIME
 from services.notify.domain import Stage
-from services.notify.handlers import CampaignBook, Request, define, stop
-from services.notify.handlers.links import Links
-from services.notify.handlers.writing import Stationery
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.requests import Request, define, stop
+from services.notify.handlers.letters.writing import Stationery
+from services.notify.handlers.returns.links import Links
 from services.notify.projections import Contact
 from services.notify.queries import Recipients
 from shared.access import Authenticator
@@ -290,7 +291,7 @@ async def test_what_opens_a_message_without_end_is_no_person(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Scheduled, sending and sent are three commits, and then it was opened twice.
-    monkeypatch.setattr("services.notify.handlers.links.MOST_TRACES", 5)
+    monkeypatch.setattr("services.notify.handlers.returns.links.MOST_TRACES", 5)
     async with arrived() as post:
         for _ in range(4):
             assert (await post.get(LinkKind.OPEN)).content == PIXEL

@@ -15,7 +15,7 @@ from services.notify.domain import (
     message_stream,
 )
 from services.notify.domain.handing import STRAND, Step, Strand
-from services.notify.handlers import Dispatcher
+from services.notify.handlers.sending.dispatcher import Dispatcher
 from services.notify.projections import QueuedMessage, Recipient
 from services.notify.queries import Queue, Recipients
 from shared.events.campaign import CampaignDefined, OnDate

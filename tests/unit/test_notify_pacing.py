@@ -7,7 +7,7 @@ import pytest
 
 from services.notify.channels import Accepted, NotTaken, Receipt, Rejected, Unknown
 from services.notify.domain import Stage
-from services.notify.handlers.pacing import Pacing
+from services.notify.handlers.sending.pacing import Pacing
 from services.notify.projections import QueuedMessage
 from shared.testing.virtual_time import in_virtual_time
 

@@ -16,7 +16,7 @@ from services.notify.domain.preference import (
     Word,
     preferences_stream,
 )
-from services.notify.handlers.preferences import Heard, heeding
+from services.notify.handlers.recipients.preferences import Heard, heeding
 from services.notify.projections import Recipient
 from services.notify.queries import Recipients
 from shared.envelope import Causation
@@ -245,7 +245,7 @@ async def test_without_the_last_look_nothing_is_handed_over() -> None:
 async def test_a_slow_batch_looks_again_before_the_next_hand_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.notify.handlers.preferences.OLDEST_SECONDS", -1.0)
+    monkeypatch.setattr("services.notify.handlers.recipients.preferences.OLDEST_SECONDS", -1.0)
     desk = await Desk.opened()
     for name in ("boris", "anna"):
         await desk.customer(name, GIVEN)

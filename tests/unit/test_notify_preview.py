@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.api import PreviewApi
-from services.notify.handlers import CampaignBook, Request, define
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.requests import Request, define
 from services.notify.projections import Recipient
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock

@@ -28,8 +28,9 @@ from services.notify.domain.trial import (
     EndTest,
     Trials,
 )
-from services.notify.handlers import CampaignBook, Request, define
-from services.notify.handlers.trials import TrialSending
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.campaigns.requests import Request, define
+from services.notify.handlers.letters.trials import TrialSending
 from services.notify.projections import Recipient
 from shared.access import Authenticator, Role, issue
 from shared.clock import ManualClock

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from services.notify.consumers import topics_of, trigger_group, triggered
 from services.notify.consumers.occasions import occasions
 from services.notify.domain import CAMPAIGN
-from services.notify.handlers import Entry, Occasion, Start, schedule
+from services.notify.handlers.books.campaigns import Entry, Start
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.envelope import Causation

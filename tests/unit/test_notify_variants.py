@@ -10,8 +10,8 @@ from services.notify.content import Link, LinkKind, LinkTokens
 from services.notify.domain import Campaign, is_held_out
 from services.notify.domain.definition import checked
 from services.notify.domain.measuring import attribution_days, variant_of
-from services.notify.handlers import Entry, Version
-from services.notify.handlers.writing import Stationery, check, first_link, target_of
+from services.notify.handlers.books.campaigns import Entry, Version
+from services.notify.handlers.letters.writing import Stationery, check, first_link, target_of
 from shared.decider import Refused
 from shared.envelope import decode
 from shared.events.campaign import CampaignDefined

@@ -7,8 +7,14 @@ import pytest
 
 from services.notify.content import Link, LinkKind, LinkTokens
 from services.notify.domain import Campaign
-from services.notify.handlers import Entry, Version
-from services.notify.handlers.writing import Stationery, Writing, check, person_of, target_of
+from services.notify.handlers.books.campaigns import Entry, Version
+from services.notify.handlers.letters.writing import (
+    Stationery,
+    Writing,
+    check,
+    person_of,
+    target_of,
+)
 from services.notify.main import stationery_of
 from services.notify.projections import Recipient
 from shared.decider import Refused

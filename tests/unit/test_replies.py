@@ -14,9 +14,9 @@ from services.interaction.handlers.places import UNDER_WAY
 from services.notify.channels.reports import Reply
 from services.notify.domain import MESSAGE, BeginSending, RecordSent, Schedule, message_stream
 from services.notify.domain.message import MessageCommand
-from services.notify.handlers.replying import Replying
-from services.notify.handlers.reporting import moment_of
-from services.notify.handlers.suppression import suppressed
+from services.notify.handlers.books.suppression import suppressed
+from services.notify.handlers.returns.replying import Replying
+from services.notify.handlers.returns.reporting import moment_of
 from services.notify.projections import QUEUE, Contact, QueuedMessage
 from services.notify.queries import Queue, Recipients
 from shared.clock import ManualClock, SystemClock

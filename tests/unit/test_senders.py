@@ -5,7 +5,7 @@ import pytest
 from services.notify.channels import Accepted, Approved, Outgoing, Receipt
 from services.notify.content import check
 from services.notify.domain.senders import SENDERS, DefineSenders, Senders
-from services.notify.handlers.senders import SenderBook
+from services.notify.handlers.books.senders import SenderBook
 from services.notify.settings import is_sender
 from shared.decider import Refused
 from shared.events.campaign import ApprovedForm, CampaignDefined, Template, Version

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notify.channels import Accepted
-from services.notify.handlers import Occasion, Request, define, schedule, start
-from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.books.policies import PolicyBook
+from services.notify.handlers.campaigns.requests import Request, define, start
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from shared.envelope import Causation
 from shared.events.customer import (
     ConsentGiven,

@@ -14,9 +14,9 @@ from services.notify.api.delivery import Delivery
 from services.notify.api.policy import PolicyInput
 from services.notify.channels import Accepted, Outgoing, Receipt, Rejected
 from services.notify.domain.reasons import SUPPRESSED
-from services.notify.handlers import Occasion, Request, define, schedule, start, stop
-from services.notify.handlers.campaigns import pause, resume
-from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.books.policies import PolicyBook
+from services.notify.handlers.campaigns.requests import Request, define, pause, resume, start, stop
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
 from shared.envelope import Causation
 from shared.events.contract import EventData
 from shared.events.customer import (

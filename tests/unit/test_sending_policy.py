@@ -9,10 +9,11 @@ import pytest
 from services.notify.channels import Accepted, NotTaken, Outgoing, Receipt, Rejected
 from services.notify.domain import MESSAGE, RecordReport, Stage, message_id, message_stream
 from services.notify.domain.message import MessageCommand
-from services.notify.handlers import Dispatcher, Request, define, pause, start, stop
-from services.notify.handlers.pacing import Pacing
-from services.notify.handlers.policies import PolicyBook
-from services.notify.handlers.scheduling import Occasion, schedule
+from services.notify.handlers.books.policies import PolicyBook
+from services.notify.handlers.campaigns.requests import Request, define, pause, start, stop
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
+from services.notify.handlers.sending.dispatcher import Dispatcher
+from services.notify.handlers.sending.pacing import Pacing
 from shared.envelope import Causation
 from shared.events.campaign import Broadcast
 from shared.events.contract import EventData
@@ -384,7 +385,7 @@ async def test_a_hard_bounce_without_another_way_is_the_end() -> None:
 async def test_what_rests_after_its_night_keeps_nothing_else_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.notify.handlers.finding.PAGE", 2)
+    monkeypatch.setattr("services.notify.handlers.sending.finding.PAGE", 2)
     desk = await Desk.opened()
     await policy(desk, quiet=(NIGHT,))
     await another(desk, "news", 5)

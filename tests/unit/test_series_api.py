@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.notify.api import SeriesApi
 from services.notify.domain.series import JOURNEY, JourneyCommand, Note, NoteSign, journey_stream
-from services.notify.handlers import CampaignBook, Request, define, start
-from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.campaigns.requests import Request, define, start
 from services.notify.projections.journeys import JOURNEYS
 from services.notify.queries import Journeys
 from shared.access import Authenticator, Role, issue

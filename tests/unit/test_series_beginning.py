@@ -9,8 +9,8 @@ import pytest
 
 from services.notify.consumers.signs import MESSAGES, entering, topics_of_series
 from services.notify.domain import message_id, message_stream
-from services.notify.handlers.beginning import dates_of
-from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.series.beginning import dates_of
 from shared.decider import NewEvent
 from shared.events.campaign import Condition, OnDate, OnEntering, OnEvent, OnLeaving
 from shared.events.contract import EventData

@@ -10,8 +10,8 @@ import pytest
 from services.notify.consumers.signs import entering, moving, topics_of_series
 from services.notify.domain import message_id, message_stream
 from services.notify.domain.series import journey_stream, mark_of
-from services.notify.handlers.series_book import SeriesBook
-from services.notify.handlers.stepping import Stepping
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.deciding.stepping import Stepping
 from services.notify.projections import queued
 from services.notify.queries import Journeys
 from shared.decider import NewEvent

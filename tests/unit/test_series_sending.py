@@ -8,9 +8,9 @@ import pytest
 
 from services.notify.domain import Stage
 from services.notify.domain.series import Course, Series, Turn
-from services.notify.handlers import Occasion, schedule
-from services.notify.handlers.series_book import SeriesEntry
-from services.notify.handlers.stepping import Steps
+from services.notify.handlers.books.series import SeriesEntry
+from services.notify.handlers.campaigns.scheduling import Occasion, schedule
+from services.notify.handlers.deciding.stepping import Steps
 from services.notify.projections import QueuedMessage
 from services.notify.projections.journeys import JourneyDocument, journey_key
 from shared.envelope import Causation

@@ -20,9 +20,9 @@ from services.notify.domain.suppression import (
     ReleaseAddress,
     SuppressAddress,
 )
-from services.notify.handlers.plans import Plan
-from services.notify.handlers.results import refused_addresses
-from services.notify.handlers.suppression import note, suppressed
+from services.notify.handlers.books.suppression import note, suppressed
+from services.notify.handlers.deciding.plans import Plan
+from services.notify.handlers.sending.results import refused_addresses
 from services.notify.projections import QueuedMessage
 from services.notify.projections.suppressions import SUPPRESSIONS, Suppression
 from services.notify.queries.suppressions import Suppressions

@@ -10,9 +10,9 @@ from services.notify.api.access import Reader, Writing, whole_chain
 from services.notify.api.campaign_input import Input, Reference
 from services.notify.api.delivery import MOST_MESSAGES
 from services.notify.domain.branch_budget import Amount
-from services.notify.handlers import CampaignBook
-from services.notify.handlers.branch_spending import BranchBudgetBook, BranchSpending
-from services.notify.handlers.budgets import Budgets
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.budgets.branches import BranchBudgetBook, BranchSpending
+from services.notify.handlers.budgets.campaigns import Budgets
 from shared.access import Kind, scope
 from shared.events.budgets import Allowance, BranchBudget, BranchBudgetsDefined
 from shared.events.campaign import Budget

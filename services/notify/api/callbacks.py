@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from services.notify.channels.hearing import Hearer
 from services.notify.channels.reports import BadSignature, Unreadable
-from services.notify.handlers.hearing import Hearing
+from services.notify.handlers.returns.hearing import Hearing
 from shared import telemetry
 from shared.decider import Refused, not_found
 

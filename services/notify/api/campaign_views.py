@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.notify.api.delivery import Delivery
 from services.notify.domain import CampaignState
-from services.notify.handlers import Entry
+from services.notify.handlers.books.campaigns import Entry
 from services.notify.queries import Outcomes
 from shared.decider import not_found
 from shared.events.campaign import CampaignDefined, KnownTrigger, Template, Variant

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
 
-from services.notify import handlers
 from services.notify.api.access import Reader, Writing, whole_chain
 from services.notify.api.campaign_input import CampaignInput
 from services.notify.api.campaign_views import (
@@ -15,8 +14,10 @@ from services.notify.api.campaign_views import (
     recorded,
     version_list,
 )
-from services.notify.handlers import CampaignBook, Request
-from services.notify.handlers.coupon_pools import require_pool
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.coupon_pools import require_pool
+from services.notify.handlers.campaigns import requests
+from services.notify.handlers.campaigns.requests import Request
 from services.notify.queries import Figures
 from shared.clock import Clock
 from shared.decider import invalid
@@ -98,5 +99,5 @@ class CampaignApi:
             raise invalid("fallback_after", f"these channels tell of deliveries: {told}")
         await require_pool(self.writer, body.coupon)
         request = Request(command_id, body.model_dump(mode="json"), self.clock.now())
-        done = await handlers.define(self.writer, request, body.definition(name), rests_on)
+        done = await requests.define(self.writer, request, body.definition(name), rests_on)
         return recorded(name, done, response)

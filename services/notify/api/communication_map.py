@@ -15,8 +15,8 @@ from services.notify.domain.communication import (
     unaddressed,
 )
 from services.notify.domain.uplift import Group
-from services.notify.handlers import CampaignBook
-from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesBook
 from services.notify.queries import Effects, Figures, Outcomes
 from services.notify.queries.figures import Told
 from services.notify.queries.segments import Segments

@@ -9,10 +9,10 @@ from services.notify.api.coupons import CouponApi
 from services.notify.api.printing import PrintingApi
 from services.notify.api.recommending import RecommendingApi
 from services.notify.api.senders import SenderApi
-from services.notify.handlers.coupon_pools import PoolBook, Stock
-from services.notify.handlers.printing import Members, Printing
-from services.notify.handlers.recommending import Recommending
-from services.notify.handlers.senders import SenderBook
+from services.notify.handlers.books.coupon_pools import PoolBook, Stock
+from services.notify.handlers.books.senders import SenderBook
+from services.notify.handlers.coupons.printing import Members, Printing
+from services.notify.handlers.coupons.recommending import Recommending
 from services.notify.queries.coupons import GivenCoupons
 from shared.execute import Writer
 from shared.mongo import Collection

@@ -11,7 +11,7 @@ from services.notify.api.access import Reader, Writing, whole_chain
 from services.notify.api.campaign_input import Input, Instant
 from services.notify.domain.coupons import Pool, is_mistyped, normal
 from services.notify.domain.coupons.pool import MOST_CODES
-from services.notify.handlers.coupon_pools import PoolBook
+from services.notify.handlers.books.coupon_pools import PoolBook
 from services.notify.projections.coupons import GivenCoupon
 from services.notify.queries.coupons import GivenCoupons
 from shared.access import Kind, Scope, scope

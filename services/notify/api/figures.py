@@ -21,7 +21,7 @@ from services.notify.api.figures_views import (
 from services.notify.api.messages import Accepted, Language
 from services.notify.domain.findings import caution
 from services.notify.domain.measuring import attribution_days
-from services.notify.handlers import CampaignBook
+from services.notify.handlers.books.campaigns import CampaignBook
 from services.notify.queries import Effect, Effects, Figures
 from shared.decider import not_found
 from shared.wording import Languages, Wording

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.notify.api.campaign_input import Input, Reference, Slug
-from services.notify.handlers.letters import Letter, LetterDesk
+from services.notify.handlers.letters.desk import Letter, LetterDesk
 from shared.access import Kind, Permission, Principal, scope
 from shared.events.campaign import Purpose
 from shared.events.customer import Channel

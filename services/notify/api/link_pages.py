@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 
 from services.notify.api.link_words import LANGUAGES, channel_of, said, topic_of
-from services.notify.handlers.links import Row, Shown
+from services.notify.handlers.returns.links import Row, Shown
 from services.notify.projections import Contact
 from shared.events.customer import Channel
 from shared.http.public_pages import Inputs, page

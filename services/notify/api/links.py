@@ -21,7 +21,7 @@ from starlette.background import BackgroundTask
 from services.notify.api.link_pages import ALL, LinkPages, changes_of
 from services.notify.content import Link, LinkKind
 from services.notify.content.links import PATH
-from services.notify.handlers.links import Links
+from services.notify.handlers.returns.links import Links
 from shared import telemetry
 from shared.decider import Refused
 from shared.eventstore import StoreUnavailable

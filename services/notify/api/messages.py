@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from services.notify.api.access import Reader
 from services.notify.domain import Stage, telling
 from services.notify.domain.reasons import sentence_of
-from services.notify.handlers.lives import Lived, life_of
+from services.notify.handlers.recipients.lives import Lived, life_of
 from services.notify.projections import QueuedMessage
 from services.notify.queries import Queue, Search
 from shared.access import Kind, scope

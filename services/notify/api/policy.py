@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notify.api.access import Reader, Writing, whole_chain
-from services.notify.handlers.policies import PolicyBook
+from services.notify.handlers.books.policies import PolicyBook
 from shared.clock import Clock
 from shared.events.customer import Channel
 from shared.events.sending import Cap, LocalTime, QuietHours, SendingPolicyDefined, Weekday

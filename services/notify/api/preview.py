@@ -17,9 +17,9 @@ from services.notify.channels.sms_segments import segments_of
 from services.notify.content import FIELDS, Person, TemplateError, missing, say, words_for
 from services.notify.domain import Campaign
 from services.notify.domain.measuring import variant_of
-from services.notify.handlers import CampaignBook
-from services.notify.handlers.trials import leading_nowhere
-from services.notify.handlers.writing import person_of
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.letters.trials import leading_nowhere
+from services.notify.handlers.letters.writing import person_of
 from services.notify.projections import Recipient
 from shared.access import Kind, Permission, scope
 from shared.decider import invalid, not_found

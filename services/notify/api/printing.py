@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from services.notify.api.access import Writing, whole_chain
 from services.notify.api.campaign_input import Input, Reference, Slug
-from services.notify.handlers.printing import Mailing, Printing, Row
+from services.notify.handlers.coupons.printing import Mailing, Printing, Row
 from shared.access import Kind, Permission, scope
 from shared.clock import Clock
 from shared.decider import invalid

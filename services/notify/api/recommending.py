@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from services.notify.api.access import Writing, whole_chain
 from services.notify.api.campaign_input import Reference
-from services.notify.handlers.printing import Members
-from services.notify.handlers.recommending import Recommending
+from services.notify.handlers.coupons.printing import Members
+from services.notify.handlers.coupons.recommending import Recommending
 from shared.clock import Clock
 from shared.decider import not_found
 

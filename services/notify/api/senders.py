@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.notify.api.access import Reader, Writing, whole_chain
 from services.notify.api.campaign_input import Input, Reference
-from services.notify.handlers.senders import SenderBook
+from services.notify.handlers.books.senders import SenderBook
 from shared.clock import Clock
 from shared.events.customer import Channel
 from shared.events.sending import Sender, SendersDefined

@@ -12,9 +12,10 @@ from services.notify.api.campaign_input import Input
 from services.notify.api.campaign_views import Recorded, recorded
 from services.notify.api.series_input import SeriesInput
 from services.notify.domain.series import SeriesState, Steering
-from services.notify.handlers import CampaignBook, Request
-from services.notify.handlers.series import define_series, require_running, steer_series
-from services.notify.handlers.series_book import SeriesBook, SeriesEntry
+from services.notify.handlers.books.campaigns import CampaignBook
+from services.notify.handlers.books.series import SeriesBook, SeriesEntry
+from services.notify.handlers.campaigns.requests import Request
+from services.notify.handlers.series.requests import define_series, require_running, steer_series
 from services.notify.projections.journeys import OPEN, JourneyDocument
 from services.notify.queries import Journeys
 from shared.access import Kind, Permission, Principal, scope

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.notify import handlers
 from services.notify.api.access import Writing, whole_chain
 from services.notify.api.campaign_input import Input
 from services.notify.api.campaign_views import Recorded, recorded
-from services.notify.handlers import Request
-from services.notify.handlers.confirming import Audience
+from services.notify.handlers.campaigns import requests
+from services.notify.handlers.campaigns.confirming import Audience
+from services.notify.handlers.campaigns.requests import Request
 from shared.access import Principal
 from shared.clock import Clock
 from shared.execute import Done, Writer
@@ -66,7 +66,7 @@ class SteeringApi:
         if not await self.writer.store.known([command_id]):
             # Who asks again has started it: by now there may be more of them than were confirmed.
             await self.audience.require_confirmed(name, None if body is None else body.confirm)
-        return await self._do(handlers.start, name, calling, command_id, response)
+        return await self._do(requests.start, name, calling, command_id, response)
 
     async def pause(
         self,
@@ -77,7 +77,7 @@ class SteeringApi:
         _body: SteerInput | None = None,
     ) -> Recorded:
         """Hand over nothing of it until it is resumed; occasions are noted all the same."""
-        return await self._do(handlers.pause, name, calling, command_id, response)
+        return await self._do(requests.pause, name, calling, command_id, response)
 
     async def resume(
         self,
@@ -88,7 +88,7 @@ class SteeringApi:
         _body: SteerInput | None = None,
     ) -> Recorded:
         """Let go out what has waited since the pause."""
-        return await self._do(handlers.resume, name, calling, command_id, response)
+        return await self._do(requests.resume, name, calling, command_id, response)
 
     async def stop(
         self,
@@ -99,7 +99,7 @@ class SteeringApi:
         _body: SteerInput | None = None,
     ) -> Recorded:
         """Hand over nothing of it any more."""
-        return await self._do(handlers.stop, name, calling, command_id, response)
+        return await self._do(requests.stop, name, calling, command_id, response)
 
     async def _do(
         self, handler: Handler, name: str, calling: Principal, command_id: str, response: Response

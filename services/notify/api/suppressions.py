@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notify.api.access import Reader, Writing, whole_chain
 from services.notify.domain.suppression import ReleaseAddress, SuppressAddress
-from services.notify.handlers.suppression import by_hand
+from services.notify.handlers.books.suppression import by_hand
 from services.notify.projections.suppressions import Suppression
 from services.notify.queries.suppressions import Suppressions
 from shared.clock import Clock

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from services.notify.api.access import Writing, whole_chain
 from services.notify.api.campaign_input import Input, Reference
 from services.notify.domain.trial import MOST_A_DAY, MOST_ADDRESSES
-from services.notify.handlers.trials import Asked, TrialSending
+from services.notify.handlers.letters.trials import Asked, TrialSending
 from shared.access import Kind, Permission, scope
 from shared.events.customer import Channel
 from shared.http import CommandId

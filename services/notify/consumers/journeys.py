@@ -20,8 +20,8 @@ import structlog
 from faststream.kafka import KafkaBroker
 
 from services.notify.consumers.signs import TOPICS, entering, entry_topics, moving
-from services.notify.handlers.noting import Noticed
-from services.notify.handlers.series_book import SeriesBook
+from services.notify.handlers.books.series import SeriesBook
+from services.notify.handlers.series.noting import Noticed
 from shared.eventstore import StoreUnavailable
 from shared.kafka import KAFKA_AWAY, KafkaUrl, start, stop, subscribe
 from shared.records import RawRecord

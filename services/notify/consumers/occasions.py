@@ -11,7 +11,8 @@ import msgspec
 
 from services.notify.domain import occurrence_of_entering, occurrence_of_run
 from services.notify.domain.happening import fits
-from services.notify.handlers import Entry, Occasion
+from services.notify.handlers.books.campaigns import Entry
+from services.notify.handlers.campaigns.scheduling import Occasion
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light
 from shared.events.campaign import (

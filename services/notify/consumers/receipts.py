@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from faststream.kafka import KafkaBroker
 
-from services.notify.handlers.redeeming import Bought, CameBack, redeem, take_back
+from services.notify.handlers.coupons.redeeming import Bought, CameBack, redeem, take_back
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light, glimpse_type
 from shared.events.interaction import ReceiptRecorded, ReceiptReturned, ReceiptVoided

@@ -13,11 +13,11 @@ from faststream.kafka import KafkaBroker
 
 from services.notify.consumers.journeys import ENTRIES_GROUP, SIGNS_GROUP, SeriesReaders
 from services.notify.consumers.signs import TOPICS, topics_of_series
-from services.notify.handlers.beginning import Beginnings, dates_of
-from services.notify.handlers.dates import Dates
-from services.notify.handlers.journeying import Journeying
-from services.notify.handlers.noting import note
-from services.notify.handlers.series_book import SeriesBook, SeriesEntry
+from services.notify.handlers.books.series import SeriesBook, SeriesEntry
+from services.notify.handlers.recipients.dates import Dates
+from services.notify.handlers.series.beginning import Beginnings, dates_of
+from services.notify.handlers.series.journeying import Journeying
+from services.notify.handlers.series.noting import note
 from services.notify.projections import RECIPIENTS
 from services.notify.queries import Journeys, Recipients
 from shared.kafka import GroupReach

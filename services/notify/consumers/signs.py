@@ -12,9 +12,9 @@ import msgspec
 from services.notify.consumers.occasions import MERGE, Passed
 from services.notify.domain.happening import fits, topic_of_happening
 from services.notify.domain.series import SHOWS, Awaited, Became, Note
-from services.notify.handlers.noting import Noticed
-from services.notify.handlers.series_book import SeriesEntry
-from services.notify.handlers.surroundings import asks_of_messages
+from services.notify.handlers.books.series import SeriesEntry
+from services.notify.handlers.series.noting import Noticed
+from services.notify.handlers.series.surroundings import asks_of_messages
 from shared import telemetry
 from shared.envelope import UNREADABLE, Causation, Light, decode_light, glimpse_type
 from shared.events.campaign import OnDate, OnEntering, OnEvent

@@ -16,7 +16,8 @@ from faststream.kafka import KafkaBroker
 
 from services.notify.consumers.occasions import READER, occasions
 from services.notify.domain.happening import topic_of_happening
-from services.notify.handlers import CampaignBook, Entry, Occasion
+from services.notify.handlers.books.campaigns import CampaignBook, Entry
+from services.notify.handlers.campaigns.scheduling import Occasion
 from shared.events.campaign import Broadcast, BroadcastList, OnEntering, OnEvent, OnLeaving, OnStep
 from shared.eventstore import StoreUnavailable
 from shared.kafka import KAFKA_AWAY, KafkaUrl, start, stop, subscribe

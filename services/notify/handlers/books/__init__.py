@@ -1,0 +1,1 @@
+"""What was decided and noted, as the own store has it, never older than a second."""

@@ -1,0 +1,1 @@
+"""Budgets of campaigns and branches, counted before anything goes out."""

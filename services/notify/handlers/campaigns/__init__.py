@@ -1,0 +1,1 @@
+"""Campaigns: asked for, begun by their triggers, and brought to their ends."""

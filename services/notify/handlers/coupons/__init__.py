@@ -1,0 +1,1 @@
+"""Codes: given with messages, in print and at the desk, and redeemed by receipts."""

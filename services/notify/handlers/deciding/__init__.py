@@ -1,0 +1,1 @@
+"""What becomes of a message now. Nothing here reads or writes."""

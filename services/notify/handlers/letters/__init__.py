@@ -1,0 +1,1 @@
+"""Words for one customer: written, tried out, and sent by an employee."""

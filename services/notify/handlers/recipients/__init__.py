@@ -1,0 +1,1 @@
+"""What is known of a recipient at the moment of sending, and whose date comes round."""

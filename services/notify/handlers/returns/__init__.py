@@ -1,0 +1,1 @@
+"""What comes back: reports, bounces, replies, and what people do by links."""

@@ -1,0 +1,1 @@
+"""Series: asked for, begun by what happens, and led on by timers."""
