@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx2
@@ -135,15 +136,18 @@ def main() -> None:
     options.add_argument("--till", default="1")
     given = options.parse_args()
     headers = {"Authorization": f"Bearer {os.environ['REGULARS_KEY']}"}
-    ended = threading.Event()
-    with httpx2.Client(base_url=given.url, headers=headers, timeout=30) as client:
-        sending = threading.Thread(target=send_all, args=(given.queue, client, ended))
-        sending.start()
-        queue = Queue(given.queue)
-        for line in sys.stdin:
-            print(queue.put(json.loads(line), given.branch, given.till), flush=True)
-        ended.set()
-        sending.join()
+    queue, ended = Queue(given.queue), threading.Event()
+    with (
+        httpx2.Client(base_url=given.url, headers=headers, timeout=30) as client,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        sending = beside.submit(send_all, given.queue, client, ended)
+        try:
+            for line in sys.stdin:
+                print(queue.put(json.loads(line), given.branch, given.till), flush=True)
+        finally:
+            ended.set()
+        sending.result()
 
 
 if __name__ == "__main__":

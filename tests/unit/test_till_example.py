@@ -1,5 +1,6 @@
 """The till of the examples: what is sold stays in the queue until it is answered for good."""
 
+import io
 import json
 import sqlite3
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from examples.till import LONGEST_PAUSE_SECONDS, Queue, send
+from examples.till import LONGEST_PAUSE_SECONDS, Queue, main, send
 
 Json = Any
 PROBLEM = "urn:regulars:problem:"
@@ -106,3 +107,22 @@ def test_a_key_that_opens_nothing_ends_the_till_and_all_stays(queue: Queue, path
     with pytest.raises(SystemExit, match="401"):
         send(queue, answering(401))
     assert len(kept(path, "sale")) == 3
+
+
+def test_who_runs_the_till_is_told_that_nothing_could_be_sent(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Refusing(httpx2.Client):
+        def __init__(self, **told: Json) -> None:
+            del told["timeout"]
+            refusing = httpx2.MockTransport(lambda _: httpx2.Response(401, text="no such key"))
+            super().__init__(transport=refusing, **told)
+
+    monkeypatch.setattr(httpx2, "Client", Refusing)
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"lines": []}\n'))
+    monkeypatch.setattr("sys.argv", ["till.py", str(path), "--url", "http://till", "--branch", "7"])
+    monkeypatch.setenv("REGULARS_KEY", "rg_no")
+    with pytest.raises(SystemExit, match="401 no such key"):
+        main()
+    assert capsys.readouterr().out == "7-1-1\n"
+    assert kept(path, "sale") == ["7-1-1"]
