@@ -25,7 +25,8 @@ SITE = "https://shop.example"
 _WAY_OUT = re.compile(rb"List-Unsubscribe:\s*<https://shop\.example(/m/[\w-]{46})>")
 HELD = 4
 """Mails that the gateway has in hand when people begin to leave: one worker's connections."""
-LEAVING, TOO_LATE = 40, 2
+LEAVING, TOO_LATE = 15, 2
+"""All this has to be over before what notify knows of customers is too old to send by (20 s)."""
 SECOND = "lapsed@2"
 """The occasion of the mail that is under way."""
 
@@ -90,11 +91,11 @@ class Leaving:
             answer = await self.notify.post(way_out, data={"List-Unsubscribe": "One-Click"})
             assert answer.is_success, answer.text
         self.notify.headers["Authorization"] = key
-        said = {name: await self._evidence(name) for name in names}
         before = list(self.door.arrived)
         self.door.open()
         # Whoever did not leave gets it, with the relay still standing.
         await eventually(partial(self._others_came, before), self.seconds)
+        said = {name: await self._evidence(name) for name in names}
         left = Left(self.people, said, before, self.door.arrived)
         for name in left.kept_back:
             await eventually(partial(self._settled, name), self.seconds)
