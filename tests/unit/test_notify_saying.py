@@ -94,7 +94,10 @@ GREETING = Template(
 )
 
 
-@pytest.mark.parametrize("name", [None, "", "  ", "\n"])
+UNSEEN = ["\u200b", "\u00ad\u2060", "\ufeff ", "\u2800", "\u3164", "\x00", "\u034f\ufe0f"]
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", "\n", *UNSEEN])
 def test_what_is_missing_has_its_declared_default(name: str | None) -> None:
     check(GREETING)
     values = {"customer.name": name, "customer.surname": "Smith"}
@@ -103,7 +106,7 @@ def test_what_is_missing_has_its_declared_default(name: str | None) -> None:
     assert missing(GREETING, "email", Person(values)) == ()
 
 
-@pytest.mark.parametrize("surname", [None, "", "  "])
+@pytest.mark.parametrize("surname", [None, "", "  ", *UNSEEN])
 def test_what_is_missing_without_a_default_is_an_error_and_never_a_hole(
     surname: str | None,
 ) -> None:
@@ -111,6 +114,17 @@ def test_what_is_missing_without_a_default_is_an_error_and_never_a_hole(
     with pytest.raises(TemplateError):
         say(GREETING, "email", person)
     assert missing(GREETING, "email", person) == ("customer.surname",)
+
+
+@pytest.mark.parametrize("name", ["An\u00adna", "Zoë", "\u0645\u06cc\u200c\u0631", "ﾡ", "😀\ufe0f"])
+def test_a_name_of_which_something_can_be_seen_is_said_as_it_is(name: str) -> None:
+    person = Person({"customer.name": name, "customer.surname": "Smith"})
+    assert say(GREETING, "email", person).text == f"Dear {name} Smith"
+
+
+def test_a_control_character_in_a_name_is_a_space() -> None:
+    person = Person({"customer.name": "\x00Anna\r\nMaria\x1b", "customer.surname": "Smith"})
+    assert say(GREETING, "email", person).text == "Dear Anna  Maria Smith"
 
 
 def test_a_date_that_is_none_is_missing() -> None:

@@ -89,6 +89,7 @@ def test_dates_numbers_and_money_are_written_as_the_language_has_them(
         "{{ nil }}",
         "{{ customer.name | remove: 'Anna' }}",
         "{% echo '  ' %}",
+        "{{ '\u200b' }}",
         "{% capture none %}{% endcapture %}{{ none }}",
         "{{ customer.surname | date }}",
         "{{ customer.name | date }}",
@@ -229,7 +230,9 @@ PLAIN = st.sampled_from(
         *("<b>", " & ", "\n", "ü", "{% if customer.name %}x{% endif %}", "{% comment %}", "{{ }}"),
     ]
 )
-VALUES = st.none() | st.sampled_from(["", " ", "Anna", "<i>&'\"", "ß" * 60_000, date(1990, 5, 17)])
+VALUES = st.none() | st.sampled_from(
+    ["", " ", "\u2060", "Anna", "<i>&'\"", "ß" * 60_000, date(1990, 5, 17)]
+)
 
 
 @settings(max_examples=300, deadline=None)

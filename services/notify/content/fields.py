@@ -1,12 +1,15 @@
 """What a template may say of a customer, with a sample of each.
 
-An empty text counts as missing, and so does one of spaces: a greeting of nobody is a hole.
+A text of which nothing can be seen counts as missing: a greeting of nobody is a hole. Values are of
+one line: a control character in a name is a space.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
+
+from services.notify.content.blank import blank, in_one_line
 
 Value = str | date
 FIELDS: Mapping[str, Value] = MappingProxyType(
@@ -64,11 +67,12 @@ def tree(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 
 def _value(path: str, value: Value | None) -> Value | None:
-    if isinstance(value, str):
-        value = value.strip()
-        if value and path in DATES:
-            return _date(value)
-    return value or None
+    if not isinstance(value, str):
+        return value
+    text = in_one_line(value)
+    if blank(text):
+        return None
+    return _date(text) if path in DATES else text
 
 
 def _date(text: str) -> date | None:

@@ -35,6 +35,7 @@ from liquid.exceptions import (
 from liquid.stringify import to_liquid_string
 from liquid.undefined import FalsyStrictUndefined
 
+from services.notify.content.blank import blank
 from services.notify.content.formatting import FORMATTING, shown
 from shared.wording import Wording
 
@@ -131,7 +132,7 @@ def _write(node: OutputNode, context: RenderContext, buffer: TextIO) -> int:
     assert isinstance(context, _Counting)  # noqa: S101 - a _Template makes no other
     value = node.expression.evaluate(context)
     text = shown(context.wording, value) if isinstance(value, date) else _plain(value)
-    if not text.strip():
+    if blank(text):
         raise UndefinedError("an output writes nothing", token=node.token)
     return buffer.write(html.escape(text) if isinstance(context.env, _Markup) else text)
 
@@ -276,7 +277,7 @@ def _filled_in(
             value = within[name]
         else:
             return None
-        if type(value) is not str or not value.strip():
+        if type(value) is not str or blank(value):
             return None
         found.append(html.escape(value) if markup else value)
     text = "".join(found)
