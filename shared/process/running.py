@@ -1,8 +1,9 @@
 """A process in its roles: serve HTTP, consume, relay; watched, and ended in good order.
 
-Every task is watched: one that fails ends the process with the error, and whoever supervises it
-starts it again. On SIGTERM or SIGINT the server stops taking requests, projectors finish the batch
-in hand and leave their groups, reactions are given time, and the relay lets its lease go.
+Every task is watched: one that fails, or is cancelled though nobody told it to end, ends the
+process with the error, and whoever supervises it starts it again. On SIGTERM or SIGINT the server
+stops taking requests, projectors finish the batch in hand and leave their groups, reactions are
+given time, and the relay lets its lease go.
 """
 
 import asyncio
@@ -59,11 +60,11 @@ async def _run(build: Callable[[], Awaitable[Parts]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for projector in parts.projectors:
-                group.create_task(projector.run(), name=projector.group)
+                group.create_task(_watched(projector.run()), name=projector.group)
             if parts.relay is not None:
-                group.create_task(parts.relay.run(), name="relay")
+                group.create_task(_watched(parts.relay.run()), name="relay")
             for task in parts.tasks:
-                group.create_task(_awaited(task))
+                group.create_task(_watched(task()))
             group.create_task(_serve(parts))
     except* _Ended:
         log.info("stopped")
@@ -72,8 +73,23 @@ async def _run(build: Callable[[], Awaitable[Parts]]) -> None:
             await close()
 
 
-async def _awaited(task: Callable[[], Awaitable[None]]) -> None:
-    await task()
+class CancelledByNobody(Exception):  # noqa: N818 - what happened, whose fault it is is not known
+    """A task met a cancellation that was not its own, as from a future that a library dropped."""
+
+
+async def _watched(work: Awaitable[None]) -> None:
+    """Do the work. Raises what it raises, and `CancelledByNobody`.
+
+    A `TaskGroup` takes a cancelled task for one that was told to end, and goes on without it.
+    """
+    try:
+        await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        message = f"{task.get_name()} was cancelled by nobody"
+        raise CancelledByNobody(message) from cancelled
 
 
 class _Server(uvicorn.Server):
