@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from shared.projector import Projector
 from shared.relay import Relay
+from shared.watched import watched
 
 Role = Literal["api", "worker", "relay", "all"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -60,36 +61,17 @@ async def _run(build: Callable[[], Awaitable[Parts]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for projector in parts.projectors:
-                group.create_task(_watched(projector.run()), name=projector.group)
+                group.create_task(watched(projector.run()), name=projector.group)
             if parts.relay is not None:
-                group.create_task(_watched(parts.relay.run()), name="relay")
+                group.create_task(watched(parts.relay.run()), name="relay")
             for task in parts.tasks:
-                group.create_task(_watched(task()))
+                group.create_task(watched(task()))
             group.create_task(_serve(parts))
     except* _Ended:
         log.info("stopped")
     finally:
         for close in parts.closing:
             await close()
-
-
-class CancelledByNobody(Exception):  # noqa: N818 - what happened, whose fault it is is not known
-    """A task met a cancellation that was not its own, as from a future that a library dropped."""
-
-
-async def _watched(work: Awaitable[None]) -> None:
-    """Do the work. Raises what it raises, and `CancelledByNobody`.
-
-    A `TaskGroup` takes a cancelled task for one that was told to end, and goes on without it.
-    """
-    try:
-        await work
-    except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        message = f"{task.get_name()} was cancelled by nobody"
-        raise CancelledByNobody(message) from cancelled
 
 
 class _Server(uvicorn.Server):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from fastapi import FastAPI
 
-from shared.process.running import CancelledByNobody, Parts, run
+from shared.process.running import Parts, run
+from shared.watched import CancelledByNobody
 
 pytestmark = pytest.mark.timeout(60)
 FAILURE = "it broke"

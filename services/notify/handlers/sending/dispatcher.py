@@ -52,6 +52,7 @@ from services.notify.projections import QueuedMessage
 from shared.decider import Refused
 from shared.eventstore import StoreUnavailable
 from shared.execute import Outcome, Writer
+from shared.watched import watched
 
 HAND_OVER_SECONDS = 10.0
 """From the check of a consent to the end of the hand-over."""
@@ -125,8 +126,8 @@ class Dispatcher:
         """Work until cancelled; the batch in hand is finished first."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.buckets.run())
-                group.create_task(self._work())
+                group.create_task(watched(self.buckets.run()))
+                group.create_task(watched(self._work()))
         finally:
             try:
                 await self.buckets.leave()
