@@ -31,17 +31,20 @@ async def stop(client: Stoppable, patience: float = STOP_SECONDS) -> None:
     A client that has not taken its leave within `patience` seconds by then is dropped.
 
     aiokafka waits for its own cancelled tasks and passes over a cancellation there, whosesoever it
-    is: a task that was told to end just then would never hear of it again. Raises what the client
-    raises.
+    is: a task that was told to end just then would never hear of it again. And where a task of its
+    own was cancelled, it ends as if it had been cancelled itself, which is no word to its caller.
+    Raises what the client raises.
     """
     stopping = asyncio.ensure_future(client.stop())
     try:
-        await asyncio.shield(stopping)
+        await asyncio.wait([stopping])
     except asyncio.CancelledError:
         await asyncio.wait([stopping], timeout=patience)
         if not stopping.cancel():
             stopping.cancelled() or stopping.exception()
         raise
+    if not stopping.cancelled():
+        stopping.result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,19 @@ async def test_what_the_client_raises_is_seen() -> None:
         await stop(Away())
 
 
+class Torn:
+    """Waits, as it stops, for a task of its own that was cancelled."""
+
+    async def stop(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+
+async def test_what_was_cancelled_within_the_client_cancels_nobody_else() -> None:
+    await stop(Torn())
+
+
 class Stuck:
     """A producer that has lost Kafka, and holds what it could not send."""
 
