@@ -4,6 +4,7 @@ It is read from the log itself, so that nothing is left out by a read model that
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,6 +17,14 @@ from shared.execute import Writer
 from shared.keyring import key_ids, unseal
 
 Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """All that is held; `customers` are those who are one person, the living one first."""
+
+    customers: Sequence[str]
+    events: Sequence[Mapping[str, Json]]
 
 
 async def events_of(writer: Writer, streams: Sequence[str]) -> list[Mapping[str, Json]]:

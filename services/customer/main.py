@@ -89,7 +89,7 @@ from shared.floods import Floods
 from shared.identifiers import IdentifierRules
 from shared.importing import INDEXES, ImportList, Imports
 from shared.jobs import AnyKind, JobApi, Jobs
-from shared.mongo import MongoDocuments, MongoExpiring, MongoLeases, MongoOutbox, MongoReveals
+from shared.mongo import MongoDocuments, MongoExpiring, MongoLeases, MongoOutbox
 from shared.process import Kernel, Parts, Reports, Role, assemble, start
 from shared.projection import Projection
 from shared.settings import Settings
@@ -254,9 +254,7 @@ def _bulk(kernel: Kernel, desk: Desk, eraser: Eraser) -> Sequence[AnyKind]:
 
 
 async def _revealing(kernel: Kernel) -> Revealing:
-    reveals = MongoReveals(kernel.database)
-    await reveals.create_indexes()
-    return Revealing(reveals, kernel.clock, kernel.settings.contact_reveals_per_hour)
+    return Revealing(await kernel.reveals(), kernel.clock, kernel.settings.contact_reveals_per_hour)
 
 
 def _list_api(kernel: Kernel, desk: Desk, revealing: Revealing) -> ListApi:

@@ -12,7 +12,6 @@ from faststream.kafka import KafkaBroker
 from pydantic import AfterValidator, Field
 
 from services.interaction.api import FactApi, ImportApi, TotalsApi
-from services.interaction.api.access import AccessApi
 from services.interaction.api.call_lists import CallListApi
 from services.interaction.api.file_imports import FileImportApi
 from services.interaction.api.inbox import InboxApi
@@ -79,14 +78,16 @@ from services.interaction.queries.timeline import Timeline
 from services.interaction.queries.totals import Totals
 from services.interaction.queries.trees import Trees
 from services.interaction.queries.waiting import WaitingStreams
+from shared.access import Kind
 from shared.files import Files
+from shared.http.disclosing import DisclosureApi
 from shared.identifiers import IdentifierRules
 from shared.importing import INDEXES as DRAFT_INDEXES
 from shared.importing import ImportList
 from shared.importing import Imports as FileImports
 from shared.jobs import AnyKind, JobApi, Jobs
 from shared.kafka import DEAD_LETTERS, INBOX, KafkaDeadLetters
-from shared.mongo import MongoDocuments, MongoLeases, MongoReveals, MongoWaitingPlace
+from shared.mongo import MongoDocuments, MongoLeases, MongoWaitingPlace
 from shared.mongo.events import COMMITS
 from shared.process import Kernel, Parts, Reports, Role, WaysIn, assemble, start
 from shared.settings import Settings
@@ -209,11 +210,10 @@ async def build(settings: InteractionSettings, role: Role) -> Parts:
     return parts
 
 
-async def _access(kernel: Kernel, trees: Trees) -> AccessApi:
-    reveals = MongoReveals(kernel.database)
-    await reveals.create_indexes()
+async def _access(kernel: Kernel, trees: Trees) -> DisclosureApi:
     tasks = kernel.documents(AGENDA).collection
-    return AccessApi(Access(kernel.writer, trees, tasks), reveals, kernel.clock)
+    access = Access(kernel.writer, trees, tasks)
+    return DisclosureApi("facts", Kind.FACT, access.of, await kernel.reveals(), kernel.clock)
 
 
 async def _inbox(

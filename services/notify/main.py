@@ -51,6 +51,7 @@ from services.notify.handlers.letters.desk import LetterDesk
 from services.notify.handlers.letters.trials import TrialSending, leading_nowhere
 from services.notify.handlers.letters.writing import Stationery
 from services.notify.handlers.recipients.dates import Dates
+from services.notify.handlers.recipients.held import Held
 from services.notify.handlers.returns.hearing import Hearing
 from services.notify.handlers.returns.links import Links
 from services.notify.handlers.returns.mailbox import mail_reading
@@ -71,7 +72,9 @@ from services.notify.queries import Effects, Figures, Journeys, Places, Queue, R
 from services.notify.queries.segments import Segments
 from services.notify.queries.suppressions import Suppressions
 from services.notify.settings import NotifySettings
+from shared.access import Kind
 from shared.floods import Floods
+from shared.http.disclosing import DisclosureApi
 from shared.identifiers import IdentifierRules
 from shared.kafka import GroupReach, partition_of
 from shared.mongo import MongoLeases, MongoWaitingPlace
@@ -246,6 +249,7 @@ async def build(settings: NotifySettings, role: Role) -> Parts:
                 )
             ).router(),
             _links(kernel, book, recipients, channels).router(),
+            (await _disclosing(kernel, recipients)).router(),
         ],
         projectors=[
             *(reader, queueing, counting, attributing, segmenting, placing, couponing, journeying),
@@ -343,6 +347,15 @@ def _reports(book: CampaignBook, series: SeriesBook, queue: Queue, has_email: bo
         return {} if has_email else {"email": "no REGULARS_SMTP_URL: its messages wait"}
 
     return Reports(counts=counts, readers=readers, notes=notes)
+
+
+async def _disclosing(kernel: Kernel, recipients: Recipients) -> DisclosureApi:
+    messages = kernel.documents(QUEUE).collection
+    coupons = kernel.documents(COUPONS).collection
+    journeys = kernel.documents(JOURNEYS).collection
+    held = Held(kernel.writer, recipients, messages, journeys, coupons)
+    reveals = await kernel.reveals()
+    return DisclosureApi("messages", Kind.MESSAGE, held.of, reveals, kernel.clock)
 
 
 def main() -> None:

@@ -56,6 +56,7 @@ from services.segment.queries.activity import Activities
 from services.segment.queries.brake import Base, Evaluations, Movements
 from services.segment.queries.cohorts import Cohorts
 from services.segment.queries.definitions import Definitions
+from services.segment.queries.held import Held
 from services.segment.queries.history import History
 from services.segment.queries.holders import Holders
 from services.segment.queries.lists import ListMembers, StaticLists, standing_lists
@@ -66,6 +67,8 @@ from services.segment.queries.profiles import Profiles
 from services.segment.queries.rules import PresentRules
 from services.segment.queries.scoring import Scoring, Tables
 from services.segment.queries.value import Values
+from shared.access import Kind
+from shared.http.disclosing import DisclosureApi
 from shared.identifiers import IdentifierRules
 from shared.importing import INDEXES, ImportList, Imports
 from shared.jobs import JobApi
@@ -239,6 +242,13 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             horizon=settings.profile_horizon,
         ),
         ListMemberApi(lists, listed, kernel.clock),
+        DisclosureApi(
+            "memberships",
+            Kind.SEGMENT,
+            Held(kernel.writer, profiled).of,
+            await kernel.reveals(),
+            kernel.clock,
+        ),
         importing,
     )
 

@@ -38,6 +38,7 @@ from shared.mongo import (
     MongoKeyStore,
     MongoLeases,
     MongoParking,
+    MongoReveals,
     connect,
 )
 from shared.mongo.documents import STEPPED_INDEXES
@@ -211,6 +212,12 @@ class Kernel:
         store = MongoFiles(self.database)
         await store.create_indexes()
         return Files(store, self.settings.master_key(), self.hmac_secret, self.clock)
+
+    async def reveals(self) -> MongoReveals:
+        """Where it is written down who was shown what of whom."""
+        reveals = MongoReveals(self.database)
+        await reveals.create_indexes()
+        return reveals
 
     async def due_timers(
         self, projection: Projection[DocumentT], spared: Collection[str] = ()

@@ -101,7 +101,32 @@ async def test_a_no_by_one_click_holds_at_once_and_is_evidence_of_the_customer(
                 await settled(town, notify)
                 figures = (await notify.get("/v1/campaigns/we-miss-you")).json()["figures"]
                 assert (figures["sent"], figures["suppressed"]) == (1, {"withdrawn": 2})
+                await all_is_told_until_it_is_erased(town, notify, anna)
     assert len(town.mails.taken) == 1
+
+
+async def all_is_told_until_it_is_erased(
+    town: Town, notify: httpx2.AsyncClient, customer: str
+) -> None:
+    path = f"/v1/customers/{customer}/messages/access"
+    told = (await notify.get(path)).json()
+    assert told["customers"] == [customer]
+    assert {
+        "message.scheduled",
+        "message.sent",
+        "message.clicked",
+        "message.suppressed",
+        "preference.withdrawn",
+    } <= {each["type"].removesuffix(".v1") for each in told["events"]}
+    assert (await notify.get("/v1/customers/nobody/messages/access")).status_code == 404
+    wish = {"confirm": "erase", "reason": "request"}
+    answer = await town.customers.post(f"/v1/customers/{customer}/erase", json=wish)
+    assert answer.is_success, answer.text
+
+    async def gone() -> bool | None:
+        return True if (await notify.get(path)).status_code == 410 else None
+
+    await eventually(gone)
 
 
 @asynccontextmanager

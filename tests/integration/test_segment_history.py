@@ -57,6 +57,11 @@ async def test_receipts_become_members_growth_months_portraits_and_predictions(
             pages += [each["customer"] for each in one["items"]]
             cursor = {"cursor": one["next_cursor"]}
         assert pages == [each["customer"] for each in page["items"]]
+        held = await ask(f"customers/{pages[0]}/memberships/access")
+        assert held["customers"] == [pages[0]]
+        assert [each["type"] for each in held["events"]] == ["segment.entered.v1"]
+        nobody = await segments.get("/v1/customers/nobody/memberships/access")
+        assert nobody.status_code == 404
         table = await segments.get("/v1/segments/buyers/members/export")
         assert len(table.content.splitlines()) == 1 + 3
         (today,) = (

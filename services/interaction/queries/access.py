@@ -1,8 +1,7 @@
 """What this service holds of a person: one answer to whoever asks what is known of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from services.interaction.domain.held import held
 from services.interaction.domain.misuse import misuse_stream
@@ -10,19 +9,11 @@ from services.interaction.domain.points.ledger import ledger_stream
 from services.interaction.domain.streams import stream_of
 from services.interaction.queries.trees import Trees
 from shared.decider import Refused, not_found
-from shared.disclosure import events_of
+from shared.disclosure import Disclosure, events_of
 from shared.execute import Writer
 from shared.readmodel import Questions
 
 _KIND = "customer"
-
-
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """All that is held; `customers` are those who are one person, the living one first."""
-
-    customers: Sequence[str]
-    events: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

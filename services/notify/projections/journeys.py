@@ -181,5 +181,6 @@ JOURNEYS: Projection[JourneyDocument] = Projection(
         (("series", 1), ("noted_at", 1)),
         (("series", 1), ("state", 1), ("_id", 1)),
         (("series", 1), ("state", 1), ("entered", 1)),
+        (("customer", 1),),
     ),
 )

@@ -10,6 +10,16 @@ from shared.events.coupons import CouponIssued, ReferralBrought, ReferralCame
 from shared.eventstore import Claim
 
 
+def came_stream(friend: str) -> str:
+    """The stream of how somebody came."""
+    return f"referral-{friend}"
+
+
+def brought_stream(customer: str) -> str:
+    """The stream of whom a customer has brought."""
+    return f"referrals-{customer}"
+
+
 @dataclass(frozen=True, slots=True)
 class Recommend:
     """Somebody bought by the code of another customer."""
@@ -22,12 +32,12 @@ class Recommend:
     @property
     def came(self) -> str:
         """The stream of how the friend came."""
-        return f"referral-{self.friend}"
+        return came_stream(self.friend)
 
     @property
     def brought(self) -> str:
         """The stream of whom the customer has brought."""
-        return f"referrals-{self.issued.customer}"
+        return brought_stream(self.issued.customer)
 
     @property
     def streams(self) -> Mapping[str, str]:
