@@ -163,6 +163,7 @@ async def build(settings: SegmentSettings, role: Role) -> Parts:
             horizon=settings.profile_horizon,
             standings=standings,
             brake=brake,
+            speech=speech,
         ),
         SteeringApi(
             writer=kernel.writer,

@@ -187,9 +187,10 @@ class Town:
         shared: Json = {
             "writer": self.writer, "definitions": self.definitions, "clock": self.clock,
             "horizon": HORIZON, "standings": self.standings, "brake": self.brake,
+            "speech": Speech.read(),
         }  # fmt: skip
         defining = DefinitionApi(members=cast("Any", NoMembers()), **shared)
-        steering = SteeringApi(speech=Speech.read(), **shared)
+        steering = SteeringApi(**shared)
         app = build_app(
             title="test",
             service="segment",
@@ -384,6 +385,25 @@ async def test_versions_are_told_with_their_sentence_time_and_author(
     assert items[0]["by"]
     assert items[0]["rule"] == TWICE
     assert "2" in items[0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "sentence"),
+    [
+        ({}, "", "bought at least once"),
+        ({"language": "ru"}, "", "покупка была хотя бы раз"),
+        ({}, "ru-RU, en;q=0.5", "покупка была хотя бы раз"),
+        ({"language": "en"}, "ru", "bought at least once"),
+    ],
+)
+async def test_a_rule_is_said_in_the_language_of_who_asks(
+    owner: httpx2.AsyncClient, asked: dict[str, str], accepted: str, sentence: str
+) -> None:
+    await define(owner, BOUGHT)
+    wanted: Json = {"params": asked, "headers": {"Accept-Language": accepted}}
+    one = (await owner.get("/v1/segments/a", **wanted)).json()
+    (listed,) = (await owner.get("/v1/segments", **wanted)).json()["items"]
+    assert (one["sentence"], listed["sentence"]) == (sentence, sentence)
 
 
 async def test_an_old_version_is_restored_by_who_has_seen_the_present_one(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.segment.api.access import Reader, Writing, whole_chain
+from services.segment.api.speaking import Accepted, Language, Speech
 from services.segment.api.standing import EvaluationView, HeldView, Standings, StandingView
 from services.segment.domain import Brake, DefineSegment
 from services.segment.handlers import definitions as handlers
@@ -23,9 +24,7 @@ from shared.eventstore import body_hash
 from shared.execute import Writer
 from shared.http import CommandId, etag
 from shared.http.preconditions import IfMatchUnlessNew
-from shared.wording import Languages
-
-ENGLISH = Languages().wording("en")
+from shared.wording import Wording
 
 
 class DefinitionInput(BaseModel):
@@ -80,6 +79,7 @@ class DefinitionApi:
     horizon: timedelta
     standings: Standings
     brake: Brake
+    speech: Speech
 
     def router(self) -> APIRouter:
         """The routes below `/v1/segments`."""
@@ -91,14 +91,17 @@ class DefinitionApi:
         router.add_api_route("/segments/{name}/archive", self.archive, methods=["POST"])
         return router
 
-    async def all(self, calling: Reader) -> SegmentList:
+    async def all(
+        self, calling: Reader, language: Language = None, accepted: Accepted = ""
+    ) -> SegmentList:
         """All segments with their figures."""
         whole_chain(calling)
+        wording = self.speech.wording(language, accepted)
         figures = await self.members.figures()
         look = await self.standings.look()
         return SegmentList(
             items=[
-                _view(each, figures.get(each.name, Figures()), await look.of(each))
+                _view(each, figures.get(each.name, Figures()), await look.of(each), wording)
                 for each in look.standing.segments
             ]
         )
@@ -107,14 +110,22 @@ class DefinitionApi:
         """The JSON Schema of the rule language."""
         return rule_schema()
 
-    async def get(self, name: str, calling: Reader, response: Response) -> SegmentView:
+    async def get(
+        self,
+        name: str,
+        calling: Reader,
+        response: Response,
+        language: Language = None,
+        accepted: Accepted = "",
+    ) -> SegmentView:
         """One segment with its figures."""
         whole_chain(calling)
         defined = await self.definitions.require(name)
         figures = await self.members.figures()
         response.headers["ETag"] = etag(defined.version)
         standing = await (await self.standings.look()).of(defined)
-        return _view(defined, figures.get(name, Figures()), standing)
+        wording = self.speech.wording(language, accepted)
+        return _view(defined, figures.get(name, Figures()), standing, wording)
 
     async def define(
         self,
@@ -158,7 +169,9 @@ def _plain(body: DefinitionInput) -> object:
     return plain
 
 
-def _view(defined: Defined, figures: Figures, standing: StandingView) -> SegmentView:
+def _view(
+    defined: Defined, figures: Figures, standing: StandingView, wording: Wording
+) -> SegmentView:
     segment = defined.segment
     rule = dict(segment.rule)
     return SegmentView(
@@ -167,7 +180,7 @@ def _view(defined: Defined, figures: Figures, standing: StandingView) -> Segment
         definition=segment.definition,
         archived=segment.archived,
         rule=rule,
-        sentence=describe(parse_rule(rule), ENGLISH),
+        sentence=describe(parse_rule(rule), wording),
         stands=standing.stands,
         trial=standing.trial,
         held=standing.held,
