@@ -28,7 +28,7 @@ def is_sender(text: str) -> bool:
     return text.isprintable() and ADDRESS.fullmatch(parseaddr(text)[1]) is not None
 
 
-STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit"})
+STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "стоп"})
 """What carriers oblige senders to understand (CTIA, Messaging Principles and Best Practices)."""
 
 
@@ -134,7 +134,7 @@ class NotifySettings(ChannelSettings):
 
     A broadcast to more than `broadcast_unconfirmed` is started by who confirms their number. An
     address from which `failures_most` messages came back within `failures_within` gets nothing.
-    Who answers an SMS by one of `sms_stop_words` alone gets no more of them.
+    Who answers an SMS, or in a messenger, by one of `stop_words` alone gets no more that way.
     Bounces, complaints and answers by mail are read from `mailbox_folder` at `mailbox_url`.
     """
 
@@ -142,7 +142,7 @@ class NotifySettings(ChannelSettings):
     broadcast_unconfirmed: int = Field(default=10_000, ge=0)
     failures_most: int = Field(default=3, ge=1, le=100)
     failures_within: timedelta = Field(default=timedelta(days=30), gt=timedelta(0))
-    sms_stop_words: frozenset[str] = STOP_WORDS
+    stop_words: frozenset[str] = STOP_WORDS
     mailbox_url: str | None = Field(default=None, pattern=r"^imaps?://[^\s:@/]+@[^\s:@/]+(:\d+)?$")
     mailbox_password: SecretStr = SecretStr("")
     mailbox_folder: str = Field(default="INBOX", pattern=r"^[\x20-\x7e]{1,200}$")

@@ -298,13 +298,33 @@ async def test_who_answers_an_sms_by_stop_has_withdrawn_every_consent_to_sms(
 
 
 @pytest.mark.parametrize(
-    ("provider", "text"), [("sms", "Please do not stop"), ("telegram", "stop"), ("sms", "")]
+    ("provider", "text"),
+    [("sms", "Please do not stop"), ("email", "stop"), ("sms", ""), ("telegram", "/start")],
 )
-async def test_only_the_word_alone_and_by_sms_ends_messages(
+async def test_only_the_word_alone_ends_messages_and_not_by_mail(
     bureau: Bureau, provider: str, text: str
 ) -> None:
     await bureau.replying.take(provider, [reply(text)])
     assert {each.stream.partition("-")[0] for each in bureau.store.commits} <= {"reply"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "address", "text"),
+    [("telegram", "4711", "/stop"), ("whatsapp", "4930123456", "STOP")],
+)
+async def test_in_a_messenger_the_word_ends_what_was_agreed_to_for_messengers(
+    bureau: Bureau, provider: str, address: str, text: str
+) -> None:
+    await bureau.customers("anna")
+    (raw,) = (await bureau.people.load(["anna"])).values()
+    contact = RULES.known("messenger", f"{provider}:{address}", "address")
+    having = {"kind": "messenger", "hash": contact.hash}
+    consents = {"news|sms|": True, "news|messenger|": True}
+    told = {**raw, "rev": 2, "consents": consents, "contacts": [having]}
+    await bureau.people.write([told])
+    await bureau.replying.take(provider, [Reply(address=address, text=text, id="r-1")])
+    said = (await bureau.writer.histories(["preferences-anna"]))["preferences-anna"][0]
+    assert [each.channel for each in said if isinstance(each, PreferenceWithdrawn)] == ["messenger"]
 
 
 async def test_the_number_of_nobody_that_says_stop_gets_nothing_more(bureau: Bureau) -> None:

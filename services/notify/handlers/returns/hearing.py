@@ -46,7 +46,7 @@ class Hearing:
     ) -> Self:
         """One that writes with this, and asks these read models."""
         patience = Patience(settings.failures_most, settings.failures_within)
-        ends = frozenset(each.casefold() for each in settings.sms_stop_words)
+        ends = frozenset(each.casefold() for each in settings.stop_words)
         return cls(
             Reporting(writer, rules, told, place, patience),
             Replying(writer, rules, told, holders, ends),

@@ -2,9 +2,9 @@
 
 An address that several people have is of whoever got the latest message there. Whose address nobody
 has is noted all the same: what the interaction service makes of it waits for whoever has it later.
-Who answers an SMS by a word that ends them has withdrawn every consent to SMS, here at once, under
-the id that is theirs by now; where nobody is known to have the number, it is the number that gets
-nothing more.
+Who answers an SMS, or in a messenger, by a word that ends messages has withdrawn every consent to
+that way, here at once, under the id that is theirs by now; where nobody is known to have the
+address, it is the address that gets nothing more.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,8 +31,9 @@ from shared.identifiers import IdentifierRules, KnownIdentifier
 
 LONGEST_TEXT = 20_000
 MOST_HOPS = 20
-SMS: Channel = "sms"
-_AROUND = " \t\r\n.,!?\"'«»"
+ENDED_BY_WORD: frozenset[Channel] = frozenset({"sms", "messenger"})
+"""A mail may be from anybody; it has links that end them."""
+_AROUND = " \t\r\n.,!?\"'«»/"
 
 
 class Told(Protocol):
@@ -89,8 +90,9 @@ class Replying:
                 telemetry.REPORTS.labels("unknown").inc()
                 continue
             who = await self._who(provider, reply, contacts)
-            if provider == SMS and self._ends(reply.text):
-                await self._stop(reply_id(provider, reply.id), who)
+            way = ORIGINS[provider].way
+            if way in ENDED_BY_WORD and self._ends(reply.text):
+                await self._stop(reply_id(provider, reply.id), who, way)
             command = self._command(provider, reply, who)
             commands[command.id] = command
         if commands:
@@ -148,23 +150,23 @@ class Replying:
         """Whether the text is a word that ends messages, and nothing else."""
         return text.strip(_AROUND).casefold() in self.stop_words
 
-    async def _stop(self, name: str, who: _Writer) -> None:
-        """Nothing more by SMS: a withdrawal of each consent, or the number itself."""
+    async def _stop(self, name: str, who: _Writer, way: Channel) -> None:
+        """Nothing more this way: a withdrawal of each consent, or the address itself."""
         at, why = self.writer.clock.now(), who.why or Causation(f"reply|{name}")
         recipient = await self._living(who.customer)
         if recipient is None:
             ended = SuppressAddress(
-                contact=who.contact.hash, at=at, reason="unsubscribed", channel=SMS
+                contact=who.contact.hash, at=at, reason="unsubscribed", channel=way
             )
             await suppression.note(self.writer, [suppression.Returned(ended, why)])
             return
         asked = (key.split("|") for key in recipient.consents)
-        topics = sorted({topic for topic, channel, _ in asked if channel == SMS})
+        topics = sorted({topic for topic, channel, _ in asked if channel == way})
         words = tuple(
             PreferenceWithdrawn(
                 customer=recipient.id,
                 topic=topic,
-                channel=SMS,
+                channel=way,
                 source="reply",
                 contact=who.contact.hash,
                 message=who.message,
