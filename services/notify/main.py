@@ -52,6 +52,7 @@ from services.notify.handlers.letters.trials import TrialSending, leading_nowher
 from services.notify.handlers.letters.writing import Stationery
 from services.notify.handlers.recipients.dates import Dates
 from services.notify.handlers.recipients.held import Held
+from services.notify.handlers.returns.choices import Choices
 from services.notify.handlers.returns.hearing import Hearing
 from services.notify.handlers.returns.links import Links
 from services.notify.handlers.returns.mailbox import mail_reading
@@ -325,7 +326,7 @@ def _links(
     kernel: Kernel, book: CampaignBook, recipients: Recipients, channels: Mapping[str, Channel]
 ) -> LinkApi:
     secret = kernel.hmac_secret
-    links = Links(kernel.writer, book, LinkTokens(secret), recipients, doors_of(channels))
+    links = Links(kernel.writer, book, LinkTokens(secret), recipients, Choices(doors_of(channels)))
     return LinkApi(links, Languages.read(LOCALES), Floods(secret, PER_ADDRESS, PER_LINK))
 
 

@@ -1,4 +1,4 @@
-"""Events of what people decide by the links in messages: no more of this, or yes to that.
+"""Events of what people decide by the links in messages: no more, yes, or rather this way.
 
 They are the notification service's own, because they hold there from the moment at which they are
 recorded; the customer service carries them into its log of consents.
@@ -53,4 +53,15 @@ class PreferenceGiven(EventData):
     wording: str | None = Field(default=None, description="version of the texts that were shown")
 
 
-EVENTS: tuple[type[EventData], ...] = (PreferenceWithdrawn, PreferenceGiven)
+class PreferredChannelChosen(EventData):
+    """The customer likes to be written to by one of the channels before all others."""
+
+    type: ClassVar[str] = "preference.channel_chosen.v1"
+    customer: str
+    channel: AnyChannel
+    source: AnyPreferenceSource
+    message: str | None = Field(default=None, description="the message that had the link")
+    wording: str | None = Field(default=None, description="version of the texts that were shown")
+
+
+EVENTS: tuple[type[EventData], ...] = (PreferenceWithdrawn, PreferenceGiven, PreferredChannelChosen)

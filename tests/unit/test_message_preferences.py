@@ -9,7 +9,7 @@ from services.customer.consumers.preferring import react
 from services.customer.domain.commands import WithdrawConsent
 from services.customer.domain.customer import CUSTOMER
 from services.customer.handlers.preferring import Preferring
-from services.notify.domain.preference import Word, preferences_stream
+from services.notify.domain.preference import Said, preferences_stream
 from shared.clock import ManualClock
 from shared.decider import NewEvent
 from shared.envelope import decode
@@ -18,12 +18,18 @@ from shared.events.customer import (
     Channel,
     ConsentGiven,
     ConsentWithdrawn,
+    CustomerChanged,
     CustomerRegistered,
     Evidence,
     Identifier,
 )
 from shared.events.merging import CustomerErased, CustomerMerged
-from shared.events.preferences import PreferenceGiven, PreferenceSource, PreferenceWithdrawn
+from shared.events.preferences import (
+    PreferenceGiven,
+    PreferenceSource,
+    PreferenceWithdrawn,
+    PreferredChannelChosen,
+)
 from shared.execute import Writer
 from shared.keyring import Keyring
 from shared.memory import MemoryEventStore, MemoryKeyStore
@@ -95,7 +101,7 @@ class Desk:
             self.writer(), f"customer-{name}", name, [NewEvent(each, DAY) for each in events]
         )
 
-    async def decide(self, word: Word, at: timedelta) -> None:
+    async def decide(self, word: Said, at: timedelta) -> None:
         writer = Writer(self.notify, KEYRING, self.clock, "notify")
         event = NewEvent(word, DAY + at)
         await tell(writer, preferences_stream(word.customer), word.customer, [event])
@@ -181,6 +187,19 @@ async def test_what_cannot_count_any_more_is_passed_over_and_keeps_nothing_else_
     assert await desk.words("anna") == [agreed(2 * HOUR)]
     assert await desk.words("clara") == []
     assert await desk.words("boris") == [ended(HOUR)]
+
+
+async def test_a_chosen_channel_is_the_one_that_the_customer_prefers() -> None:
+    desk = Desk()
+    await desk.customer("anna", ANNA)
+    chosen = PreferredChannelChosen(customer="anna", channel="sms", source="message-page")
+    await desk.decide(chosen, timedelta(0))
+    for _ in range(2):
+        await desk.hear()
+    events, _ = (await desk.writer().histories(["customer-anna"]))["customer-anna"]
+    changes = [each for each in events if isinstance(each, CustomerChanged)]
+    assert [each.preferred_channel for each in changes] == ["sms"]
+    assert await desk.words("anna") == []
 
 
 async def test_who_was_merged_is_told_of_at_the_survivor() -> None:

@@ -27,6 +27,7 @@ from services.notify.domain import Stage
 from services.notify.handlers.books.campaigns import CampaignBook
 from services.notify.handlers.campaigns.requests import Request, define, stop
 from services.notify.handlers.letters.writing import Stationery
+from services.notify.handlers.returns.choices import Choices
 from services.notify.handlers.returns.links import Links
 from services.notify.projections import Contact
 from services.notify.queries import Recipients
@@ -35,7 +36,13 @@ from shared.decider import NewEvent
 from shared.envelope import Envelope, decode
 from shared.events.campaign import Template
 from shared.events.contract import EventData
-from shared.events.customer import ConsentGiven, CustomerChanged, Evidence
+from shared.events.customer import (
+    ConsentGiven,
+    CustomerChanged,
+    Evidence,
+    Identifier,
+    IdentifierAdded,
+)
 from shared.events.merging import CustomerErased, CustomerMerged
 from shared.events.notification import MessageScheduled, MessageSending
 from shared.events.single import MessageWritten
@@ -158,8 +165,8 @@ async def arrived(
 
 def links_of(desk: Desk, store: EventStore) -> Links:
     people = Recipients(MemoryQuestions(desk.people), MemoryQuestions(desk.parked))
-    doors = doors_of(cast("Mapping[str, Channel]", {"email": desk.channel}))
-    return Links(desk.writer(store), CampaignBook(store), TOKENS, people, doors)
+    doors = doors_of(cast("Mapping[str, Channel]", {"email": desk.channel, "sms": desk.channel}))
+    return Links(desk.writer(store), CampaignBook(store), TOKENS, people, Choices(doors))
 
 
 class Body(HTMLParser):
@@ -339,7 +346,7 @@ async def test_a_post_withdraws_at_once_whoever_sends_it(sent: Any, source: str)
             "source": source,
             "contact": "h-anna",
             "message": post.mail.id,
-            "wording": "messages-1",
+            "wording": "messages-2",
         }
         # The next message is kept back though nothing was heard of it by way of Kafka.
         await post.desk.schedule("anna", version=2)
@@ -478,6 +485,41 @@ async def test_nothing_can_be_asked_for_that_is_not_on_the_page() -> None:
     async with arrived() as post:
         data = {"yes": ["secret|email", "marketing|webhook", "marketing", "|"]}
         assert (await post.post(LinkKind.PREFERENCES, data)).status_code == 200
+        assert post.said() == []
+
+
+async def test_who_can_be_reached_in_several_ways_says_which_one_is_liked_best() -> None:
+    phone = Identifier(kind="phone", hash="h-phone", value="+4930123456", epoch=1)
+    async with arrived(IdentifierAdded(identifier=phone)) as post:
+        body = Body((await post.get(LinkKind.PREFERENCES)).text)
+        assert [(each["value"], "selected" in each) for each in body.all("option")] == [
+            ("", True),
+            ("email", False),
+            ("sms", False),
+        ]
+        assert {each["id"] for each in body.all("select")} <= {
+            each["for"] for each in body.all("label")
+        }
+        for wish in ("", "messenger", "nothing"):
+            await post.post(LinkKind.PREFERENCES, {"rather": wish})
+        answer = await post.post(LinkKind.PREFERENCES, {"rather": "sms"})
+        (chosen,) = post.events("preference.channel_chosen.v1")
+        assert (chosen["customer"], chosen["channel"], chosen["source"]) == (
+            "anna",
+            "sms",
+            "message-page",
+        )
+        options = Body(answer.text).all("option")
+        assert [(each["value"], "selected" in each) for each in options] == [
+            ("email", False),
+            ("sms", True),
+        ]
+
+
+async def test_where_there_is_one_way_there_is_nothing_to_prefer() -> None:
+    async with arrived(CustomerChanged(preferred_channel="sms")) as post:
+        assert Body((await post.get(LinkKind.PREFERENCES)).text).all("select") == []
+        await post.post(LinkKind.PREFERENCES, {"rather": "sms"})
         assert post.said() == []
 
 

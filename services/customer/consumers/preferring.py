@@ -12,7 +12,7 @@ import msgspec
 from services.customer.handlers.preferring import Decision, Preferring
 from shared.envelope import Causation, Light
 from shared.events.customer import Channel
-from shared.events.preferences import PreferenceGiven, PreferenceWithdrawn
+from shared.events.preferences import PreferenceGiven, PreferenceWithdrawn, PreferredChannelChosen
 from shared.hearing import heard
 from shared.records import RawRecord
 
@@ -22,12 +22,12 @@ READER = "preferring"
 
 
 class Word(msgspec.Struct, gc=False):
-    """Of `preference.withdrawn` and `preference.given`."""
+    """Of `preference.withdrawn`, `preference.given` and, without a topic, of a chosen channel."""
 
     customer: str
-    topic: str
     channel: Channel
     source: str
+    topic: str | None = None
     contact: str | None = None
     wording: str | None = None
 
@@ -37,6 +37,7 @@ _DECODERS: Mapping[bytes, Callable[[msgspec.Raw], tuple[Word, bool]]] = MappingP
     {
         PreferenceWithdrawn.type.encode(): lambda raw: (_word(raw), False),
         PreferenceGiven.type.encode(): lambda raw: (_word(raw), True),
+        PreferredChannelChosen.type.encode(): lambda raw: (_word(raw), True),
     }
 )
 

@@ -1,4 +1,4 @@
-"""What people decided by links in messages, as evidence in the log of consents.
+"""What people decided by links in messages: evidence in the log of consents, or a channel.
 
 The command is named by the event, so a repeat changes nothing. What cannot count any more (newer
 evidence stands, the address is gone, the person was erased) is passed over and counted.
@@ -10,13 +10,19 @@ from datetime import datetime
 
 import structlog
 
-from services.customer.domain.commands import Command, GiveConsent, WithdrawConsent
+from services.customer.domain.commands import ChangeRecord, Command, GiveConsent, WithdrawConsent
 from services.customer.domain.preferring import HIMSELF
 from services.customer.handlers.customers import Request, carry_out_all
 from shared import telemetry
 from shared.decider import Refused
 from shared.envelope import Causation
-from shared.events.customer import Channel, ConsentGiven, ConsentWithdrawn, Evidence
+from shared.events.customer import (
+    Channel,
+    ConsentGiven,
+    ConsentWithdrawn,
+    Evidence,
+    RecordFields,
+)
 from shared.eventstore import body_hash
 from shared.execute import Writer
 
@@ -25,11 +31,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A word of a customer; `said` and `recorded` are moments of the chain's clock."""
+    """A word of a customer; `said` and `recorded` are moments of the chain's clock.
+
+    Without a topic it is about the channel alone: that one rather than another.
+    """
 
     event: str
     customer: str
-    topic: str
+    topic: str | None
     channel: Channel
     given: bool
     contact: str | None
@@ -63,6 +72,11 @@ def _request(decision: Decision) -> Request:
 
 
 def _command(decision: Decision) -> Command:
+    if decision.topic is None:
+        fields = RecordFields(preferred_channel=decision.channel)
+        return ChangeRecord(
+            customer=decision.customer, at=decision.recorded, by=HIMSELF, fields=fields
+        )
     evidence = Evidence(
         source=decision.source, wording=decision.wording, by=HIMSELF, at=decision.said
     )

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from typing import cast
 
 from services.notify.api.link_words import LANGUAGES, channel_of, said, topic_of
-from services.notify.handlers.returns.links import Row, Shown
+from services.notify.handlers.returns.choices import Row, Shown
 from services.notify.projections import Contact
 from shared.events.customer import Channel
 from shared.http.public_pages import Inputs, page
 from shared.masking import masked
 from shared.wording import Wording
 
-TICKED, WAS, ALL = "yes", "was", "nothing"
-"""Names of inputs: what is ticked, what was so when the page was shown, and the end of all."""
+TICKED, WAS, ALL, RATHER = "yes", "was", "nothing", "rather"
+"""Names of inputs: what is ticked, what was so when the page was shown, the end of all, and the
+channel that is liked best."""
 _BETWEEN = "|"
 _LONG_NAME = 3
 
@@ -65,6 +67,7 @@ class LinkPages:
             self._contact(shown.contact),
             f'<form method="post" action="?lang={self.wording.language}">',
             *(self._topic(topic, list(each)) for topic, each in rows),
+            self._rather(shown),
             f"<button>{self._said('save')}</button></form>",
             # By itself: however much there is to tick, this is never too much to send.
             f'<form method="post" action="?lang={self.wording.language}">',
@@ -91,6 +94,23 @@ class LinkPages:
             f'<p class="row">{was}<input type="checkbox" id="c{number}" name="{TICKED}" '
             f'value="{value}"{" checked" if row.given else ""}>'
             f'<label class="tick" for="c{number}">{label}</label></p>'
+        )
+
+    def _rather(self, shown: Shown) -> str:
+        """By which channel rather than by another, where there is a choice."""
+        if len(shown.reached) <= 1:
+            return ""
+        offered: list[Channel | None] = [*shown.reached]
+        if shown.preferred not in shown.reached:
+            offered = [None, *offered]
+        options = "".join(
+            f'<option value="{each or ""}"{" selected" if each == shown.preferred else ""}>'
+            f"{escape(channel_of(each, self.wording)) if each else self._said('any')}</option>"
+            for each in offered
+        )
+        return (
+            f'<p><label for="{RATHER}">{self._said("rather")}</label> '
+            f'<select id="{RATHER}" name="{RATHER}">{options}</select></p>'
         )
 
     def _about(self, shown: Shown) -> str:
@@ -135,6 +155,11 @@ def changes_of(inputs: Inputs) -> Mapping[tuple[str, Channel], bool]:
     ticked, was = _subjects(inputs.get(TICKED, ())), _subjects(inputs.get(WAS, ()))
     given = dict.fromkeys((each for each in ticked if each not in was), True)
     return given | dict.fromkeys((each for each in was if each not in ticked), False)
+
+
+def preferred_of(inputs: Inputs) -> Channel | None:
+    """The channel that is liked best, as the page has it; None where none was chosen."""
+    return cast("Channel | None", next(iter(inputs.get(RATHER, ())), None) or None)
 
 
 def _subjects(values: Sequence[str]) -> list[tuple[str, Channel]]:

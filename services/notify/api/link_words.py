@@ -21,6 +21,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "back": "If you change your mind, you can agree again there.",
         "page-title": "What you hear about",
         "page-text": "Tick what you want to hear about, and where.",
+        "rather": "Write to me rather by",
+        "any": "Whichever",
         "save": "Save",
         "nothing": "No messages at all",
         "saved": "Saved. What you no longer want ends at once, what is new begins soon.",

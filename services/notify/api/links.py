@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from limits import RateLimitItemPerMinute
 from starlette.background import BackgroundTask
 
-from services.notify.api.link_pages import ALL, LinkPages, changes_of
+from services.notify.api.link_pages import ALL, LinkPages, changes_of, preferred_of
 from services.notify.content import Link, LinkKind
 from services.notify.content.links import PATH
 from services.notify.handlers.returns.links import Links
@@ -99,7 +99,7 @@ class LinkApi:
             if inputs.get(ALL):
                 found = await self.links.withdraw_all(link)
             else:
-                found = await self.links.choose(link, changes_of(inputs))
+                found = await self.links.choose(link, changes_of(inputs), preferred_of(inputs))
             pages = self._in_language(pages, link, found.language, request, lang)
             return answer(pages.choice(found, "saved"))
 

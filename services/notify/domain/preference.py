@@ -13,10 +13,15 @@ from types import MappingProxyType
 
 from shared.decider import Decider, NewEvent
 from shared.events.contract import EventData
-from shared.events.preferences import PreferenceGiven, PreferenceWithdrawn
+from shared.events.preferences import (
+    PreferenceGiven,
+    PreferenceWithdrawn,
+    PreferredChannelChosen,
+)
 
 PREFIX = "preferences-"
 Word = PreferenceWithdrawn | PreferenceGiven
+Said = Word | PreferredChannelChosen
 
 
 def preferences_stream(customer: str) -> str:
@@ -28,7 +33,7 @@ def preferences_stream(customer: str) -> str:
 class Say:
     """Record what a customer says; each word is kept, also where it stands already."""
 
-    words: tuple[Word, ...]
+    words: tuple[Said, ...]
     at: datetime
 
 

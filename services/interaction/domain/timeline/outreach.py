@@ -143,6 +143,13 @@ OUTREACH: Mapping[str, Kind] = {
     preferences.PreferenceGiven.type: _preference(
         Saying("Agreed to messages about {topic} ({channel}), by a link in a message")
     ),
+    preferences.PreferredChannelChosen.type: Kind(
+        Group.MESSAGE,
+        (Saying("Would rather be written to by {channel}, by a link in a message"),),
+        {"channel": Shown(("channel",), Form.WORD, "channel")},
+        source="/v1/customers/{customer}",
+        channel=("channel",),
+    ),
     notification.MessageFailed.type: _message(
         Saying("Message of {campaign} refused by the channel ({code})"),
         shows={"code": Shown(("code",))},

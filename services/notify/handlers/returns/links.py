@@ -6,24 +6,25 @@ answered; that a message was read or followed is noted afterwards, and lost and 
 store is away: nobody waits for it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast, get_args
+from types import MappingProxyType
+from typing import cast
 
 import structlog
 
-from services.notify.channels.doors import Door
 from services.notify.content import Link, LinkTokens
 from services.notify.domain.message import message_stream
-from services.notify.domain.preference import PREFERENCE, Say, Word, preferences_stream
+from services.notify.domain.preference import PREFERENCE, Said, Say, Word, preferences_stream
 from services.notify.handlers.books.campaigns import CampaignBook, Entry
 from services.notify.handlers.deciding.choosing import SERVICE
 from services.notify.handlers.letters.writing import target_of
 from services.notify.handlers.recipients.preferences import SILENT, Heard, heeding
 from services.notify.handlers.recipients.reading import People
+from services.notify.handlers.returns.choices import CHANNELS, Choices, Row, Shown
 from services.notify.handlers.returns.sent import Sent, read_sent
-from services.notify.projections import Contact, Recipient
+from services.notify.projections import Recipient
 from shared import telemetry
 from shared.decider import Decider, NewEvent, Refused
 from shared.events.contract import EventData
@@ -32,41 +33,32 @@ from shared.events.notification import (
     MessageClicked,
     MessageOpened,
 )
-from shared.events.preferences import PreferenceGiven, PreferenceSource, PreferenceWithdrawn
+from shared.events.preferences import (
+    PreferenceGiven,
+    PreferenceSource,
+    PreferenceWithdrawn,
+    PreferredChannelChosen,
+)
 from shared.eventstore import StoreUnavailable
 from shared.execute import Command, Outcome, Writer
 from shared.ids import new_id
 
-CHANNELS: tuple[Channel, ...] = get_args(Channel)
-NOT_FOR_PEOPLE = frozenset({"webhook"})
-WORDING = "messages-1"
+WORDING = "messages-2"
 """Version of the texts of the pages, as evidence: other texts are another version."""
 MOST_TRACES = 500
 """Commits of one message; what opens it more often is no person, and would make it slow to read."""
 MOST_HOPS = 20
 REMEMBERED = 10_000
 
+_OUTCOMES: Mapping[type[EventData], str] = MappingProxyType(
+    {
+        PreferenceWithdrawn: "withdrawn",
+        PreferenceGiven: "given",
+        PreferredChannelChosen: "chosen",
+    }
+)
+
 log = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Whether the customer hears about a topic by a channel."""
-
-    topic: str
-    channel: Channel
-    given: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the pages behind a link show; `contact` is the address at which the message was read."""
-
-    topic: str
-    channels: Sequence[Channel]
-    contact: Contact | None
-    language: str | None
-    rows: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +84,13 @@ TRACE: Decider[tuple[EventData, datetime], None] = Decider(
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What the links of messages do, on what it needs.
-
-    `doors` says for each channel which contact points it reaches.
-    """
+    """What the links of messages do, on what it needs."""
 
     writer: Writer
     book: CampaignBook
     tokens: LinkTokens
     recipients: People
-    doors: Mapping[str, Door]
+    choices: Choices
     _targets: dict[Link, str] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, token: str) -> Link:
@@ -165,14 +154,22 @@ class Links:
         )
         return await self._shown(reader)
 
-    async def choose(self, link: Link, changes: Mapping[tuple[str, Channel], bool]) -> Shown:
-        """Withdraw and agree as the customer has changed it on the page.
+    async def choose(
+        self,
+        link: Link,
+        changes: Mapping[tuple[str, Channel], bool],
+        preferred: Channel | None = None,
+    ) -> Shown:
+        """Withdraw and agree as the customer has changed it on the page; None: not chosen anew.
 
         What is not on the page is not looked at. Raises `Refused` (404, 410), `StoreUnavailable`.
         """
         reader = await self._reader(link)
-        words: list[Word] = []
-        for row in (await self._shown(reader)).rows:
+        words: list[Said] = []
+        before = await self._shown(reader)
+        if preferred is not None and preferred in before.reached and preferred != before.preferred:
+            words.append(_rather(reader, preferred))
+        for row in before.rows:
             match changes.get((row.topic, row.channel)):
                 case False:
                     words.append(_no(reader, row.topic, row.channel, "message-page"))
@@ -222,7 +219,7 @@ class Links:
             customer = found.merged
         raise _nowhere()
 
-    async def _shown(self, reader: _Reader, words: Sequence[Word] = ()) -> Shown:
+    async def _shown(self, reader: _Reader, words: Sequence[Said] = ()) -> Shown:
         """As it stands after what was said, whatever has been read of it."""
         heard = Heard(self.writer.store)
         people = {reader.customer: reader.recipient}
@@ -234,15 +231,18 @@ class Links:
         agreed = {(word.topic, word.channel) for word in words if isinstance(word, PreferenceGiven)}
         rows = [
             Row(topic, channel, recipient.wants(topic, channel) or (topic, channel) in agreed)
-            for topic, channel in self._pairs(recipient, offered, refused, went)
+            for topic, channel in self.choices.pairs(recipient, offered, refused, went)
         ]
         contact = next(reversed(reader.sent.ways.values()), None)
+        chosen = (each.channel for each in words if isinstance(each, PreferredChannelChosen))
         return Shown(
             reader.topic,
             tuple(reader.sent.ways),
             next((each for each in recipient.contacts if each.hash == contact), None),
             recipient.language,
             rows,
+            [each for each in CHANNELS if each in self.choices.reached(recipient)],
+            next(chosen, cast("Channel | None", recipient.preferred_channel)),
         )
 
     def _offered(self, campaigns: Mapping[str, Entry]) -> Iterator[str]:
@@ -253,41 +253,9 @@ class Links:
             if living and definition is not None and definition.purpose != SERVICE:
                 yield definition.topic
 
-    def _pairs(
-        self,
-        recipient: Recipient,
-        offered: Collection[str],
-        refused: Collection[tuple[str, str]],
-        went: Collection[tuple[str, str]],
-    ) -> Sequence[tuple[str, Channel]]:
-        """Topics by channels: all that is offered and was spoken of, by all that reach.
-
-        And what the message was about, by the channels that it `went`, whatever has been read.
-        """
-        spoken = {
-            tuple(key.split("|")[:2]) for key in (*recipient.consents, *recipient.withdrawals)
-        }
-        spoken |= {*refused, *went}
-        topics = sorted({*offered, *(topic for topic, _ in spoken)})
-        reached = {each for each in CHANNELS if list(self._contacts(recipient, each))}
-        return [
-            (topic, channel)
-            for topic in topics
-            for channel in CHANNELS
-            if (topic, channel) in spoken or channel in reached - NOT_FOR_PEOPLE
-        ]
-
-    def _contacts(self, recipient: Recipient, channel: Channel) -> Iterator[str]:
-        """Hashes of the contact points that a channel reaches."""
-        door = self.doors.get(channel)
-        for each in recipient.contacts:
-            usable = door is not None and each.value is not None and each.state != "bad"
-            if usable and cast("Door", door).address(each.kind, cast("str", each.value)):
-                yield each.hash
-
     def _yes(self, reader: _Reader, row: Row) -> Iterator[Word]:
         """A consent for each address of the channel; for any where there is none."""
-        bound: list[str | None] = [*self._contacts(reader.recipient, row.channel)]
+        bound: list[str | None] = [*self.choices.contacts(reader.recipient, row.channel)]
         for contact in bound or [None]:
             yield PreferenceGiven(
                 customer=reader.customer,
@@ -299,7 +267,7 @@ class Links:
                 wording=WORDING,
             )
 
-    async def _say(self, reader: _Reader, words: Sequence[Word]) -> None:
+    async def _say(self, reader: _Reader, words: Sequence[Said]) -> None:
         if not words:
             return
         name = f"preference|{new_id()}"
@@ -315,8 +283,7 @@ class Links:
         (outcome,) = await self.writer.many(PREFERENCE, [command], stateless=True)
         _require(outcome)
         for word in words:
-            said = "withdrawn" if isinstance(word, PreferenceWithdrawn) else "given"
-            telemetry.MESSAGE_LINKS.labels(word.source, said).inc()
+            telemetry.MESSAGE_LINKS.labels(word.source, _OUTCOMES[type(word)]).inc()
 
     async def _trace(self, link: Link, kind: str, made: Callable[[Sent], EventData]) -> None:
         try:
@@ -356,6 +323,16 @@ def _no(reader: _Reader, topic: str, channel: Channel, source: PreferenceSource)
         channel=channel,
         source=source,
         contact=reader.sent.ways.get(channel),
+        message=reader.sent.message,
+        wording=WORDING,
+    )
+
+
+def _rather(reader: _Reader, channel: Channel) -> Said:
+    return PreferredChannelChosen(
+        customer=reader.customer,
+        channel=channel,
+        source="message-page",
         message=reader.sent.message,
         wording=WORDING,
     )
