@@ -55,9 +55,14 @@ class Scans(Questions, Protocol):
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
         size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
-        """All documents that match, some at a time and in any order."""
+        """All documents that match, some at a time, in any order unless one is named."""
+        ...
+
+    async def estimate(self) -> int:
+        """About how many documents there are; nothing is read for it."""
         ...
 
 

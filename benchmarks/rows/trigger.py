@@ -42,7 +42,7 @@ from benchmarks.rows.latency import (
     owners_key,
     percentiles,
 )
-from benchmarks.sample import fact_id, recorded
+from benchmarks.sample import branch_of, fact_id, recorded
 from benchmarks.sink import Sink, listening
 from deploy.client import Chain, connect
 from deploy.embedded.supervisor import Supervisor
@@ -89,6 +89,7 @@ def receipt_of(customer: str, number: int) -> bytes:
         recorded=now,
         causation=Causation(correlation=f"pos|{number}"),
         subject=customer,
+        branch=branch_of(number, 1),
     )
     return encode(placed).encode()
 

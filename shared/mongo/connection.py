@@ -186,10 +186,14 @@ class Collection:
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
         size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
-        """All documents that match, some at a time and in any order: for figures over many."""
-        cursor = self.motor.find(where, fields, batch_size=size)
+        """All documents that match, some at a time, in any order unless one is named.
+
+        For figures over many: a cursor goes through an index once, pages look for their beginnings.
+        """
+        cursor = self.motor.find(where, fields, sort=sort, batch_size=size)
         while True:
             with translated():
                 found: list[RawDocument] = await cursor.to_list(size)

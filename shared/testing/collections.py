@@ -58,12 +58,17 @@ class MemoryQuestions:
         where: Mapping[str, Any],
         *,
         fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
         size: int = 1_000,
     ) -> AsyncIterator[list[RawDocument]]:
         """All documents that match, some at a time."""
-        found = await self.find(where, fields=fields)
+        found = await self.find(where, fields=fields, sort=sort)
         for begin in range(0, len(found), size):
             yield found[begin : begin + size]
+
+    async def estimate(self) -> int:
+        """How many documents there are."""
+        return await self.count({})
 
     async def count(self, where: Mapping[str, Any], limit: int | None = None) -> int:
         """How many match, counted up to `limit`."""

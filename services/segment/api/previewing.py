@@ -113,13 +113,13 @@ class PreviewApi:
     async def _lines(self, rule: Rule, sentence: str, beside: list[str]) -> AsyncIterator[str]:
         now = self.clock.now()
         preview = preview_at(rule, now, self.zone, beside, await self.rules.get())
-        done, of, last = 0, await self.profiles.count(), None
+        done, of = 0, await self.profiles.estimate()
         yield self._line(preview, sentence, now, done, of)
         async with self.turns:
-            while profiles := await self.profiles.after(last, SLICE):
+            async for profiles in self.profiles.ranges(None, SLICE):
                 # A slice at a time, so that others are answered meanwhile.
                 await asyncio.to_thread(preview.take, profiles)
-                done, last = done + len(profiles), profiles[-1].id
+                done += len(profiles)
                 yield self._line(preview, sentence, now, done, max(of, done))
         yield self._line(preview, sentence, now, done, done, exact=True)
 

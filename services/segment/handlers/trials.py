@@ -63,9 +63,7 @@ class TrialCount:
         rule = parse_rule(dict(defined.segment.rule))
         rules = await load_rules(self.writer.store)
         at = instant(self.clock.now())
-        after = await self._last(job)
-        while found := await self.profiles.after(after, RANGE):
-            after = found[-1].id
+        async for found in self.profiles.ranges(await self._last(job), RANGE):
             toll = toll_of(found, segment, rule, rules, at)
             await self._save(checkpoint, found, toll)
         counts = checkpoint.job.counts

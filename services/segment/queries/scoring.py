@@ -59,9 +59,7 @@ class Scoring:
 
     async def base(self, table: Table, at: int) -> AsyncIterator[Sequence[Figures]]:
         """The figures of all customers with a receipt, in ranges of their ids."""
-        after = None
-        while found := await self.profiles.after(after, RANGE):
-            after = found[-1].id
+        async for found in self.profiles.ranges(None, RANGE):
             seen = (figures_of(profile, table, at) for profile in found)
             yield [figures for figures in seen if figures is not None]
 
